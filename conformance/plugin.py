@@ -1,0 +1,89 @@
+"""The pytest plugin: options and hooks only. Everything else is imported once --receiver-url is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conformance.session import ReceiverSession
+
+SWITCH = "--receiver-url"
+GROUP = "receiver conformance (checks a server that an IM service calls)"
+
+# Option, what stands for its value, help. Each can also come from the environment and the ini file.
+OPTIONS: tuple[tuple[str, str, str], ...] = (
+    ("provider", "NAME", "which IM service to play: commsease (default), rongcloud, tencent, or one of a plugin"),
+    ("app-key", "KEY", "AppKey, appKey or SdkAppid (default: test-key; tencent 1400000001)"),
+    ("app-secret", "SECRET", "AppSecret or callback token; none: no token is set (default: test-secret; tencent test-token)"),
+    ("effects", "SPEC", "where to read what the receiver recorded: http(s)://… answering a JSON array or JSON lines"),
+    ("effects-map", "JMESPATH", "from one of your records to the payload's field names"),
+    ("handles", "a,b", "event types the receiver records (default: discovered, and printed)"),
+    ("level", "must|should|may", "the lowest level that fails the run (default: should)"),
+    ("baseline", "FILE", "known failures: a JSON object from check id to reason"),
+    ("ca", "FILE", "certificates of a private authority, PEM"),
+    ("seed", "N", "everything random in the run (default: random, printed)"),
+    ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
+    ("json", "FILE", "write the result as JSON"),
+)
+REPEATABLE: tuple[tuple[str, str, str], ...] = (
+    ("check", "GLOB", "only the checks with these ids; repeatable"),
+    ("header", "NAME:VALUE", "an extra header for a gateway on the way; repeatable"),
+)
+ALLOW_INCOMPLETE = ("allow-incomplete", "exit 0 although gated checks could not run")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options; each but the URL also as an ini value."""
+    group = parser.getgroup("receiver", GROUP)
+    group.addoption(SWITCH, metavar="URL", help="where callbacks are posted; switches the checks on")
+    group.addoption("--receiver-list", action="store_true", help="print every check and exit")
+    for name, value, text in OPTIONS:
+        group.addoption(f"--receiver-{name}", metavar=value, help=text)
+        parser.addini(f"receiver_{name.replace('-', '_')}", text)
+    for name, value, text in REPEATABLE:
+        group.addoption(f"--receiver-{name}", metavar=value, action="append", help=text)
+        parser.addini(f"receiver_{name.replace('-', '_')}", text, type="linelist")
+    name, text = ALLOW_INCOMPLETE
+    group.addoption(f"--receiver-{name}", action="store_true", default=None, help=text)
+    parser.addini(f"receiver_{name.replace('-', '_')}", text)
+
+
+@pytest.fixture
+def receiver_effects() -> Callable[[], list[dict[str, Any]]] | None:
+    """Return a function that lists what the application recorded; override it in a conftest.py.
+
+    It takes nothing and returns a list of dictionaries, in the order in which the application shows them.
+    """
+    return None
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Print the checks, if that is all that was asked for."""
+    if not config.getoption("--receiver-list"):
+        return None
+    from conformance.options import list_checks
+
+    list_checks(config)
+    return 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand over to the receiver session if there is a receiver."""
+    if config.getoption(SWITCH) is None:
+        return
+    from conformance.session import ReceiverSession
+
+    config.pluginmanager.register(ReceiverSession(config), "receiver-session")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Forget the receiver session."""
+    session: ReceiverSession | None = config.pluginmanager.get_plugin("receiver-session")
+    if session is not None:
+        config.pluginmanager.unregister(session)
+
+

@@ -1,0 +1,81 @@
+"""The append-only record of what was sent and what came of it.
+
+Every verdict and report is read off a `History`; nothing in it is changed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from provider_mock.contract import Credentials, Event, Judgement, NoReply, Outcome, Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A request ready to leave, and how it came to be.
+
+    `signed` is the request as it was signed; `request` differs from it where a disturbance
+    changed it afterwards. A `forged` request must be refused: the provider never signed it, or not
+    now. A `broken` one is signed, but its body is none that the provider sends. The events of
+    both must leave no effect.
+    """
+
+    request: Request
+    signed: Request
+    events: tuple[Event, ...] = ()
+    credentials: Credentials | None = None
+    forged: bool = False
+    broken: bool = False
+    note: str = ""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the provider itself could have sent it."""
+        return not (self.forged or self.broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP request with its outcome. `sent_at` is in UTC milliseconds."""
+
+    shot: Shot
+    reply: Reply | NoReply
+    judgement: Judgement
+    sent_at: int
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the attempt came to."""
+        return self.judgement.outcome
+
+    @property
+    def acked(self) -> bool:
+        """Whether the provider takes the delivery as received."""
+        return self.judgement.outcome is Outcome.ACKED
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, or None without an answer."""
+        return self.reply.status if isinstance(self.reply, Reply) else None
+
+
+@dataclass(slots=True)
+class History:
+    """The attempts of a run, in the order in which their outcomes became known."""
+
+    _attempts: list[Attempt] = field(default_factory=list)
+
+    def append(self, attempt: Attempt) -> None:
+        """Add one attempt."""
+        self._attempts.append(attempt)
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(self._attempts)
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def since(self, mark: int) -> list[Attempt]:
+        """Return the attempts after the first `mark` ones."""
+        return self._attempts[mark:]

@@ -1,0 +1,83 @@
+"""Finds what a schema says about the value at a pointer: through references, branches and embedded JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from schemas.pointer import join, split
+
+Schema = Mapping[str, Any]
+BRANCHES = ("allOf", "anyOf", "oneOf")
+CONDITIONS = ("then", "else")
+
+
+def follow(root: Schema, schema: Schema) -> Schema:
+    """Return the schema that a local `$ref` leads to, or the schema itself."""
+    while isinstance(reference := schema.get("$ref"), str) and reference.startswith("#/"):
+        target: Any = root
+        for token in split(reference[1:]):
+            target = target[token]
+        schema = target
+    return schema
+
+
+def parts(root: Schema, schema: Schema) -> Iterator[Schema]:
+    """Yield a schema and every branch of it that may apply to the same value."""
+    schema = follow(root, schema)
+    yield schema
+    for keyword in BRANCHES:
+        for branch in schema.get(keyword, ()):
+            yield from parts(root, branch)
+    for keyword in CONDITIONS:
+        if keyword in schema:
+            yield from parts(root, schema[keyword])
+
+
+def schemas_at(root: Schema, pointer: str) -> list[Schema]:
+    """Return every schema that may apply to the value at the pointer."""
+    found = list(parts(root, root))
+    for token in split(pointer):
+        found = [
+            part
+            for schema in found
+            for opened in parts(root, schema.get("contentSchema", schema))
+            for child in _children(opened, token)
+            for part in parts(root, child)
+        ]
+    return found
+
+
+def kind_at(root: Schema, pointer: str) -> str | None:
+    """Return the `x-kind` of the value at the pointer, or None."""
+    return next((schema["x-kind"] for schema in schemas_at(root, pointer) if "x-kind" in schema), None)
+
+
+def _children(schema: Schema, token: str) -> Iterator[Schema]:
+    if isinstance(properties := schema.get("properties"), Mapping) and token in properties:
+        yield properties[token]
+    if token.isdecimal() and isinstance(items := schema.get("items"), Mapping):
+        yield items
+
+
+def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value that is neither an object nor an array, with its pointer; embedded JSON is entered."""
+    opened = _opened(value)
+    if isinstance(opened, Mapping):
+        for name, child in opened.items():
+            yield from leaves(child, pointer + join([name]))
+    elif isinstance(opened, list):
+        for index, child in enumerate(opened):
+            yield from leaves(child, f"{pointer}/{index}")
+    else:
+        yield pointer, value
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

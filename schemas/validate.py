@@ -1,0 +1,138 @@
+"""Validates payloads against schemas of our dialect, including the JSON embedded in their strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from schemas import jsontext
+from schemas.pointer import join
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
+
+__all__ = ["DIALECT", "Problem", "dialect_problems", "problems", "validator"]
+
+#: The `$schema` of every schema of the dialect.
+DIALECT: Final = "https://im-callback-conformance.dev/dialect"
+
+_LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a payload."""
+
+    #: Where, as a JSON Pointer; it passes through embedded JSON.
+    pointer: str
+    #: The value, shortened, and what is due instead.
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer or '(the whole payload)'}: {self.message}"
+
+
+def validator(schema: Mapping[str, Any]) -> Validator:
+    """
+    Return a validator for *schema*: JSON Schema 2020-12, in which `contentSchema` is an assertion.
+
+    Keep it: building one costs more than using it.
+    """
+    return _validator_class()(schema)
+
+
+def problems(checker: Validator, payload: Any) -> list[Problem]:
+    """Return everything that *checker* finds wrong with *payload*, in order of place; none if it is valid."""
+    found = {Problem(join(error.absolute_path), _message(error)) for error in checker.iter_errors(payload)}
+    return sorted(found, key=lambda problem: (problem.pointer, problem.message))
+
+
+def dialect_problems(schema: Any) -> list[Problem]:
+    """Return how *schema* breaks the dialect's own rules (`dialect.schema.json`); none if it keeps them."""
+    return problems(_dialect_validator(), schema)
+
+
+@lru_cache(maxsize=1)
+def _dialect_validator() -> Validator:
+    text = files("schemas").joinpath("dialect.schema.json").read_text(encoding="utf-8")
+    return _validator_class()(jsontext.parse(text))
+
+
+@lru_cache(maxsize=1)
+def _validator_class() -> Callable[[Any], Validator]:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    keywords = {"contentSchema": _content_schema, "required": _required}
+    extended: Callable[[Any], Validator] = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
+    return extended
+
+
+def _content_schema(checker: Any, content: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    # 2020-12 leaves contentSchema to the application (Validation, section 8.5); ours asserts it.
+    from jsonschema import ValidationError
+
+    if not isinstance(instance, str) or schema.get("contentMediaType") != "application/json":
+        return
+    try:
+        value = jsontext.parse(instance)
+    except ValueError as error:
+        yield ValidationError(f"is {_shown(instance)}; due is JSON text ({error})")
+        return
+    yield from checker.descend(value, content, schema_path="contentSchema")
+
+
+def _required(checker: Any, names: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    # As in the standard, but each error points at the field that is missing.
+    from jsonschema import ValidationError
+
+    if not checker.is_type(instance, "object"):
+        return
+    for name in names:
+        if name not in instance:
+            yield ValidationError("is missing; it is required", path=[name])
+
+
+def _message(error: ValidationError) -> str:
+    keyword, value = str(error.validator), error.instance
+    due: Any = error.validator_value
+    if keyword in {"required", "contentSchema"}:
+        return error.message
+    if keyword in {"anyOf", "oneOf"} and error.context:
+        return f"is {_shown(value)}; it fits none of the documented shapes (closest: {_closest(error)})"
+    words: dict[str, Callable[[], str]] = {
+        "type": lambda: " or ".join(due) if isinstance(due, list) else str(due),
+        "enum": lambda: "one of " + ", ".join(jsontext.dump(item) for item in due),
+        "const": lambda: jsontext.dump(due),
+        "pattern": lambda: f"text that matches {due}",
+        "minimum": lambda: f"at least {due}",
+        "maximum": lambda: f"at most {due}",
+        "minLength": lambda: f"at least {due} characters",
+        "maxLength": lambda: f"at most {due} characters",
+        "minItems": lambda: f"at least {due} elements",
+        "maxItems": lambda: f"at most {due} elements",
+    }
+    if keyword in words:
+        return f"is {_shown(value)}; due is {words[keyword]()}"
+    return f"is {_shown(value)}; it breaks the rule {keyword!r}"
+
+
+def _closest(error: ValidationError) -> str:
+    branches: dict[Any, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    nearest = min(branches.values(), key=len)[0]
+    place = join(nearest.path)
+    return f"{place} {_message(nearest)}" if place else _message(nearest)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = jsontext.dump(value)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
