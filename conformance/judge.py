@@ -95,14 +95,19 @@ class Matcher:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._sent: dict[str, dict[tuple[str, ...], Occurrence]] = {}
+        self._fixed: dict[str, set[str]] = {}
+        self._by_field: dict[str, dict[str, list[str]]] = {}
+        self._open: list[str] = []
         self._indexes: dict[tuple[str, tuple[int, ...]], tuple[int, dict[tuple[str, ...], list[Occurrence]]]] = {}
 
     def add(self, events: Iterable[Event]) -> None:
         """Note events as sent, whether validly or not."""
         for event in events:
             event_type = self._catalogue[event.type]
+            if event.type not in self._sent:
+                self._meet(event_type)
             for occurrence in occurrences_of(event_type, event):
-                self._sent.setdefault(event.type, {})[occurrence.identity] = occurrence
+                self._sent[event.type][occurrence.identity] = occurrence
 
     def match(self, records: Sequence[Record]) -> Effects:
         """Return the records' occurrences; records that fit nothing that was sent are left out."""
@@ -121,24 +126,32 @@ class Matcher:
     def _fitting(self, record: Record) -> list[Occurrence]:
         best: list[Occurrence] = []
         most = 0
-        for name in self._sent:
-            event_type = self._catalogue[name]
-            if self._says_otherwise(record, event_type):
-                continue
-            pointers = event_type.identity or ()
+        for name in self._candidates(record):
+            pointers = self._catalogue[name].identity or ()
             values = [in_record(record, pointer) for pointer in pointers]
             whole = self._sent[name].get(tuple(map(text, values)))
             if whole is not None:
                 return [whole]
             present = tuple(i for i, value in enumerate(values) if value is not MISSING)
-            # The discriminator alone names no event.
-            if not any(pointers[i] not in self._discriminators(event_type) for i in present):
+            # With all fields there it is simply none of ours; the discriminator alone names no event.
+            if len(present) == len(values) or not any(pointers[i] not in self._fixed[name] for i in present):
                 continue
             found = self._index(name, present).get(tuple(text(values[i]) for i in present), [])
             if found and len(present) >= most:
                 best = found if len(present) > most else best + found
                 most = len(present)
         return best
+
+    def _candidates(self, record: Record) -> list[str]:
+        """Return the event types, of those that were sent, that a record does not rule out by a fixed field."""
+        names = list(self._open)
+        for field_name, by_value in self._by_field.items():
+            given = record.get(field_name, MISSING)
+            if given is MISSING:
+                names += [name for group in by_value.values() for name in group]
+            else:
+                names += by_value.get(text(given), ())
+        return names
 
     def _index(self, name: str, present: tuple[int, ...]) -> dict[tuple[str, ...], list[Occurrence]]:
         sent = self._sent[name]
@@ -149,16 +162,16 @@ class Matcher:
             self._indexes[name, present] = (len(sent), index)
         return index
 
-    def _discriminators(self, event_type: EventType) -> set[str]:
+    def _meet(self, event_type: EventType) -> None:
+        """Note by which fields records of a type that is sent for the first time are told from others."""
         properties = event_type.schema.get("properties", {})
-        return {f"/{name}" for name, schema in properties.items() if "const" in schema}
-
-    def _says_otherwise(self, record: Record, event_type: EventType) -> bool:
-        for pointer in self._discriminators(event_type):
-            given = record.get(pointer[1:], MISSING)
-            if given is not MISSING and text(given) != text(event_type.schema["properties"][pointer[1:]]["const"]):
-                return True
-        return False
+        fixed = {name: text(schema["const"]) for name, schema in properties.items() if "const" in schema}
+        self._fixed[event_type.name] = {f"/{name}" for name in fixed}
+        self._sent[event_type.name] = {}
+        if not fixed:
+            self._open.append(event_type.name)
+        for name, value in list(fixed.items())[:1]:
+            self._by_field.setdefault(name, {}).setdefault(value, []).append(event_type.name)
 
 
 def scope_of(order: Order, element: Any) -> tuple[str, ...]:

@@ -88,9 +88,7 @@ def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
     if spec is None:
         return None
     try:
-        return open_effects(
-            spec, SourceOptions(settings.headers, settings.ca_file), option(config, "effects-map")
-        )
+        return open_effects(spec, SourceOptions(settings.headers, settings.ca_file), option(config, "effects-map"))
     except BadEffects as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -215,7 +213,9 @@ def _baseline(config: pytest.Config) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise pytest.UsageError(f"--receiver-baseline={path.name}: not JSON ({error})") from None
     if not isinstance(known, dict) or not _reasons(list(known.values())):
-        raise pytest.UsageError(f"--receiver-baseline={path.name}: give an object from check id to a reason, never empty")
+        raise pytest.UsageError(
+            f"--receiver-baseline={path.name}: give an object from check id to a reason, never empty"
+        )
     return known
 
 

@@ -17,7 +17,11 @@ GROUP = "receiver conformance (checks a server that an IM service calls)"
 OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("provider", "NAME", "which IM service to play: commsease (default), rongcloud, tencent, or one of a plugin"),
     ("app-key", "KEY", "AppKey, appKey or SdkAppid (default: test-key; tencent 1400000001)"),
-    ("app-secret", "SECRET", "AppSecret or callback token; none: no token is set (default: test-secret; tencent test-token)"),
+    (
+        "app-secret",
+        "SECRET",
+        "AppSecret or callback token; none: no token is set (default: test-secret; tencent test-token)",
+    ),
     ("effects", "SPEC", "where to read what the receiver recorded: http(s)://… answering a JSON array or JSON lines"),
     ("effects-map", "JMESPATH", "from one of your records to the payload's field names"),
     ("handles", "a,b", "event types the receiver records (default: discovered, and printed)"),
@@ -85,5 +89,3 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session: ReceiverSession | None = config.pluginmanager.get_plugin("receiver-session")
     if session is not None:
         config.pluginmanager.unregister(session)
-
-

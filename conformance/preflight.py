@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-
 from typing import TYPE_CHECKING
 
 from conformance.verdict import CouldNotRun, Failed, Outside

@@ -81,7 +81,6 @@ class Run:
         """Every attempt of the run so far."""
         return self.courier.history
 
-
     @property
     def documented(self) -> list[EventType]:
         """The event types that have documented samples."""
@@ -119,7 +118,6 @@ class Run:
         if missing:
             raise NotApplicable(f"the receiver does not record {', '.join(missing)}")
         return [self.provider.catalogue[name] for name in names]
-
 
     def stamp(self, shift_millis: int = 0) -> Stamp:
         """Return a new stamp: now, or so many milliseconds away from it."""
@@ -198,12 +196,9 @@ class Run:
                 refused,
             )
 
-
     def occurrences(self, *events: Event) -> list[Occurrence]:
         """Return what the events say happened."""
-        return [
-            one for event in events for one in occurrences_of(self.provider.catalogue[event.type], event)
-        ]
+        return [one for event in events for one in occurrences_of(self.provider.catalogue[event.type], event)]
 
     def records(self) -> Sequence[Record]:
         """Return the application's records as they are now; could-not-run if they cannot be read."""

@@ -54,8 +54,7 @@ def run_check(check: Check, run: Run) -> Result:
         result.fix = "Let the records carry the identity fields of their event type (provider-mock events lists them)"
     except NotApplicable as passed_over:
         result.verdict, result.reason = Verdict.NOT_APPLICABLE, passed_over.reason
-    except Exception:
-        # Whatever else goes wrong in a check is our own fault, never the receiver's.
+    except Exception:  # noqa: BLE001  whatever else goes wrong in a check is our own fault, never the receiver's
         result.verdict, result.reason = Verdict.HARNESS_ERROR, traceback.format_exc()
         result.attempts = tuple(run.history.since(mark)[-1:])
     result.seconds = time.monotonic() - started

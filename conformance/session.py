@@ -75,7 +75,7 @@ class ReceiverSession:
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Put the checks where the root of the user's tests would be."""
         if path == self.config.rootpath:
-            return CheckDirectory.from_parent(parent, path=path, nodeid=ROOT, session_of=self)  # type: ignore[no-any-return]
+            return CheckDirectory.from_parent(parent, path=path, nodeid=ROOT, session_of=self)
         return None
 
     @pytest.hookimpl(trylast=True)
@@ -85,9 +85,7 @@ class ReceiverSession:
         items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note the verdict in the report."""
         report = yield
         if isinstance(item, CheckItem) and item.result is not None and report.when == "call":
@@ -113,7 +111,9 @@ class ReceiverSession:
             self.results, settings.level, settings.baseline, ids, allow_incomplete=settings.allow_incomplete
         )
         if not self.results:
-            self.outcome = Outcome("error", ExitStatus.BAD_OPTIONS, ["no check was selected: look at -k, -m, --deselect"])
+            self.outcome = Outcome(
+                "error", ExitStatus.BAD_OPTIONS, ["no check was selected: look at -k, -m, --deselect"]
+            )
         if self.json_file is not None:
             result = document(self.run, self.results, self.outcome)
             self.json_file.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -157,7 +157,7 @@ class ReceiverSession:
         """Read the effects through the user's fixture, if there is one."""
         try:
             read = request.getfixturevalue("receiver_effects")
-        except Exception as error:  # The user's own code: whatever it raises is a reason.
+        except Exception as error:  # noqa: BLE001  the user's own code: whatever it raises is a reason
             reason = f"the fixture receiver_effects failed: {error!r}"
 
             def read() -> list[Any]:
@@ -166,7 +166,9 @@ class ReceiverSession:
         if read is None:
             return
         if not callable(read):
-            raise pytest.UsageError("the fixture receiver_effects must return a function that returns a list of records")
+            raise pytest.UsageError(
+                "the fixture receiver_effects must return a function that returns a list of records"
+            )
         self.run.read_effects = mapped(read, options.option(self.config, "effects-map"))
 
 
@@ -226,5 +228,3 @@ class CheckItem(pytest.Function):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return the place of the check function and its id."""
         return self.path, self.check.function.__code__.co_firstlineno - 1, self.check.id(self.settings.provider)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, Literal
 
 from schemas import jsontext
@@ -48,6 +49,11 @@ def split(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/")]
 
 
+@cache
+def _tokens(pointer: str) -> tuple[str, ...]:
+    return tuple(split(pointer))
+
+
 def join(tokens: Iterable[str | int]) -> str:
     """Return the pointer made of *tokens*, escaped."""
     return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
@@ -64,7 +70,7 @@ def resolve(payload: Any, pointer: str, default: Any = MISSING) -> Any:
         PointerError: *pointer* is malformed. That it leads nowhere is no error.
     """
     value = payload
-    for token in split(pointer):
+    for token in _tokens(pointer):
         value = _step(_opened(value), token)
         if value is MISSING:
             return default

@@ -111,7 +111,9 @@ def check_concurrent(run: Run) -> None:
     for _ in range(ROUNDS):
         if not open_:
             break
-        open_ = [a for a in run.send_each(run.again(a, note="retried until acknowledged") for a in open_) if not a.acked]
+        open_ = [
+            a for a in run.send_each(run.again(a, note="retried until acknowledged") for a in open_) if not a.acked
+        ]
     run.must_ack(open_, "each of the requests, or a retry of it,")
     once(run, shot.events, attempts)
 
@@ -159,13 +161,10 @@ def check_twins_are_kept(run: Run) -> None:
         event = run.event(event_type)
         order = event_type.order
         # In a list the twins share even the moment; of a state only the newest is kept, so theirs differ in scope.
-        shared = (*order.scope, *order.by) if order and order.rule == "sequence" else ()
-        keep = [pointer for pointer in shared if pointer not in (event_type.identity or ())]
-        scope = [pointer for pointer in (order.scope if order and shared else ()) if pointer in event_type.identity or ()]
-        twin = run.event(event_type, event.payload, keep=[*keep, *scope])
-        if set(run.occurrences(event)) & set(run.occurrences(twin)):
-            twin = run.event(event_type, event.payload)
-        attempts = run.send_each(run.shot(one, note=f"{event_type.name}, {n}") for one, n in ((event, "one"), (twin, "its twin")))
+        keep = (*order.scope, *order.by[:1]) if order and order.rule == "sequence" else ()
+        twin = run.event(event_type, event.payload, keep=keep)
+        pair = ((event, "one"), (twin, "its twin"))
+        attempts = run.send_each(run.shot(one, note=f"{event_type.name}, {which}") for one, which in pair)
         run.must_ack(attempts, "each of two events")
         run.must_show(attempts, "each of two events that differ in nothing but identity")
 

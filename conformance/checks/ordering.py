@@ -116,7 +116,9 @@ def versions(run: Run, count: int) -> list[Event]:
     (kind,) = run.handled_type("rongcloud.chatroom-kv")
     first = run.event(kind)
     rest = [
-        run.event(kind, first.payload, values={**same_scope(kind, first), **later(kind, first, n), "/value": f"value {n}"})
+        run.event(
+            kind, first.payload, values={**same_scope(kind, first), **later(kind, first, n), "/value": f"value {n}"}
+        )
         for n in range(1, count)
     ]
     return [first, *rest]
@@ -179,7 +181,9 @@ def check_version_not_arrival_nor_timestamp(run: Run) -> None:
         )
         for n in (2, 3)
     ]
-    attempts = [run.deliver(event, note=f"version {event.payload['version']}") for event in (events[2], events[0], events[1])]
+    attempts = [
+        run.deliver(event, note=f"version {event.payload['version']}") for event in (events[2], events[0], events[1])
+    ]
     run.must_ack(attempts, "every version")
     in_order(run, events, attempts, last=True)
 

@@ -127,8 +127,10 @@ def _signing(shot: Shot, attempt: Attempt, settings: Settings) -> list[str]:
     shift = _shift(shot, attempt, provider)
     now = "$(date +%s)" if not shift else f"$(( $(date +%s) + {shift} ))"
     lines.append(f"NOW={now}")
-    lines += [f'{name}="{value}"' if value.startswith("$") and "(" not in value else f"{name}={value}"
-              for name, value in provider.shell().items()]
+    lines += [
+        f'{name}="{value}"' if value.startswith("$") and "(" not in value else f"{name}={value}"
+        for name, value in provider.shell().items()
+    ]
     return lines
 
 

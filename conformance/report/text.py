@@ -27,7 +27,9 @@ def block(result: Result, settings: Settings) -> str:
     elif result.verdict is Verdict.HARNESS_ERROR:
         lines += ["our own error, not the receiver's; please report it:", result.reason.rstrip()]
     else:
-        lines += _labelled("could not run" if result.verdict is Verdict.COULD_NOT_RUN else "not applicable", result.reason)
+        lines += _labelled(
+            "could not run" if result.verdict is Verdict.COULD_NOT_RUN else "not applicable", result.reason
+        )
         lines += _labelled("do this", result.fix) if result.fix else []
     for attempt in result.attempts[:SHOWN]:
         lines += ["", f"request ({attempt.shot.note or 'as the provider sends it'}):"]
@@ -86,4 +88,4 @@ def _labelled(label: str, text: str) -> list[str]:
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"    {line}" if line else "" for line in lines]
+    return [f"    {part}" if part else "" for line in lines for part in line.splitlines() or [""]]

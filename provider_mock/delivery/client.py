@@ -22,12 +22,14 @@ KEPT_BODY = 64 * 1024
 """Bytes of an answer that are kept; the rest is read and dropped."""
 USER_AGENT = "provider-mock"
 
-CONNECTING = frozenset({
-    pycurl.E_COULDNT_RESOLVE_HOST,
-    pycurl.E_COULDNT_CONNECT,
-    pycurl.E_SSL_CONNECT_ERROR,
-    pycurl.E_PEER_FAILED_VERIFICATION,
-})
+CONNECTING = frozenset(
+    {
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class CommsEase(Provider):
             "T": "${NOW}000",
             "CurTime": "$T",
             "MD5": "$(md5sum < body.json | cut -d' ' -f1)",
-            "CheckSum": '$(printf %s "$SECRET$MD5$T" | sha1sum | cut -d\' \' -f1)',
+            "CheckSum": "$(printf %s \"$SECRET$MD5$T\" | sha1sum | cut -d' ' -f1)",
         }
 
 

@@ -123,7 +123,7 @@ class RongCloud(Provider):
             "T": "${NOW}000",
             "timestamp": "$T",
             "nonce": "$T",
-            "signature": '$(printf %s "$SECRET$T$T" | sha1sum | cut -d\' \' -f1)',
+            "signature": "$(printf %s \"$SECRET$T$T\" | sha1sum | cut -d' ' -f1)",
         }
 
 

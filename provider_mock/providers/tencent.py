@@ -129,14 +129,14 @@ class Tencent(Provider):
 
     def failed(self, payload: Mapping[str, Any]) -> bool:
         """Return whether the message could not be sent; the webhook comes all the same."""
-        return payload.get("SendMsgResult", 0) != 0
+        return bool(payload.get("SendMsgResult", 0))
 
     def shell(self) -> Mapping[str, str]:
         """Return the shell expressions of RequestTime and Sign."""
         return {
             "T": "$NOW",
             "RequestTime": "$T",
-            "Sign": '$(printf %s "$SECRET$T" | sha256sum | cut -d\' \' -f1)',
+            "Sign": "$(printf %s \"$SECRET$T\" | sha256sum | cut -d' ' -f1)",
         }
 
 

@@ -11,6 +11,8 @@ from schemas.pointer import join, split
 Schema = Mapping[str, Any]
 BRANCHES = ("allOf", "anyOf", "oneOf")
 CONDITIONS = ("then", "else")
+# Holds on to each schema, so that its id is not given to another one.
+_FOUND: dict[tuple[int, str], tuple[Schema, list[Schema]]] = {}
 
 
 def follow(root: Schema, schema: Schema) -> Schema:
@@ -37,6 +39,14 @@ def parts(root: Schema, schema: Schema) -> Iterator[Schema]:
 
 def schemas_at(root: Schema, pointer: str) -> list[Schema]:
     """Return every schema that may apply to the value at the pointer."""
+    # The schemas of a catalogue live as long as the process, so their identity is a good key.
+    key = (id(root), pointer)
+    if key not in _FOUND:
+        _FOUND[key] = (root, _schemas_at(root, pointer))
+    return _FOUND[key][1]
+
+
+def _schemas_at(root: Schema, pointer: str) -> list[Schema]:
     found = list(parts(root, root))
     for token in split(pointer):
         found = [

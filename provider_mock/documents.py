@@ -1,0 +1,41 @@
+"""Reads request bodies out of a file: one JSON text, JSON lines, or a sample copied from a vendor's page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from schemas import jsontext
+
+_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*')
+
+
+class Unreadable(ValueError):
+    """The text holds no JSON."""
+
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(f"this is no JSON: {problem}; give a request body as it was received")
+
+
+def read_documents(data: bytes) -> tuple[list[Any], list[str]]:
+    """Return the JSON values in the data, and notes on what was passed over; raises `Unreadable`.
+
+    `//` comments, which several vendors' samples carry, are not JSON: they are left out, and a note says so.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        return [jsontext.parse(text)], []
+    except ValueError as error:
+        problem = error
+    try:
+        bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[0].startswith("//") else found[0], data.decode())
+        notes = ["note: // comments are not JSON; they were left out"] if bare != data.decode() else []
+        try:
+            return [jsontext.parse(bare)], notes
+        except ValueError:
+            lines = [line for line in bare.splitlines() if line.strip()]
+            if len(lines) > 1:
+                return [jsontext.parse(line) for line in lines], notes
+    except ValueError as error:
+        problem = error
+    raise Unreadable(problem)
