@@ -1,7 +1,7 @@
 """A receiver for the callbacks of CommsEase (NetEase), RongCloud and Tencent Chat.
 
-A request is verified, stored and acknowledged; a thread behind it does the work. In the words of
-Tencent's page: "send a webhook response and then process the specific business logic".
+A request is verified, stored and acknowledged; a thread behind it does the work, because the
+providers wait two to five seconds and no longer.
 Copy this file, drop the providers you do not use, and put your own work where `Store.apply` is.
 """
 
@@ -59,8 +59,8 @@ C2C = ("From_Account", "To_Account", "MsgKey")  # batchsendmsg gives one MsgKey 
 KINDS = {
     "commsease": {  # by eventType
         "1": Kind("message", ("convType", "msgidServer"), ("msgTimestamp",)),
-        "2": PRESENCE,  # logins and logouts "may be out of order": an older timestamp
-        "3": PRESENCE,  # "can be ignored" (Other IM Message Delivery, 2)
+        "2": PRESENCE,  # logins and logouts overtake each other: of two, the older
+        "3": PRESENCE,  # timestamp does not count (Other IM Message Delivery, 2)
         "4": Kind("chatroom-message", ("roomId", "msgidClient"), ("msgTimestamp",)),
         "5": CALL,
         "6": Kind("call-file", ("channelid", "filename"), each="fileinfo"),
@@ -79,7 +79,7 @@ KINDS = {
         "36": Kind("upload", ("type", "uploadInfo.sdkLogUrl")),
         "42": Kind("heartbeat", ("accid", "consid", "timestamp"), ("timestamp",), ("accid", "consid")),
     },
-    "rongcloud": {  # by optType; version is "used for operation sequencing" (Chatroom Attribute Synchronization)
+    "rongcloud": {  # by optType; version gives the order (Chatroom Attribute Synchronization)
         "1": Kind("attribute", KV, ("version",), ("chatroomId", "key")),
         "2": Kind("attribute", KV, ("version",), ("chatroomId", "key"), erases=True),
         "3": Kind("attribute", KV, ("version",), ("chatroomId",), erases=True),
@@ -132,7 +132,7 @@ def row_for(provider: str, kind: Kind, item: dict) -> dict[str, object]:
 def items(provider: str, body: bytes) -> list[dict]:
     """The objects in a body; ValueError or RecursionError if it is not what this provider sends."""
     document = parse(body.decode("utf-8"))
-    # RongCloud's page says "a JSON object", its example is an array.
+    # RongCloud's page speaks of an object, and its example is an array.
     found = document if provider == "rongcloud" and isinstance(document, list) else [document]
     objects = [item for item in found if isinstance(item, dict)]
     if found and not objects:
@@ -211,7 +211,7 @@ def recent(stamp: str, per_second: int, seconds: int) -> bool:
 
 
 def from_commsease(body: bytes) -> bool:
-    """CheckSum = sha1(AppSecret + MD5 + CurTime), MD5 of the body (Data Sync Overview)."""
+    """Verify CheckSum = sha1(AppSecret + MD5 + CurTime), MD5 of the body (Data Sync Overview)."""
     # A header sent twice arrives here as one, joined by a comma, and does not verify.
     key, md5, stamp, checksum = (request.headers.get(name, "") for name in ("AppKey", "MD5", "CurTime", "CheckSum"))
     ours = hashlib.md5(body).hexdigest()  # of the bytes: parsing and printing them again would change them
@@ -225,7 +225,7 @@ def from_commsease(body: bytes) -> bool:
 
 
 def from_rongcloud(_body: bytes) -> bool:
-    """signature = sha1(AppSecret + nonce + timestamp) (Server Callback Signature); the body is not covered."""
+    """Verify signature = sha1(AppSecret + nonce + timestamp) (Server Callback Signature); the body is not covered."""
     stamp = once("timestamp" if "timestamp" in request.args else "signTimestamp")  # its name until 2021
     nonce = once("nonce")
     signed = credentials["RONGCLOUD_APP_SECRET"] + nonce + stamp
@@ -233,12 +233,12 @@ def from_rongcloud(_body: bytes) -> bool:
         same(once("appKey"), credentials["RONGCLOUD_APP_KEY"])
         and same(once("signature"), hashlib.sha1(signed.encode()).hexdigest())
         and nonce != ""
-        and recent(stamp, 1000, 3600)  # our own limit; a delivery "will be delayed by 5 minutes" in network trouble
+        and recent(stamp, 1000, 3600)  # our own limit; network trouble delays a delivery by five minutes
     )
 
 
 def from_tencent(_body: bytes) -> bool:
-    """Sign = sha256(Token + RequestTime), invalid after a minute (webhook authentication); body not covered."""
+    """Verify Sign = sha256(Token + RequestTime), invalid after a minute (webhook authentication); body not covered."""
     stamp = once("RequestTime")
     signed = credentials["TENCENT_TOKEN"] + stamp
     return (
@@ -377,7 +377,7 @@ def application(store: Store, *, test_mode: bool) -> Flask:
         if isinstance(error, HTTPException):
             return error
         log.exception("not acknowledged")
-        return "", 503  # CommsEase takes "200 or 500" for an acknowledgement (Data Sync Overview): never 500
+        return "", 503  # CommsEase takes 500 for an acknowledgement too (Data Sync Overview): never 500
 
     if test_mode:
 

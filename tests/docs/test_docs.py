@@ -1,0 +1,91 @@
+"""Tests of what the documentation says: every option and command is in it, and its examples run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from conformance.check import all_checks
+from conformance.plugin import ALLOW_INCOMPLETE, OPTIONS, REPEATABLE, SWITCH
+from provider_mock import cli, providers
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NAMES = [SWITCH, "--receiver-list", *(f"--receiver-{one[0]}" for one in (*OPTIONS, *REPEATABLE, ALLOW_INCOMPLETE))]
+COMMANDS = re.compile(r"^\$ (provider-mock .+?)(?:\s+#.*)?$", re.MULTILINE)
+
+
+class TestReference:
+    """The reference is complete, and speaks of nothing that is not there."""
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_option(self, name: str) -> None:
+        """Every option of the plugin is described."""
+        assert f"`{name}" in REFERENCE
+
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    def test_no_option_invented(self, page: Path) -> None:
+        """Every option that a page speaks of exists."""
+        spoken = set(re.findall(r"--receiver-[a-z-]*[a-z]", page.read_text(encoding="utf-8")))
+        assert set() == spoken - set(NAMES)
+
+    @pytest.mark.parametrize("name", sorted(cli.main.commands))
+    def test_command(self, name: str) -> None:
+        """Every command, and every option of it, is described."""
+        assert f"`provider-mock {name}" in REFERENCE
+        for parameter in cli.main.commands[name].params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or f"`{option}" in REFERENCE, option
+
+
+class TestExamples:
+    """What the pages show as typed can be typed."""
+
+    @pytest.mark.parametrize("typed", COMMANDS.findall(README))
+    def test_command(self, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Commands of the README run; those that need a receiver get as far as not finding one."""
+        monkeypatch.chdir(tmp_path)
+        Path("body.json").write_text(json.dumps(providers.load("commsease").catalogue["commsease.login"].examples[0]))
+        arguments = typed.replace("127.0.0.1:8080", "127.0.0.1:1").split()[1:]
+        result = CliRunner().invoke(cli.main, arguments)
+        if arguments[0] == "send":
+            assert 1 == result.exit_code
+            assert "unreachable" in result.stdout
+        else:
+            assert 0 == result.exit_code, result.output
+
+    def test_check_ids(self) -> None:
+        """Check ids and patterns that the pages name match a check."""
+        known = {
+            check.id(one)
+            for one in map(providers.load, providers.names())
+            for check in all_checks()
+            if check.level(one)
+        }
+        spoken = {
+            name
+            for page in PAGES
+            for name in re.findall(
+                r"(?:commsease|rongcloud|tencent)\.[a-z]+\.[a-z-]+", page.read_text(encoding="utf-8")
+            )
+        }
+        assert spoken
+        assert set() == spoken - known
+
+
+class TestTone:
+    """Text for people speaks of the project alone."""
+
+    @pytest.mark.parametrize(
+        "page", [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("*/README.md")], ids=lambda page: page.name
+    )
+    def test_links(self, page: Path) -> None:
+        """Relative links lead to files that are there."""
+        for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), link
