@@ -53,8 +53,10 @@ class Effects:
 class AmbiguousRecord(Exception):
     """A record fits several events that were sent, so nothing can be said about any of them."""
 
+    fix = "Let the records carry the identity fields of their event type (provider-mock events lists them)"
+
     def __init__(self, occurrence: Occurrence, record: Record) -> None:
-        fields = ", ".join(record)
+        fields = ", ".join(map(str, record))
         super().__init__(f"a record with the fields {fields} fits several events, one of them {occurrence}")
         self.occurrence = occurrence
         self.record = record
@@ -68,7 +70,9 @@ def text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value if isinstance(value, str) else json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, default=str)
+    return str(value)
 
 
 def occurrences_of(event_type: EventType, event: Event) -> list[Occurrence]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -14,26 +15,27 @@ from urllib.parse import urlsplit
 import pytest
 
 from conformance.check import Check, all_checks
-from conformance.effects import BadEffects, SourceOptions, open_effects
+from conformance.effects import BadEffects, SourceOptions, compiled, open_effects
 from conformance.run import ReadEffects, Settings
 from conformance.verdict import Level
 from provider_mock import providers
 from provider_mock.contract import Credentials, Provider
 
 NO_SECRET = "none"
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header (RFC 9110, section 5.6.2)."""
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 def option(config: pytest.Config, name: str) -> str | None:
-    """Return an option's value, or None where it is given nowhere."""
+    """Return an option's value, or None where it is given nowhere; an empty variable gives nothing."""
     given = config.getoption(f"--receiver-{name}")
     if given is not None:
-        return str(given)
+        return str(given) or None
     plain = name.replace("-", "_")
-    if (value := os.environ.get(f"RECEIVER_{plain.upper()}")) is not None:
-        return value
-    return str(config.getini(f"receiver_{plain}")) or None
+    # CI systems set variables to nothing where a secret or an input is not there.
+    return os.environ.get(f"RECEIVER_{plain.upper()}") or str(config.getini(f"receiver_{plain}") or "") or None
 
 
 def options(config: pytest.Config, name: str) -> list[str]:
@@ -41,7 +43,7 @@ def options(config: pytest.Config, name: str) -> list[str]:
     given = config.getoption(f"--receiver-{name}")
     if given:
         return [str(value) for value in given]
-    if (value := os.environ.get(f"RECEIVER_{name.upper()}")) is not None:
+    if value := os.environ.get(f"RECEIVER_{name.upper()}"):
         return [line.strip() for line in value.splitlines() if line.strip()]
     return list(config.getini(f"receiver_{name}"))
 
@@ -84,11 +86,11 @@ def settings(config: pytest.Config) -> Settings:
 
 def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
     """Return the function that reads the effects, or None where no source is given."""
-    spec = option(config, "effects")
-    if spec is None:
-        return None
+    spec, mapping = option(config, "effects"), option(config, "effects-map")
     try:
-        return open_effects(spec, SourceOptions(settings.headers, settings.ca_file), option(config, "effects-map"))
+        # Compiled here also where a fixture gives the effects, so that a bad expression is a bad option.
+        compiled(mapping)
+        return open_effects(spec, SourceOptions(settings.headers, settings.ca_file), mapping) if spec else None
     except BadEffects as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -114,6 +116,8 @@ def json_file(config: pytest.Config) -> Path | None:
     path = config.invocation_params.dir / name
     if not path.parent.is_dir():
         raise pytest.UsageError(f"--receiver-json={name}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise pytest.UsageError(f"--receiver-json={name}: it is a folder; give a file in it")
     return path
 
 
@@ -121,16 +125,22 @@ def list_checks(config: pytest.Config) -> None:
     """Print id, level, title and source of every check, of the provider that was named or of all."""
     named = option(config, "provider")
     chosen = [provider(config)] if named else [providers.load(name) for name in providers.names()]
+    globs = options(config, "check") or ["*"]
     for one in chosen:
-        for check in chosen_checks(config, one):
+        for check in all_checks():
             level = check.level(one)
-            assert level is not None
-            sys.stdout.write(f"{check.id(one)}\t{level.value}\t{check.title}\t{check.source(one)}\n")
+            if level is not None and any(fnmatchcase(check.id(one), glob) for glob in globs):
+                sys.stdout.write(f"{check.id(one)}\t{level.value}\t{check.title}\t{check.source(one)}\n")
 
 
 def _url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        # Raises where it is no number.
+        parts.port  # noqa: B018
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
         raise pytest.UsageError(f"--receiver-url={url}: give the whole address, as in http://127.0.0.1:8080/callbacks")
     return url
 
@@ -187,7 +197,7 @@ def _handles(value: str, provider: Provider) -> tuple[str, ...]:
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip():
+    if not colon or not TOKEN.fullmatch(name.strip()):
         raise pytest.UsageError("--receiver-header: give it as NAME:VALUE")
     if any(c in text for c in "\r\n\0"):
         raise pytest.UsageError(f"--receiver-header: the value of {name.strip()} holds a line break")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from conformance.judge import AmbiguousRecord
 from conformance.verdict import CouldNotRun, Failed, Outside
 from provider_mock.contract import NoReply
 from provider_mock.history import Attempt
@@ -60,11 +61,11 @@ class Preflight:
     def _once(self, stage: Callable[[], None], needs: Callable[[], None] | None = None) -> None:
         name = stage.__name__
         if name not in self._done:
-            self._done[name] = self._try(needs) if needs else None
-            if isinstance(self._done[name], Failed):
-                before = self._done[name]
-                self._done[name] = CouldNotRun(f"an earlier stage of preflight failed ({before})")
-            self._done[name] = self._done[name] or self._try(stage)
+            before = self._try(needs) if needs else None
+            if isinstance(before, Failed):
+                before = CouldNotRun(f"an earlier stage of preflight failed ({before})")
+            # Noted once it is known: a stage that broke off has not ended well.
+            self._done[name] = before or self._try(stage)
         ended = self._done[name]
         if ended is not None:
             raise ended
@@ -82,6 +83,8 @@ class Preflight:
             stage()
         except Outside as ended:
             return ended
+        except AmbiguousRecord as unclear:
+            return CouldNotRun(str(unclear), unclear.fix)
         return None
 
     def _reachable(self) -> None:
@@ -124,14 +127,15 @@ class Preflight:
             if run.occurrences(event) and (wanted is None or event.type in wanted)
         }
         effects = run.settle(lambda seen: all(seen.count(one) for ones in due.values() for one in ones))
-        shown = {name for name, ones in due.items() if all(effects.count(one) for one in ones)}
+        # A type that shows in part is recorded; what is missing of it is for the checks to find.
+        shown = {name for name, ones in due.items() if any(effects.count(one) for one in ones)}
         run.handled = tuple(one for one in run.documented if one.name in shown)
         if not run.handled:
             records = run.records()
             raise Failed(
                 f"at least one acknowledged sample in the effects within {run.settings.settle:g} s",
                 f"none of the {len(due)} samples is among the {len(records)} records"
-                + (f"; the last record has the fields {', '.join(records[-1])}" if records else ""),
+                + (f"; the last record has the fields {', '.join(map(str, records[-1]))}" if records else ""),
                 acked[:1],
             )
 

@@ -17,7 +17,7 @@ from typing import Any
 from conformance.judge import Effects, Matcher, Occurrence, Record, occurrences_of, text
 from conformance.preflight import Preflight
 from conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
-from provider_mock.contract import DOCUMENTED, Credentials, Event, Provider, Request, Stamp
+from provider_mock.contract import DOCUMENTED, Credentials, Event, Outcome, Provider, Request, Stamp
 from provider_mock.delivery.client import Client
 from provider_mock.delivery.courier import Courier, utc_millis
 from provider_mock.history import Attempt, History, Shot
@@ -28,6 +28,7 @@ from schemas import EventType
 ReadEffects = Callable[[], Sequence[Record]]
 Change = Callable[[Request], Request]
 
+PATIENCE = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
 
 
@@ -72,7 +73,10 @@ class Run:
         self.handled: tuple[EventType, ...] = ()
         self.preflight = Preflight(self)
         self._sent_validly: set[Occurrence] = set()
-        self._sent_badly: set[Occurrence] = set()
+        self._sent_badly: dict[Occurrence, Level] = {}
+        self._refusable: list[tuple[Attempt, Level]] = []
+        self.binding = Level.MUST
+        """How binding the check is that is running now."""
         self.indistinct: set[Occurrence] = set()
         """What was sent without the fields that tell it from others; nothing can be said about its effects."""
 
@@ -166,13 +170,27 @@ class Run:
         """Send the shots, all at once; return their attempts in the same order."""
         for shot in shots:
             self.matcher.add(shot.events)
-            into = self._sent_validly if shot.valid else self._sent_badly
-            into.update(self.occurrences(*shot.events))
-        return self.courier.send(shots)
+            occurrences = self.occurrences(*shot.events)
+            if shot.valid:
+                self._sent_validly.update(occurrences)
+            else:
+                self._sent_badly.update(dict.fromkeys(occurrences, self.binding))
+        attempts = self.courier.send(shots)
+        self._refusable += [(attempt, self.binding) for attempt in attempts if attempt.shot.forged]
+        return attempts
 
     def send_each(self, shots: Iterable[Shot]) -> list[Attempt]:
-        """Send the shots one after the other."""
-        return [attempt for shot in shots for attempt in self.send(shot)]
+        """Send the shots one after the other.
+
+        The rest is not sent after three time-outs in a row: a receiver that hangs has then shown it.
+        """
+        attempts: list[Attempt] = []
+        for shot in shots:
+            attempts += self.send(shot)
+            last = attempts[-PATIENCE:]
+            if len(last) == PATIENCE and all(attempt.outcome is Outcome.TIMED_OUT for attempt in last):
+                break
+        return attempts
 
     def deliver(self, *events: Event, wire: Wire = DOCUMENTED, note: str = "") -> Attempt:
         """Send one request with the events as the provider would."""
@@ -279,10 +297,13 @@ class Run:
             )
         return effects
 
-    @property
-    def forbidden(self) -> set[Occurrence]:
-        """What was sent only in ways in which the provider never sends."""
-        return self._sent_badly - self._sent_validly
+    def forbidden(self, level: Level) -> set[Occurrence]:
+        """Return what was sent only in ways in which the provider never sends, by checks at least so binding."""
+        return {one for one, binding in self._sent_badly.items() if binding.gates(level)} - self._sent_validly
+
+    def refusable(self, level: Level) -> list[Attempt]:
+        """Return the attempts that had to be refused, by checks at least so binding."""
+        return [attempt for attempt, binding in self._refusable if binding.gates(level)]
 
 
 def shorten(value: Any, limit: int = 160) -> str:

@@ -24,11 +24,11 @@ class ExitStatus(IntEnum):
     INCOMPLETE = 8
 
 
-def run_check(check: Check, run: Run) -> Result:
-    """Return what a check comes to. Only keyboard interrupts and the like get out of it."""
+def blank(check: Check, run: Run) -> Result:
+    """Return the result of a check before it has run; it passes until something is found."""
     level = check.level(run.provider)
     assert level is not None
-    result = Result(
+    return Result(
         id=check.id(run.provider),
         title=check.title,
         level=level,
@@ -37,9 +37,15 @@ def run_check(check: Check, run: Run) -> Result:
         why=check.why,
         usual_fix=check.fix,
     )
+
+
+def run_check(check: Check, run: Run) -> Result:
+    """Return what a check comes to. Only keyboard interrupts and the like get out of it."""
+    result = blank(check, run)
     started = time.monotonic()
     mark = len(run.history)
     try:
+        run.binding = result.level
         if not check.preflight:
             run.preflight.require(effects=check.effects)
         check.function(run)
@@ -50,8 +56,7 @@ def run_check(check: Check, run: Run) -> Result:
         result.verdict, result.attempts = Verdict.COULD_NOT_RUN, stopped.attempts
         result.reason, result.fix = stopped.reason, stopped.fix
     except AmbiguousRecord as unclear:
-        result.verdict, result.reason = Verdict.COULD_NOT_RUN, str(unclear)
-        result.fix = "Let the records carry the identity fields of their event type (provider-mock events lists them)"
+        result.verdict, result.reason, result.fix = Verdict.COULD_NOT_RUN, str(unclear), unclear.fix
     except NotApplicable as passed_over:
         result.verdict, result.reason = Verdict.NOT_APPLICABLE, passed_over.reason
     except Exception:  # noqa: BLE001  whatever else goes wrong in a check is our own fault, never the receiver's
@@ -81,7 +86,7 @@ def conclude(
     """Return the verdict over all results.
 
     Failures named in the baseline do not fail the run; an entry whose check passes, or that
-    names no check, does.
+    names no check, does. A run in which no gated check passed or failed is never green.
     """
     gated = [one for one in results if one.level.gates(lowest)]
     for result in results:
@@ -92,9 +97,10 @@ def conclude(
         return Outcome("error", ExitStatus.OUR_ERROR, problems)
     if problems or any(one.verdict is Verdict.FAIL and not one.known for one in gated):
         return Outcome("fail", ExitStatus.FAILED, problems)
-    undecided = [one for one in gated if one.verdict is Verdict.COULD_NOT_RUN]
-    if undecided or not any(one.verdict in (Verdict.PASS, Verdict.FAIL) for one in gated):
-        return Outcome("incomplete", ExitStatus.PASSED if allow_incomplete and undecided else ExitStatus.INCOMPLETE)
+    decided = any(one.verdict in (Verdict.PASS, Verdict.FAIL) for one in gated)
+    if not decided or any(one.verdict is Verdict.COULD_NOT_RUN for one in gated):
+        # Where nothing at all was found out there is nothing to accept: nobody may have been listening.
+        return Outcome("incomplete", ExitStatus.PASSED if allow_incomplete and decided else ExitStatus.INCOMPLETE)
     return Outcome("pass", ExitStatus.PASSED)
 
 

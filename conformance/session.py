@@ -12,12 +12,14 @@ import pytest
 from conformance import options
 from conformance.check import Check, all_checks, checks_of, family_modules
 from conformance.effects import mapped
+from conformance.report.exchange import Masking
 from conformance.report.result_json import acks, document
 from conformance.report.text import acks_line, block, summary
-from conformance.run import Run
-from conformance.runner import ExitStatus, Outcome, conclude, run_check
-from conformance.verdict import CouldNotRun, Result, Verdict
+from conformance.run import EffectsError, ReadEffects, Run
+from conformance.runner import ExitStatus, Outcome, blank, conclude, run_check
+from conformance.verdict import Result, Verdict
 
+FIXTURE = "receiver_effects"
 ROOT = "conformance"
 """The node id under which all checks stand."""
 OUTSIDE = {
@@ -47,6 +49,7 @@ class ReceiverSession:
         self.results: list[Result] = []
         self.outcome: Outcome | None = None
         self._forbid_paths()
+        self._forbid_hidden_fixture()
         # One receiver, one run: the checks look back over all that was sent, so they stay in this process.
         for name, value in (("numprocesses", None), ("dist", "no"), ("tx", [])):
             if hasattr(config.option, name):
@@ -54,22 +57,48 @@ class ReceiverSession:
 
     def _forbid_paths(self) -> None:
         config = self.config
-        if config.args_source is config.ArgsSource.ARGS:
+        # Paths in addopts, or from testpaths, are the user's own tests; these were typed.
+        typed = [argument for argument in config.args if argument in map(str, config.invocation_params.args)]
+        if config.args_source is config.ArgsSource.ARGS and typed:
             raise pytest.UsageError(
-                f"--receiver-url runs the receiver checks alone: leave out the paths ({' '.join(config.args)}), "
+                f"--receiver-url runs the receiver checks alone: leave out the paths ({' '.join(typed)}), "
                 "and choose checks with --receiver-check=GLOB"
             )
         config.args = [str(config.rootpath)]
+
+    def _forbid_hidden_fixture(self) -> None:
+        config = self.config
+        if options.option(config, "effects") is not None:
+            return
+        for plugin in config.pluginmanager.get_plugins():
+            file = Path(str(getattr(plugin, "__file__", None) or ""))
+            if file.name != "conftest.py" or not hasattr(plugin, FIXTURE):
+                continue
+            if file.parent != config.rootpath and config.rootpath in file.parents:
+                raise pytest.UsageError(
+                    f"the fixture {FIXTURE} in {file.relative_to(config.rootpath)} holds for that folder's tests only: "
+                    f"move it to {config.rootpath / 'conftest.py'}"
+                )
 
     def pytest_report_header(self) -> list[str]:
         """Say what is checked, and how to run the same again."""
         settings = self.run.settings
         chosen = "" if options.option(self.config, "provider") else " (the default; choose with --receiver-provider)"
         return [
-            f"receiver: {settings.url}",
+            f"receiver: {Masking.of(settings)(settings.url)}",
             f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
             f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}",
         ]
+
+    def pytest_sessionstart(self) -> None:
+        """Take an earlier result away: whatever becomes of this run, it shall not be taken for its own."""
+        if self.json_file is not None and not self.config.option.collectonly:
+            self.json_file.unlink(missing_ok=True)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Let no norecursedirs, --ignore or virtual environment hide the folder that the checks stand for."""
+        return False if collection_path == self.config.rootpath else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -105,6 +134,7 @@ class ReceiverSession:
             return
         if self.config.option.collectonly:
             return
+        self._note_unrun(session)
         settings = self.run.settings
         ids = [check.id(settings.provider) for check in all_checks() if check.level(settings.provider)]
         self.outcome = conclude(
@@ -118,6 +148,16 @@ class ReceiverSession:
             result = document(self.run, self.results, self.outcome)
             self.json_file.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
         session.exitstatus = int(self.outcome.status)
+
+    def _note_unrun(self, session: pytest.Session) -> None:
+        """Hold nothing for passed that was selected and did not run."""
+        for item in session.items:
+            if isinstance(item, CheckItem) and item.result is None:
+                item.result = blank(item.check, self.run)
+                item.result.verdict = Verdict.COULD_NOT_RUN
+                item.result.reason = "pytest ended before it, or a fixture, a plugin or a hook kept it from running"
+                item.result.fix = "See the errors and skips above (-rs shows them), or leave out -x"
+                self.results.append(item.result)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print what could not run, what failed without failing the run, and the verdict."""
@@ -147,7 +187,8 @@ class ReceiverSession:
         self.results.append(result)
         settings = self.run.settings
         if result.verdict in OUTSIDE:
-            pytest.skip(result.reason if not result.fix else f"{result.reason}. {result.fix}")
+            mask = Masking.of(settings)
+            pytest.skip(mask(result.reason if not result.fix else f"{result.reason}. {result.fix}"))
         if result.verdict is Verdict.FAIL and self._excused(result):
             pytest.xfail(settings.baseline.get(result.id) or f"below --receiver-level={settings.level.value}")
         if result.verdict is not Verdict.PASS:
@@ -156,20 +197,37 @@ class ReceiverSession:
     def _use_fixture(self, request: pytest.FixtureRequest) -> None:
         """Read the effects through the user's fixture, if there is one."""
         try:
-            read = request.getfixturevalue("receiver_effects")
-        except Exception as error:  # noqa: BLE001  the user's own code: whatever it raises is a reason
-            reason = f"the fixture receiver_effects failed: {error!r}"
-
-            def read() -> list[Any]:
-                raise CouldNotRun(reason, "Mend it in your conftest.py")
-
+            read = request.getfixturevalue(FIXTURE)
+        except Exception as error:  # noqa: BLE001 - The user's own code: whatever it raises is a reason.
+            self.run.read_effects = _unreadable(
+                f"the fixture {FIXTURE} failed: {error!r}", "Mend it in your conftest.py"
+            )
+            return
         if read is None:
             return
         if not callable(read):
-            raise pytest.UsageError(
-                "the fixture receiver_effects must return a function that returns a list of records"
+            self.run.read_effects = _unreadable(
+                f"the fixture {FIXTURE} gives {type(read).__name__}, not a function",
+                "Let it return a function that returns the list of records",
             )
-        self.run.read_effects = mapped(read, options.option(self.config, "effects-map"))
+            return
+
+        def called() -> Any:
+            try:
+                return read()
+            except Exception as error:
+                raise EffectsError(
+                    f"the function that the fixture {FIXTURE} returns failed: {error!r}", "Mend it in your conftest.py"
+                ) from error
+
+        self.run.read_effects = mapped(called, options.option(self.config, "effects-map"))
+
+
+def _unreadable(reason: str, fix: str) -> ReadEffects:
+    def read() -> list[Any]:
+        raise EffectsError(reason, fix)
+
+    return read
 
 
 class CheckDirectory(pytest.Directory):

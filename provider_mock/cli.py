@@ -147,8 +147,9 @@ def sample(event_type: EventType, generate: bool, count: int | None, seed: int |
 
 
 @main.command()
-@click.argument("event_type", type=event_type_named)
+@click.argument("name", metavar="EVENT-TYPE")
 @click.option("--to", "url", required=True, help="Where to post it.")
+@click.option("--provider", "provider_name", metavar="PROVIDER", help="For an event type named without its provider.")
 @credentials_options
 @click.option("--set", "assignments", multiple=True, metavar="/POINTER=VALUE", help="Set a field; repeatable.")
 @click.option("--generate", is_flag=True, help="Make payloads up instead of taking the documented samples.")
@@ -156,8 +157,9 @@ def sample(event_type: EventType, generate: bool, count: int | None, seed: int |
 @SEED_OPTION
 @JSON_OPTION
 def send(
-    event_type: EventType,
+    name: str,
     url: str,
+    provider_name: str | None,
     app_key: str | None,
     app_secret: str | None,
     assignments: tuple[str, ...],
@@ -172,6 +174,9 @@ def send(
     from provider_mock.history import Shot
     from provider_mock.traffic.generate import Generator, Undescribed
 
+    event_type = event_type_named(name if provider_name is None or "." in name else f"{provider_name}.{name}")
+    if provider_name not in (None, event_type.provider):
+        raise Fault(f"{event_type.name} is not an event type of {provider_name}; leave --provider out")
     provider = providers.load(event_type.provider)
     credentials = credentials_for(provider, app_key, app_secret)
     generator = Generator(_seed(seed), utc_millis())

@@ -287,9 +287,14 @@ class Provider(ABC):
         return any(p.role == role for p in self.parameters)
 
 
+def octets(text: str) -> bytes:
+    """Return a text as UTF-8; bytes that were none when it was read are restored."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def same(given: str, due: str) -> bool:
     """Return whether two texts are equal, in constant time."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), due.encode())
+    return hmac.compare_digest(octets(given), octets(due))
 
 
 def in_time(reply: Reply | NoReply, deadline: float) -> Reply | Judgement:

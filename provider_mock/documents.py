@@ -24,18 +24,23 @@ def read_documents(data: bytes) -> tuple[list[Any], list[str]]:
     """
     try:
         text = data.decode("utf-8-sig")
+    except ValueError as error:
+        raise Unreadable(error) from None
+    try:
         return [jsontext.parse(text)], []
     except ValueError as error:
         problem = error
+    bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[0].startswith("//") else found[0], text)
+    notes = ["note: // comments are not JSON; they were left out"] if bare != text else []
     try:
-        bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[0].startswith("//") else found[0], data.decode())
-        notes = ["note: // comments are not JSON; they were left out"] if bare != data.decode() else []
-        try:
-            return [jsontext.parse(bare)], notes
-        except ValueError:
-            lines = [line for line in bare.splitlines() if line.strip()]
-            if len(lines) > 1:
-                return [jsontext.parse(line) for line in lines], notes
+        return [jsontext.parse(bare)], notes
+    except ValueError as error:
+        problem = error if notes else problem
+    # Not `splitlines`: JSON strings may hold U+2028 and its like.
+    lines = [line for line in bare.split("\n") if line.strip()]
+    try:
+        if len(lines) > 1:
+            return [jsontext.parse(line) for line in lines], notes
     except ValueError as error:
         problem = error
     raise Unreadable(problem)

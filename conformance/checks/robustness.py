@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from conformance.check import check
+from conformance.judge import Effects
 from conformance.run import Run
 from conformance.verdict import Failed
 from provider_mock.contract import Event, NoReply
@@ -25,10 +26,11 @@ def survives(run: Run, shots: Sequence[Shot]) -> None:
         after = run.deliver(run.event(), note=f"a valid delivery after {shot.note}")
         if not after.acked:
             raise Failed(DUE, f"the valid delivery after {shot.note}: {after.judgement.rule}", [attempt, after])
-    effects = run.barrier()
+        run.must_show([after], f"the valid delivery after {shot.note}")
+    effects = run.effects() if run.handled else Effects()
     for shot in shots:
         shown = [one for one in run.occurrences(*shot.events) if effects.count(one)]
-        if shown and set(shown) & run.forbidden:
+        if set(shown) & run.forbidden(run.binding):
             raise Failed(DUE, f"{shot.note}: the effects show {shown[0]}", [])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.check import check
+from conformance.judge import phantoms
 from conformance.run import Run
 from conformance.samples import documented_events, speaking_event, tampered, texts_match
 from conformance.twins import must_reject
@@ -435,10 +436,10 @@ def check_rejects_stale(run: Run) -> None:
     fix="Refuse with 401 or 403; never with a status that the provider takes as received.",
 )
 def check_refusal_is_visible(run: Run) -> None:
-    if not any(attempt.shot.forged for attempt in run.history):
+    if not run.refusable(run.binding):
         signed_only(run)
         run.send(foreign(run, "signed with another secret", "not-the-secret"))
-    tried = [attempt for attempt in run.history if attempt.shot.forged]
+    tried = run.refusable(run.binding)
     taken = [attempt for attempt in tried if attempt.acked]
     if taken:
         raise Failed(
@@ -460,7 +461,7 @@ def check_refusal_is_visible(run: Run) -> None:
 )
 def check_no_phantoms(run: Run) -> None:
     effects = run.barrier()
-    found = [one for one in run.forbidden if effects.count(one)]
+    found = phantoms(run.forbidden(run.binding), effects)
     if found:
         shots = [a for a in run.history if not a.shot.valid and set(run.occurrences(*a.shot.events)) & set(found)]
         raise Failed(

@@ -9,7 +9,7 @@ which the application shows them. Other packages add one as an entry point in th
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -55,7 +55,7 @@ def open_effects(spec: str, options: SourceOptions, mapping: str | None = None) 
 
 def mapped(read: Any, mapping: str | None) -> ReadEffects:
     """Return the function with its records checked, and renamed by a JMESPath expression if there is one."""
-    rename = _compiled(mapping)
+    rename = compiled(mapping)
 
     def records() -> Sequence[Mapping[str, Any]]:
         found = read()
@@ -63,7 +63,7 @@ def mapped(read: Any, mapping: str | None) -> ReadEffects:
             raise EffectsError(
                 f"they are {type(found).__name__}, not a list", "Return a list of records, in the order shown"
             )
-        renamed = [rename(one) for one in found] if rename else found
+        renamed = [rename(one) for one in found]
         for one in renamed:
             if not isinstance(one, Mapping):
                 raise EffectsError(
@@ -75,13 +75,26 @@ def mapped(read: Any, mapping: str | None) -> ReadEffects:
     return records
 
 
-def _compiled(mapping: str | None) -> Any:
+def compiled(mapping: str | None) -> Callable[[Any], Any]:
+    """Return the function that renames a record by a JMESPath expression; raises `BadEffects`."""
     if not mapping:
-        return None
+        return lambda record: record
     import jmespath
     from jmespath.exceptions import JMESPathError
 
     try:
-        return jmespath.compile(mapping).search
+        search = jmespath.compile(mapping).search
     except JMESPathError as error:
-        raise BadEffects(f"--receiver-effects-map={mapping!r} is not JMESPath: {error}") from None
+        raise BadEffects(f"--receiver-effects-map={mapping!r} is not JMESPath: {_line(error)}") from None
+
+    def rename(record: Any) -> Any:
+        try:
+            return search(record)
+        except JMESPathError as error:
+            raise EffectsError(f"a record cannot be renamed: {_line(error)}", "Mend --receiver-effects-map") from None
+
+    return rename
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

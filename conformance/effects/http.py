@@ -26,29 +26,34 @@ def open_source(spec: str, options: SourceOptions) -> Callable[[], Any]:
     def read() -> Any:
         try:
             answer = session.get(spec, timeout=SECONDS)
-        except requests.RequestException as error:
+        except (requests.RequestException, OSError) as error:
             raise EffectsError(f"{spec} does not answer ({_cause(error)})", "Is --receiver-effects right?") from None
         if answer.status_code != 200:
             raise EffectsError(f"{spec} answers with status {answer.status_code}", "Is its test mode switched on?")
         try:
             return parse(answer.content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EffectsError(f"{spec} answers no JSON ({error})", "Answer a JSON array or JSON lines") from None
 
     return read
 
 
 def parse(body: bytes) -> Any:
-    """Return the records in a JSON array or in JSON lines; ValueError if it is neither."""
-    text = body.decode()
+    """Return the records in a JSON array or in JSON lines; ValueError if it is neither.
+
+    One object alone is JSON lines with one line.
+    """
+    text = body.decode("utf-8-sig")
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError:
-        lines = [line for line in text.splitlines() if line.strip()]
+        # Not splitlines: it also breaks at characters that may stand inside a JSON string.
+        lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) > 1 or not lines:
             return [json.loads(line) for line in lines]
         raise
+    return [found] if isinstance(found, dict) else found
 
 
-def _cause(error: requests.RequestException) -> str:
+def _cause(error: Exception) -> str:
     return str(error.args[0].reason if error.args and hasattr(error.args[0], "reason") else error)[:160]

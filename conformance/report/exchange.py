@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus, urlsplit
 
 from conformance.run import Settings
-from provider_mock.contract import Provider, Reply, Request, query_pairs
+from provider_mock.contract import Parameter, Provider, Reply, Request
 from provider_mock.history import Attempt, Shot
 
 MASK = "***"
@@ -17,6 +20,8 @@ LONGEST = 1200
 """Characters of a body that are shown."""
 LONGEST_CURL = 4000
 """Bytes of a body up to which a curl line is printed."""
+MOVED = 1_000_000
+"""By how much a number may differ from the signed one and still count as that one, moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,15 @@ class Masking:
 
     @classmethod
     def of(cls, settings: Settings) -> Masking:
-        """Return the masking for a run: its app secret and the values of its extra headers.
+        """Return the masking for a run: its app secret, the values of its extra headers, a password in its URL.
 
         The default secrets stand in the documentation and hide nothing.
         """
         secret = settings.credentials.app_secret
         own = [] if not secret or secret == settings.provider.defaults.app_secret else [secret]
-        return cls(tuple(sorted((*own, *(v for _, v in settings.headers if v)), key=len, reverse=True)))
+        own += [value for _, value in settings.headers if value]
+        own += [password] if (password := urlsplit(settings.url).password) else []
+        return cls(tuple(sorted(own, key=len, reverse=True)))
 
     def __call__(self, text: str) -> str:
         """Return the text without the secrets."""
@@ -42,27 +49,29 @@ class Masking:
         return text
 
 
-def body_text(body: bytes) -> str:
+def body_text(body: bytes, mask: Masking) -> str:
     """Return a body as text, shortened; bytes that are not UTF-8 are shown as escapes."""
-    text = body.decode("utf-8", "backslashreplace")
+    # Masked before it is cut, so that no part of a secret stays at the end.
+    text = mask(body.decode("utf-8", "backslashreplace"))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(body)} bytes)"
 
 
-def request_lines(request: Request) -> list[str]:
+def request_lines(request: Request, mask: Masking) -> list[str]:
     """Return the request as it went out, a line each."""
     lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers)]
     if request.chunked:
         lines.append("Transfer-Encoding: chunked")
-    return [*lines, "", body_text(request.body)]
+    return [*map(mask, lines), "", body_text(request.body, mask)]
 
 
-def reply_lines(attempt: Attempt) -> list[str]:
+def reply_lines(attempt: Attempt, mask: Masking) -> list[str]:
     """Return what came back, a line each."""
     reply = attempt.reply
     if not isinstance(reply, Reply):
         return [f"no reply: {reply.detail} (after {reply.seconds * 1000:.0f} ms)"]
     kept = [f"{name}: {value}" for name, value in reply.headers if name.lower() == "content-type"]
-    return [f"{reply.status} (after {reply.seconds * 1000:.0f} ms)", *kept, "", body_text(reply.body)]
+    lines = [f"{reply.status} (after {reply.seconds * 1000:.0f} ms)", *kept]
+    return [*map(mask, lines), "", body_text(reply.body, mask)]
 
 
 def as_json(attempt: Attempt, mask: Masking) -> dict[str, Any]:
@@ -77,34 +86,38 @@ def as_json(attempt: Attempt, mask: Masking) -> dict[str, Any]:
             "method": request.method,
             "url": mask(request.url),
             "headers": [[name, mask(value)] for name, value in request.headers],
-            "body": mask(body_text(request.body)),
+            "body": body_text(request.body, mask),
         },
     }
     if isinstance(reply, Reply):
         shown["reply"] = {
             "status": reply.status,
             "headers": [[name, mask(value)] for name, value in reply.headers],
-            "body": mask(body_text(reply.body)),
+            "body": body_text(reply.body, mask),
         }
     return shown
 
 
 def curl(attempt: Attempt, settings: Settings) -> list[str]:
-    """Return shell lines that send the request again, signed afresh; what was changed after signing is kept."""
+    """Return shell lines that send the request again, signed afresh; what was changed after signing is kept.
+
+    A value that was made from a signed one (cut, prolonged, moved by a little) is made again from the fresh one.
+    """
     shot = attempt.shot
     request = shot.request
     if len(request.body) > LONGEST_CURL:
         return [f"# the body of {len(request.body)} bytes is too long to print; run this check again instead"]
-    lines = _signing(shot, attempt, settings)
     fresh = _fresh(settings.provider, shot)
     command = ["curl -sS -i", *([f"-X {request.method}"] if request.method != "POST" else [])]
-    command.append(_quoted_url(request, fresh))
+    if any(sign in request.url for sign in "[]{}"):
+        command.append("--globoff")
+    command.append(_url(request, fresh))
     for name, value in request.headers:
-        variable = next((p.name for p in fresh if p.place == "header" and p.name.lower() == name.lower()), None)
-        if value or variable:
-            command.append(f'-H "{name}: ${variable}"' if variable else f"-H {shlex.quote(f'{name}: {value}')}")
+        expression = fresh.get(("header", name.lower(), value))
+        if expression:
+            command.append(f'-H "{name}: {expression}"')
         else:
-            command.append(f"-H {shlex.quote(f'{name};')}")
+            command.append(f"-H {shlex.quote(f'{name}: {value}' if value else f'{name};')}")
     if not any(name.lower() == "content-type" for name, _ in request.headers):
         command.append("-H 'Content-Type:'")
     if request.chunked:
@@ -112,16 +125,17 @@ def curl(attempt: Attempt, settings: Settings) -> list[str]:
     command += [f"-H {shlex.quote(f'{name}: {MASK}')}" for name, _ in settings.headers]
     sent = "body.json" if request.body == shot.signed.body else "sent.json"
     command.append(f"--data-binary @{sent}")
-    return [*lines, " ".join(command)]
+    return [*_signing(attempt, settings, signed=bool(fresh)), " ".join(command)]
 
 
-def _signing(shot: Shot, attempt: Attempt, settings: Settings) -> list[str]:
-    provider = settings.provider
-    lines = [_write("body.json", shot.signed.body)]
+def _signing(attempt: Attempt, settings: Settings, *, signed: bool) -> list[str]:
+    shot, provider = attempt.shot, settings.provider
+    lines = []
+    if signed or shot.request.body == shot.signed.body:
+        lines.append(_write("body.json", shot.signed.body))
     if shot.request.body != shot.signed.body:
         lines.append(_write("sent.json", shot.request.body))
-    fresh = {parameter.name for parameter in _fresh(provider, shot)}
-    if not fresh:
+    if not signed:
         return lines
     lines.append(_secret(shot, settings))
     shift = _shift(shot, attempt, provider)
@@ -141,14 +155,42 @@ def _secret(shot: Shot, settings: Settings) -> str:
     return 'SECRET="${IM_APP_SECRET:?export it first: the app secret}"'
 
 
-def _fresh(provider: Provider, shot: Shot) -> list[Any]:
-    """Return the parameters whose value went out as it was signed, and so can be computed afresh."""
-    computed = provider.shell()
-    return [
-        p
-        for p in provider.parameters
-        if p.name in computed and len(p.values(shot.request)) == 1 and p.values(shot.request) == p.values(shot.signed)
-    ]
+def _fresh(provider: Provider, shot: Shot) -> dict[tuple[str, str, str], str]:
+    """Return shell expressions for the values that can be computed afresh, by place, name and value."""
+    names = provider.shell().keys()
+    computed = [p for p in provider.parameters if p.name in names]
+    if any(len(p.values(shot.signed)) != 1 for p in computed):
+        # Signed under other names, or not at all: it can only be sent as it was.
+        return {}
+    found: dict[tuple[str, str, str], str] = {}
+    kept = set()
+    for parameter in computed:
+        (due,) = parameter.values(shot.signed)
+        spelled = parameter.name.lower() if parameter.place == "header" else parameter.name
+        for value in parameter.values(shot.request):
+            expression = _expression(parameter, value, due)
+            if expression:
+                found[parameter.place, spelled, value] = expression
+                kept.add((parameter.role, value == due))
+    if ("time", True) not in kept and not any(role == "signature" for role, _ in kept):
+        # Neither the time nor the signature is this delivery's own: they were taken from another one.
+        return {}
+    return found
+
+
+def _expression(parameter: Parameter, value: str, due: str) -> str:
+    """Return the value in terms of the fresh one that takes the place of `due`, or nothing."""
+    name = parameter.name
+    if value == due:
+        return f"${name}"
+    if value and due.startswith(value):
+        return f'$(printf %.{len(value)}s "${name}")'
+    if value.startswith(due) and value.isalnum():
+        return f"${{{name}}}{value[len(due) :]}"
+    if parameter.role in ("time", "nonce") and value.isdecimal() and due.isdecimal():
+        moved = int(value) - int(due)
+        return f"$(({name} + {moved}))" if abs(moved) < MOVED else ""
+    return ""
 
 
 def _shift(shot: Shot, attempt: Attempt, provider: Provider) -> int:
@@ -161,17 +203,21 @@ def _shift(shot: Shot, attempt: Attempt, provider: Provider) -> int:
     return shift if abs(shift) > 10 else 0
 
 
-def _quoted_url(request: Request, fresh: Iterable[Any]) -> str:
-    names = {p.name for p in fresh if p.place == "query"}
-    if not names:
+def _url(request: Request, fresh: Mapping[tuple[str, str, str], str]) -> str:
+    if not any(place == "query" for place, _, _ in fresh):
         return shlex.quote(request.url)
-    # Percent-encoded pairs hold nothing that a shell would expand inside double quotes.
     base, _, query = request.url.partition("?")
-    pairs = [part.partition("=")[0] for part in query.split("&")]
-    given = dict(zip(pairs, query.split("&"), strict=True))
-    shown = [f"{name}=${name}" if name in names else given[name] for name in pairs]
-    assert len(pairs) == len(query_pairs(request.url))
-    return f'"{base}?{"&".join(shown)}"'
+    shown = []
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        expression = fresh.get(("query", unquote_plus(name), unquote_plus(value)))
+        shown.append(f"{name}={expression}" if expression else _in_quotes(part))
+    return f'"{_in_quotes(base)}?{"&".join(shown)}"'
+
+
+def _in_quotes(text: str) -> str:
+    """Return the text as it is written inside double quotes."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 def _write(name: str, body: bytes) -> str:
@@ -179,6 +225,7 @@ def _write(name: str, body: bytes) -> str:
         text = body.decode()
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" in text:
+    # What a terminal shows in another way cannot be copied from it.
+    if any(unicodedata.category(c) in ("Cc", "Cf") and c != "\n" for c in text):
         return f"printf %s {base64.b64encode(body).decode()} | base64 -d > {name}"
     return f"printf %s {shlex.quote(text)} > {name}"

@@ -22,19 +22,19 @@ def block(result: Result, settings: Settings) -> str:
     lines += _labelled("requirement", f"{result.title} ({result.level.value})")
     lines += _labelled("source", result.source)
     if result.verdict is Verdict.FAIL:
-        lines += _labelled("expected", result.expected)
-        lines += _labelled("actual", result.actual)
+        lines += _labelled("expected", mask(result.expected))
+        lines += _labelled("actual", mask(result.actual))
     elif result.verdict is Verdict.HARNESS_ERROR:
         lines += ["our own error, not the receiver's; please report it:", result.reason.rstrip()]
     else:
         lines += _labelled(
-            "could not run" if result.verdict is Verdict.COULD_NOT_RUN else "not applicable", result.reason
+            "could not run" if result.verdict is Verdict.COULD_NOT_RUN else "not applicable", mask(result.reason)
         )
-        lines += _labelled("do this", result.fix) if result.fix else []
+        lines += _labelled("do this", mask(result.fix)) if result.fix else []
     for attempt in result.attempts[:SHOWN]:
         lines += ["", f"request ({attempt.shot.note or 'as the provider sends it'}):"]
-        lines += _indented(request_lines(attempt.shot.request))
-        lines += ["reply:", *_indented(reply_lines(attempt))]
+        lines += _indented(request_lines(attempt.shot.request, mask))
+        lines += ["reply:", *_indented(reply_lines(attempt, mask))]
     if result.verdict is Verdict.FAIL:
         lines += ["", *_labelled("why it matters", result.why), *_labelled("usual fix", result.usual_fix)]
         if result.attempts:

@@ -16,7 +16,7 @@ from pathlib import Path
 import certifi
 import pycurl
 
-from provider_mock.contract import NoReply, Reply, Request
+from provider_mock.contract import NoReply, Reply, Request, octets
 
 KEPT_BODY = 64 * 1024
 """Bytes of an answer that are kept; the rest is read and dropped."""
@@ -138,7 +138,7 @@ def _line(name: str, value: str) -> bytes:
     if any(c in name + value for c in "\r\n\0"):
         raise HeaderInjection(name)
     # "Name;" is libcurl's way to send a header with an empty value.
-    return f"{name}: {value}".encode() if value else f"{name};".encode()
+    return octets(f"{name}: {value}" if value.strip() else f"{name};")
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from provider_mock.contract import (
     RetryPolicy,
     Stamp,
     in_time,
+    octets,
     same,
 )
 from provider_mock.wire import Wire, encode
@@ -133,7 +134,7 @@ class CommsEase(Provider):
 
 def checksum(app_secret: str, digest: str, time: str) -> str:
     """Return sha1(AppSecret + MD5 + CurTime) in lower-case hex."""
-    return hashlib.sha1((app_secret + digest + time).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(octets(app_secret + digest + time), usedforsecurity=False).hexdigest()
 
 
 PROVIDER = CommsEase()

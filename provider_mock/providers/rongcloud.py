@@ -24,6 +24,7 @@ from provider_mock.contract import (
     RetryPolicy,
     Stamp,
     in_time,
+    octets,
     query_pairs,
     same,
     with_query,
@@ -129,7 +130,7 @@ class RongCloud(Provider):
 
 def signature(app_secret: str, nonce: str, timestamp: str) -> str:
     """Return sha1(AppSecret + nonce + timestamp) in lower-case hex."""
-    return hashlib.sha1((app_secret + nonce + timestamp).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(octets(app_secret + nonce + timestamp), usedforsecurity=False).hexdigest()
 
 
 PROVIDER = RongCloud()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,12 +26,14 @@ from provider_mock.contract import (
     RetryPolicy,
     Stamp,
     in_time,
+    octets,
     query_pairs,
     same,
     with_query,
 )
 from provider_mock.wire import Wire, encode
 
+_SECONDS = re.compile(r"[0-9]{1,15}")
 FIXED_QUERY = (("contenttype", "json"), ("ClientIP", "127.0.0.1"), ("OptPlatform", "iOS"))
 
 
@@ -110,7 +113,9 @@ class Tencent(Provider):
             return "the Sign is not sha256(token + RequestTime)"
         if not same(found["SdkAppid"], credentials.app_key):
             return f"the SdkAppid is {found['SdkAppid']!r}, not {credentials.app_key!r}"
-        if not found["RequestTime"].isdecimal() or abs(int(found["RequestTime"]) - now_millis / 1000) > self.freshness:
+        if not _SECONDS.fullmatch(found["RequestTime"]) or (
+            abs(int(found["RequestTime"]) - now_millis / 1000) > self.freshness
+        ):
             return f"RequestTime {found['RequestTime']!r} is more than {self.freshness:g} s from now"
         return None
 
@@ -142,7 +147,7 @@ class Tencent(Provider):
 
 def sign(token: str, request_time: str) -> str:
     """Return sha256(token + RequestTime) in lower-case hex."""
-    return hashlib.sha256((token + request_time).encode()).hexdigest()
+    return hashlib.sha256(octets(token + request_time)).hexdigest()
 
 
 PROVIDER = Tencent()

@@ -37,7 +37,10 @@ class Undescribed(ValueError):
     """An event type is only named by the documents, so nothing can be made up for it."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is named but not described by the documents; give a payload of your own with --set")
+        super().__init__(
+            f"{name} is named but not described by the documents, so no payload is made up for it; "
+            f"the described ones are listed by: provider-mock events {name.partition('.')[0]}"
+        )
         self.name = name
 
 
