@@ -87,10 +87,12 @@ def occurrences_of(event_type: EventType, event: Event) -> list[Occurrence]:
 
 def in_record(record: Record, pointer: str) -> Any:
     """Return a field of a record: where the payload has it, or flat under its last name."""
-    value = resolve(record, pointer)
-    if value is not MISSING:
-        return value
-    return record.get(pointer.rpartition("/")[2], MISSING)
+    parents, _, name = pointer.rpartition("/")
+    if parents or "~" in name:
+        value = resolve(record, pointer)
+        if value is not MISSING:
+            return value
+    return record.get(name, MISSING)
 
 
 class Matcher:
@@ -132,15 +134,18 @@ class Matcher:
         most = 0
         for name in self._candidates(record):
             pointers = self._catalogue[name].identity or ()
-            values = [in_record(record, pointer) for pointer in pointers]
-            whole = self._sent[name].get(tuple(map(text, values)))
+            values = tuple(text(in_record(record, pointer)) for pointer in pointers)
+            present = tuple(i for i, value in enumerate(values) if value)
+            # The discriminator alone names no event, and neither do empty columns.
+            if not any(pointers[i] not in self._fixed[name] for i in present):
+                continue
+            whole = self._sent[name].get(values)
             if whole is not None:
                 return [whole]
-            present = tuple(i for i, value in enumerate(values) if value is not MISSING)
-            # With all fields there it is simply none of ours; the discriminator alone names no event.
-            if len(present) == len(values) or not any(pointers[i] not in self._fixed[name] for i in present):
+            # With all fields there it is simply none of ours.
+            if len(present) == len(values):
                 continue
-            found = self._index(name, present).get(tuple(text(values[i]) for i in present), [])
+            found = self._index(name, present).get(tuple(values[i] for i in present), [])
             if found and len(present) >= most:
                 best = found if len(present) > most else best + found
                 most = len(present)
@@ -150,11 +155,11 @@ class Matcher:
         """Return the event types, of those that were sent, that a record does not rule out by a fixed field."""
         names = list(self._open)
         for field_name, by_value in self._by_field.items():
-            given = record.get(field_name, MISSING)
-            if given is MISSING:
-                names += [name for group in by_value.values() for name in group]
+            given = text(record.get(field_name))
+            if given:
+                names += by_value.get(given, ())
             else:
-                names += by_value.get(text(given), ())
+                names += [name for group in by_value.values() for name in group]
         return names
 
     def _index(self, name: str, present: tuple[int, ...]) -> dict[tuple[str, ...], list[Occurrence]]:

@@ -19,9 +19,8 @@ from conformance.effects import BadEffects, SourceOptions, compiled, open_effect
 from conformance.run import ReadEffects, Settings
 from conformance.verdict import Level
 from provider_mock import providers
-from provider_mock.contract import Credentials, Provider
+from provider_mock.contract import BadCredentials, Credentials, Provider
 
-NO_SECRET = "none"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a header (RFC 9110, section 5.6.2)."""
 TRUE = frozenset({"1", "true", "yes", "on"})
@@ -146,13 +145,10 @@ def _url(url: str) -> str:
 
 
 def _credentials(config: pytest.Config, provider: Provider) -> Credentials:
-    key, secret = option(config, "app-key"), option(config, "app-secret")
-    if secret == NO_SECRET and provider.name != "tencent":
-        raise pytest.UsageError(f"--receiver-app-secret=none: {provider.name} always signs; give the secret")
-    return Credentials(
-        key or provider.defaults.app_key,
-        None if secret == NO_SECRET else secret or provider.defaults.app_secret,
-    )
+    try:
+        return provider.credentials(option(config, "app-key"), option(config, "app-secret"))
+    except BadCredentials as error:
+        raise pytest.UsageError(f"--receiver-app-{error.which}: {error}") from None
 
 
 def _number(config: pytest.Config, name: str, default: int) -> int:
@@ -226,6 +222,9 @@ def _baseline(config: pytest.Config) -> dict[str, str]:
         raise pytest.UsageError(
             f"--receiver-baseline={path.name}: give an object from check id to a reason, never empty"
         )
+    for name in known:
+        if ".preflight." in name:
+            raise pytest.UsageError(f"--receiver-baseline={path.name}: without {name} nothing is judged; take it out")
     return known
 
 

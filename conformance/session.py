@@ -77,7 +77,7 @@ class ReceiverSession:
             if file.parent != config.rootpath and config.rootpath in file.parents:
                 raise pytest.UsageError(
                     f"the fixture {FIXTURE} in {file.relative_to(config.rootpath)} holds for that folder's tests only: "
-                    f"move it to {config.rootpath / 'conftest.py'}"
+                    f"move it to {config.rootpath / 'conftest.py'}, or give --rootdir={file.parent}"
                 )
 
     def pytest_report_header(self) -> list[str]:
@@ -107,11 +107,11 @@ class ReceiverSession:
             return CheckDirectory.from_parent(parent, path=path, nodeid=ROOT, session_of=self)
         return None
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Keep the order of the catalogue, whatever other plugins made of it."""
         order = {check.function: index for index, check in enumerate(all_checks())}
-        items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
+        session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

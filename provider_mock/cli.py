@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from random import SystemRandom
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import click
 
-from provider_mock import providers
-from provider_mock.contract import Credentials, Event, Provider, Request, Stamp
+from provider_mock import commands, providers
+from provider_mock.contract import BadCredentials, Credentials, Event, Provider, Request, Stamp
 from provider_mock.documents import Unreadable, read_documents
-from schemas import EventType, PointerError, SchemasError, replace, resolve
+from schemas import EventType, PointerError, SchemasError, jsontext, replace, resolve
 
-NO_SECRET = "none"
 INVALID, UNKNOWN = 1, 2
+
+
+# New in click 8.2: its message is the help text.
+_HELP: tuple[type[Exception], ...] = tuple(filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)]))
 
 
 class Fault(click.ClickException):
@@ -38,7 +44,10 @@ def entry() -> None:
         raise SystemExit(130) from None
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-        click.echo(f"error: {error.format_message()}{hint}", err=True)
+        message = error.format_message()
+        if not isinstance(error, _HELP):
+            message = f"error: {' '.join(message.split())}{hint}"
+        click.echo(message, err=True)
         raise SystemExit(error.exit_code) from None
     raise SystemExit(status if isinstance(status, int) else 0)
 
@@ -85,11 +94,23 @@ def credentials_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def credentials_for(provider: Provider, app_key: str | None, app_secret: str | None) -> Credentials:
-    """Return the given credentials, filled up with the provider's defaults."""
-    if app_secret == NO_SECRET and provider.defaults.app_secret is not None and provider.name != "tencent":
-        raise Fault(f"{provider.name} always signs: give --app-secret, or leave it out for the test secret")
-    secret = None if app_secret == NO_SECRET else app_secret or provider.defaults.app_secret
-    return Credentials(app_key or provider.defaults.app_key, secret)
+    """Return the given credentials, filled up with the provider's defaults; a `Fault` says what is wrong with them."""
+    try:
+        return provider.credentials(app_key, app_secret)
+    except BadCredentials as error:
+        raise Fault(f"--app-{error.which}: {error}") from None
+
+
+def endpoint(text: str) -> str:
+    """Return an address that a callback can be posted to."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
+        raise Fault(f"{text!r} is no address to post to; give it as http://host:port/path")
+    return text
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -134,7 +155,7 @@ def sample(event_type: EventType, generate: bool, count: int | None, seed: int |
         from provider_mock.traffic.generate import Generator, Undescribed
 
         try:
-            generator = Generator(_seed(seed), _start(seed))
+            generator = Generator(chosen_seed(seed), _start(seed))
             for _ in range(count or 1):
                 line(generator.event(event_type).payload)
         except Undescribed as error:
@@ -144,71 +165,6 @@ def sample(event_type: EventType, generate: bool, count: int | None, seed: int |
         raise Fault(f"{event_type.name} has no documented sample; its status is {event_type.status}")
     for payload in event_type.examples[:count]:
         line(payload)
-
-
-@main.command()
-@click.argument("name", metavar="EVENT-TYPE")
-@click.option("--to", "url", required=True, help="Where to post it.")
-@click.option("--provider", "provider_name", metavar="PROVIDER", help="For an event type named without its provider.")
-@credentials_options
-@click.option("--set", "assignments", multiple=True, metavar="/POINTER=VALUE", help="Set a field; repeatable.")
-@click.option("--generate", is_flag=True, help="Make payloads up instead of taking the documented samples.")
-@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many events.")
-@SEED_OPTION
-@JSON_OPTION
-def send(
-    name: str,
-    url: str,
-    provider_name: str | None,
-    app_key: str | None,
-    app_secret: str | None,
-    assignments: tuple[str, ...],
-    generate: bool,
-    count: int,
-    seed: int | None,
-    as_json: bool,
-) -> None:
-    """Deliver events now; print each attempt. Exit 0 only if all were acknowledged."""
-    from provider_mock.delivery.client import Client
-    from provider_mock.delivery.courier import Courier, utc_millis
-    from provider_mock.history import Shot
-    from provider_mock.traffic.generate import Generator, Undescribed
-
-    event_type = event_type_named(name if provider_name is None or "." in name else f"{provider_name}.{name}")
-    if provider_name not in (None, event_type.provider):
-        raise Fault(f"{event_type.name} is not an event type of {provider_name}; leave --provider out")
-    provider = providers.load(event_type.provider)
-    credentials = credentials_for(provider, app_key, app_secret)
-    generator = Generator(_seed(seed), utc_millis())
-    courier = Courier(provider, Client(provider.deadline))
-    if not generate and not event_type.examples:
-        raise fail(Undescribed(event_type.name))
-    acked = 0
-    for number in range(count):
-        if generate:
-            event = generator.event(event_type)
-        else:
-            event = generator.identities.fresh(event_type, event_type.examples[number % len(event_type.examples)])
-        event = _assigned(event_type, event, assignments)
-        stamp = Stamp(utc_millis(), str(generator.random.getrandbits(48)))
-        request = provider.request([event], url, credentials, stamp)
-        (attempt,) = courier.send([Shot(request, request, (event,), credentials)])
-        acked += attempt.acked
-        if for_people(as_json):
-            milliseconds = attempt.reply.seconds * 1000
-            click.echo(f"{attempt.outcome.value} in {milliseconds:.0f} ms: {attempt.judgement.rule}")
-        else:
-            shown = {
-                "event_type": event.type,
-                "payload": event.payload,
-                "outcome": attempt.outcome.value,
-                "rule": attempt.judgement.rule,
-                "status": attempt.status,
-                "seconds": round(attempt.reply.seconds, 6),
-            }
-            line(shown)
-    if acked < count:
-        raise SystemExit(1)
 
 
 @main.command()
@@ -232,7 +188,11 @@ def validate(provider: Provider, file: IO[bytes], as_json: bool) -> None:
         if _is_probe(provider, document):
             _verdict(as_json, "the console's address probe", [])
             continue
-        for payload in provider.payloads(document):
+        payloads = provider.payloads(document)
+        if not payloads:
+            click.echo("an empty array: it carries no event", err=True)
+            worst = max(worst, INVALID)
+        for payload in payloads:
             event_type = provider.catalogue.identify(payload)
             if event_type is None:
                 click.echo(
@@ -251,7 +211,14 @@ def validate(provider: Provider, file: IO[bytes], as_json: bool) -> None:
 @main.command()
 @click.argument("provider", type=provider_named)
 @FILE_ARGUMENT
-@click.option("--to", "url", default="http://127.0.0.1/", show_default=True, help="The address that it is signed for.")
+@click.option(
+    "--to",
+    "url",
+    type=endpoint,
+    default="http://127.0.0.1/",
+    show_default=True,
+    help="The address that it is signed for.",
+)
 @click.option("--at", type=int, help="UTC milliseconds; the default is now.")
 @credentials_options
 @JSON_OPTION
@@ -313,7 +280,13 @@ def demo() -> None:
     raise SystemExit(run())
 
 
-def _seed(seed: int | None) -> int:
+def _is_utf8(text: str) -> bool:
+    """Return whether an argument was UTF-8: other bytes come in as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def chosen_seed(seed: int | None) -> int:
+    """Return the seed, or a random one."""
     return SystemRandom().randrange(2**32) if seed is None else seed
 
 
@@ -324,17 +297,22 @@ def _start(seed: int | None) -> int:
     return utc_millis() if seed is None else 1_767_225_600_000
 
 
-def _assigned(event_type: EventType, event: Event, assignments: Sequence[str]) -> Event:
+def assigned(event_type: EventType, event: Event, assignments: Sequence[str]) -> Event:
+    """Return the event with the fields set as typed, if it is still valid."""
     payload: Any = event.payload
     for assignment in assignments:
         pointer, equals, text = assignment.partition("=")
         if not equals:
             raise Fault(f"--set {assignment}: give it as /pointer=value")
+        if not _is_utf8(assignment):
+            raise Fault(f"--set {assignment!r} is not UTF-8; give it in UTF-8")
         try:
-            value: Any = text if isinstance(resolve(payload, pointer, ""), str) else json.loads(text)
+            value: Any = text if isinstance(resolve(payload, pointer, ""), str) else jsontext.parse(text)
             payload = replace(payload, pointer, value)
-        except (PointerError, ValueError) as error:
+        except PointerError as error:
             raise fail(error) from None
+        except ValueError:
+            raise Fault(f"--set {assignment}: {pointer} holds no text; give the value as JSON") from None
     problems = event_type.problems(payload)
     if problems:
         raise Fault(f"this is no valid {event_type.name}: {problems[0].pointer}: {problems[0].message}")
@@ -358,8 +336,13 @@ def _is_probe(provider: Provider, document: Any) -> bool:
 def _command(provider: Provider, body: bytes) -> str:
     """Return the code of the event type that a body holds, for providers that repeat it in the URL."""
     try:
-        payload = provider.payloads(json.loads(body))[0]
+        payload = provider.payloads(jsontext.parse(body.decode("utf-8-sig")))[0]
     except (ValueError, IndexError):
         return ""
     event_type = provider.catalogue.identify(payload)
     return event_type.code if event_type else ""
+
+
+# Commands with a file of their own use what stands above, and add themselves to the group.
+for _found in pkgutil.iter_modules(commands.__path__):
+    import_module(f"{commands.__name__}.{_found.name}")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from schemas import Catalogue
 
 DOCUMENTED = Wire()
+NO_SECRET = "none"
+"""What is given as the secret where nothing is signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,14 @@ def with_query(url: str, pairs: Sequence[tuple[str, str]]) -> str:
     return f"{base}?{query}" if query else base
 
 
+class BadCredentials(ValueError):
+    """The given app key or secret (`which`) cannot be used with a provider. Never contains the secret."""
+
+    def __init__(self, which: str, problem: str) -> None:
+        super().__init__(problem)
+        self.which = which
+
+
 class Provider(ABC):
     """How one IM service calls a team's server.
 
@@ -187,6 +197,8 @@ class Provider(ABC):
     """Retry policies by name, the default first."""
     batches: bool = False
     """Whether one request carries an array of events."""
+    unsigned: bool = False
+    """Whether the provider can be set to send no signature."""
     freshness: float | None = None
     """Seconds a signature stays valid by the documents, if they say."""
     content_type: str | None = "application/json"
@@ -202,6 +214,23 @@ class Provider(ABC):
         import schemas
 
         return schemas.catalogue(self.name)
+
+    def credentials(self, app_key: str | None, app_secret: str | None) -> Credentials:
+        """Return credentials as a user gives them; raises `BadCredentials`.
+
+        What is None is taken from `defaults`; the word `none` as the secret means that nothing is signed.
+        """
+        for which, value in (("key", app_key), ("secret", app_secret)):
+            if value == "":
+                raise BadCredentials(which, f"it is empty; give it, or leave it out for the test {which}")
+            if value and any("\ud800" <= character <= "\udfff" for character in value):
+                raise BadCredentials(which, "it is not UTF-8; give it in UTF-8")
+        if app_key and not app_key.isprintable():
+            raise BadCredentials("key", "it holds a line break or another control character; give it without")
+        if app_secret == NO_SECRET and not self.unsigned:
+            raise BadCredentials("secret", f"{self.name} always signs; give it, or leave it out for the test secret")
+        secret = self.defaults.app_secret if app_secret is None else None if app_secret == NO_SECRET else app_secret
+        return Credentials(self.defaults.app_key if app_key is None else app_key, secret)
 
     @abstractmethod
     def request(

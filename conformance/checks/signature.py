@@ -11,7 +11,7 @@ from conformance.judge import phantoms
 from conformance.run import Run
 from conformance.samples import documented_events, speaking_event, tampered, texts_match
 from conformance.twins import must_reject
-from conformance.verdict import Failed, NotApplicable
+from conformance.verdict import CouldNotRun, Failed, NotApplicable
 from provider_mock.contract import Credentials, Parameter, Request
 from provider_mock.history import Shot
 from provider_mock.wire import Wire
@@ -180,7 +180,12 @@ def check_rejects_recomputed_md5(run: Run) -> None:
 )
 def check_rejects_foreign_headers(run: Run) -> None:
     other = run.deliver(run.event(), note="the delivery that the headers are taken from")
-    run.must_ack([other], "a valid delivery")
+    if not other.acked:
+        raise CouldNotRun(
+            f"the delivery that the headers are taken from was not acknowledged: {other.judgement.rule}",
+            "See preflight.accepts-valid",
+            [other],
+        )
     stolen = other.shot.request.headers
     shot = run.shot(
         run.event(), change=lambda r: replace(r, headers=stolen), forged=True, note="headers of another delivery"
@@ -371,6 +376,8 @@ def check_rejects_command_mismatch(run: Run) -> None:
     effects = run.barrier()
     if any(effects.count(one) for one in run.occurrences(event)):
         raise Failed("no effect under the command of the URL", "the effects show it as a sent message", [attempt])
+    if attempt.acked and not run.handled:
+        raise CouldNotRun("it was acknowledged, and only effects show what became of it", "Give --receiver-effects=…")
     run.must_show([run.deliver(event, note="the same event, with one command")], "the same event, with one command,")
 
 

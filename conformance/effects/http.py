@@ -25,7 +25,7 @@ def open_source(spec: str, options: SourceOptions) -> Callable[[], Any]:
 
     def read() -> Any:
         try:
-            answer = session.get(spec, timeout=SECONDS)
+            answer = session.get(spec, timeout=SECONDS, allow_redirects=False)
         except (requests.RequestException, OSError) as error:
             raise EffectsError(f"{spec} does not answer ({_cause(error)})", "Is --receiver-effects right?") from None
         if answer.status_code != 200:

@@ -226,6 +226,6 @@ def _write(name: str, body: bytes) -> str:
     except UnicodeDecodeError:
         text = "\0"
     # What a terminal shows in another way cannot be copied from it.
-    if any(unicodedata.category(c) in ("Cc", "Cf") and c != "\n" for c in text):
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c != "\n" for c in text):
         return f"printf %s {base64.b64encode(body).decode()} | base64 -d > {name}"
     return f"printf %s {shlex.quote(text)} > {name}"

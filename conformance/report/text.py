@@ -40,7 +40,7 @@ def block(result: Result, settings: Settings) -> str:
         if result.attempts:
             lines += ["", "send it again:", *_indented(curl(result.attempts[0], settings))]
         if result.known:
-            lines += _labelled("known failure", result.known)
+            lines += _labelled("known failure", mask(result.known))
     return mask("\n".join(lines))
 
 

@@ -44,6 +44,7 @@ class Tencent(Provider):
     title = "Tencent Cloud Chat"
     deadline = 2.0
     freshness = 60.0
+    unsigned = True
     defaults = Credentials("1400000001", "test-token")
     parameters = (
         Parameter("SdkAppid", "query", "key"),

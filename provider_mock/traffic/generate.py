@@ -1,4 +1,4 @@
-"""Makes payloads up from the schemas, with Faker: seeded, of every event type, embedded JSON included.
+"""Makes payloads up from the schemas, with Faker's words: seeded, of every event type, embedded JSON included.
 
 Every payload is checked against its schema before it is handed out; one that fails is our error.
 """
@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from faker import Faker
-
 from provider_mock.contract import Event
 from provider_mock.traffic.identity import MESSAGE_KEY, Identities, message_key
 from provider_mock.traffic.shape import BRANCHES, Schema, follow, parts
+from provider_mock.traffic.words import words
 from schemas import EventType
 from schemas.pointer import split
 from schemas.validate import validator
@@ -45,13 +44,12 @@ class Undescribed(ValueError):
 
 
 class Generator:
-    """A source of made-up events: the same seed and start time give the same events."""
+    """A source of made-up events: the same seed, start time and Faker give the same events."""
 
     def __init__(self, seed: int, now_millis: int, locales: tuple[str, ...] = LOCALES) -> None:
         self.random = Random(seed)
         self.identities = Identities(self.random, now_millis)
-        self._faker = Faker(list(locales))
-        self._faker.seed_instance(seed)
+        self._words = words(seed, locales)
         self._telling: set[str] = set()
 
     def event(self, event_type: EventType) -> Event:
@@ -155,11 +153,11 @@ class Generator:
 
     def text(self) -> str:
         """Return a sentence somebody could have written."""
-        return str(self._faker.sentence())
+        return str(self._words.fake("sentence"))
 
     def fake(self, provider: str) -> Any:
-        """Return what a Faker provider makes."""
-        return getattr(self._faker, provider)()
+        """Return what the words' provider of this name makes."""
+        return self._words.fake(provider)
 
 
 _MADE: dict[str, Callable[[Generator], Any]] = {

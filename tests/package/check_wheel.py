@@ -14,6 +14,13 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+OWN_TEST = """
+import sys
+
+def test_costs_nothing():
+    heavy = {"flask", "faker", "sqlalchemy", "jsonschema", "pycurl", "requests", "schemas", "provider_mock"}
+    assert not heavy & set(sys.modules)
+"""
 PACKAGES = {"schemas", "provider_mock", "conformance"}
 NEEDED = {
     "schemas/dialect.schema.json",
@@ -83,6 +90,9 @@ def try_out(wheel: Path, work: Path) -> None:
     sample = run("provider-mock", "sample", "rongcloud.chatroom-kv", "--generate")
     assert sample.returncode == 0, sample.stderr
     (empty / "body.json").write_text(sample.stdout)
+    (empty / "test_own.py").write_text(OWN_TEST)
+    own = run("pytest", "test_own.py")
+    assert own.returncode == 0, own.stdout + own.stderr
     valid = run("provider-mock", "validate", "rongcloud", "body.json")
     assert valid.returncode == 0, valid.stdout + valid.stderr
 

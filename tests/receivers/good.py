@@ -89,9 +89,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "3": Kind("attribute", ATTRIBUTE, ("version",), ("chatroomId",), erases=True),
     },
     "tencent": {
-        "C2C.CallbackAfterSendMsg": Kind(
-            "c2c", ("From_Account", "To_Account", "MsgKey"), ("MsgTime", "MsgSeq")
-        ),
+        "C2C.CallbackAfterSendMsg": Kind("c2c", ("From_Account", "To_Account", "MsgKey"), ("MsgTime", "MsgSeq")),
     },
 }
 
@@ -115,8 +113,10 @@ class Good:
     """Which server it runs behind: `waitress`, or `plain`, which keeps the case of header names."""
     settle: ClassVar[float] = 0.0
     """How many seconds after the acknowledgement its effects may appear."""
-    records: ClassVar[frozenset[str] | None] = None
-    """The codes of the event types that it records; None: all it knows."""
+    handles: ClassVar[tuple[str, ...] | None] = None
+    """The event types that the run is told it records; None: the run finds out."""
+    records: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """The codes of the event types that it records, by provider; all it knows where the provider is not named."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
@@ -262,15 +262,15 @@ class Good:
         """Return the entries that an object stands for; none if it is nothing to us."""
         code = self.code(request, item)
         kind = KINDS[self.provider].get(code)
-        if kind is None or (self.records is not None and code not in self.records) or not self.happened(item):
+        if kind is None or code not in self.records.get(self.provider, {code}) or not self.happened(item):
             return []
         parts = unwrapped(look(item, kind.each)) if kind.each else None
         if isinstance(parts, list):
             items = [part for part in parts if isinstance(part, dict)]
         else:
             items = [item]
-        return [self.entry(kind, code, {**one, KIND_FIELD[self.provider]: item.get(KIND_FIELD[self.provider], code)})
-                for one in items]
+        field = KIND_FIELD[self.provider]
+        return [self.entry(kind, code, {**one, field: item.get(field, code)}) for one in items]
 
     def code(self, request: Request, item: dict[str, Any]) -> str:
         """Return the provider's code of an object's event type; ValueError if the URL names another one."""
@@ -352,17 +352,17 @@ class Plain(Good):
     server = "plain"
 
     def body(self, headers: Mapping[str, str], stream: Any) -> bytes:
-        """Return the body that follows the headers."""
-        if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        """Return the body that follows the headers, whose names are in lower case."""
+        if headers.get("transfer-encoding", "").lower() == "chunked":
             return b"".join(chunks(stream))
-        return bytes(stream.read(int(headers.get("Content-Length") or 0)))
+        return bytes(stream.read(int(headers.get("content-length") or 0)))
 
 
 class Behind(Good):
     """Acknowledges at once; a thread behind it records some milliseconds later."""
 
     settle = 30.0
-    delay = 0.02
+    delay = 0.005
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
@@ -397,7 +397,7 @@ class Behind(Good):
 class StateOnly(Good):
     """Shows of every state only the newest, and records only some event types; it acknowledges the others."""
 
-    records = frozenset({"2", "3", "1", "C2C.CallbackAfterSendMsg"})
+    records = {"commsease": frozenset({"2", "3"})}
 
     def show(self, entry: Entry) -> None:
         """Put the entry in the place of the older one."""

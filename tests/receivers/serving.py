@@ -33,19 +33,26 @@ def serve(receiver: Good) -> Iterator[str]:
 @contextmanager
 def behind_waitress(receiver: Good) -> Iterator[int]:
     """Yield the port of a production server, which gives whole bodies and header names in one case."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = create_server(
-        application(receiver), host="127.0.0.1", port=0, threads=THREADS, connection_limit=500, clear_untrusted_proxy_headers=False
-    )
-    loop = threading.Thread(target=server.run, daemon=True)
+    logging.getLogger("waitress").setLevel(logging.CRITICAL)
+    server = create_server(application(receiver), host="127.0.0.1", port=0, threads=THREADS, connection_limit=500)
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            wasyncore.loop(map=server._map, use_poll=True, count=1)
+
+    loop = threading.Thread(target=run, daemon=True)
     loop.start()
     try:
         yield server.effective_port
     finally:
         receiver.stopped.set()
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        over.set()
+        server.pull_trigger()
         loop.join()
+        # Nobody may pull the trigger any more once its descriptor is free for somebody else.
         server.task_dispatcher.shutdown()
+        wasyncore.close_all(server._map)
 
 
 def application(receiver: Good) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
@@ -81,7 +88,11 @@ def behind_plain_server(receiver: Good) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             headers = tuple(self.headers.items())
-            request = Request(pairs(self.path.partition("?")[2]), headers, plain.body(self.headers, self.rfile))
+            request = Request(
+                pairs(self.path.partition("?")[2]),
+                headers,
+                plain.body({name.lower(): value for name, value in headers}, self.rfile),
+            )
             answer = plain.receive(request)
             body = answer.body.encode()
             self.send_response(answer.status)

@@ -91,7 +91,9 @@ def _inside(
         for name in schema.get("required", ()):
             # Without its discriminator, a choice turns into another that may be valid.
             if not in_choice or "const" not in schema.get("properties", {}).get(name, {}):
-                yield Mutant("required", f"{place}{join([name])}", remove(payload, f"{place}{join([name])}"), id(schema))
+                yield Mutant(
+                    "required", f"{place}{join([name])}", remove(payload, f"{place}{join([name])}"), id(schema)
+                )
         for name, inner in schema.get("properties", {}).items():
             if name in value:
                 yield from _at(root, inner, payload, f"{place}{join([name])}", in_choice=in_choice)

@@ -14,14 +14,21 @@ EVENT_TYPES = [one for provider in PROVIDERS for one in catalogue(provider)]
 DOCUMENTED = [one for one in EVENT_TYPES if one.status == "documented"]
 
 
-
 def _as_text(name: str, pointer: str, write: Callable[[Any], str]) -> Any:
     """Return the first sample with text in place of a value that may be sent either way."""
     sample = catalogue(name.partition(".")[0])[name].examples[0]
     return replace(sample, pointer, write(resolve(sample, pointer)))
 
 
-_PICTURE = {"md5": "d0323f8d447abf3df7256bd66f9d5b62", "h": 5, "w": 5, "size": 9, "name": "a", "url": "http://a", "ext": "jpg"}
+_PICTURE = {
+    "md5": "d0323f8d447abf3df7256bd66f9d5b62",
+    "h": 5,
+    "w": 5,
+    "size": 9,
+    "name": "a",
+    "url": "http://a",
+    "ext": "jpg",
+}
 _VIDEO = {**_PICTURE, "dur": 1473, "ext": "mp4"}
 _MESSAGE = {
     "eventType": "1",
@@ -102,7 +109,14 @@ BEYOND_SAMPLES: dict[str, list[dict[str, Any]]] = {
         {**_ROOM_MESSAGE, "msgType": "VIDEO", "attach": json.dumps(_VIDEO)},
     ],
     "commsease.call-duration": [
-        {"eventType": "5", "channelId": "1", "createtime": "1458798033925", "ext": "x", "running": "true", "type": "VEDIO"}
+        {
+            "eventType": "5",
+            "channelId": "1",
+            "createtime": "1458798033925",
+            "ext": "x",
+            "running": "true",
+            "type": "VEDIO",
+        }
     ],
     "commsease.call-duration-2": [
         {"eventType": "21", "channelId": "1", "createtime": "1458798033925", "ext": "x", "running": True}
@@ -187,7 +201,13 @@ BEYOND_SAMPLES: dict[str, list[dict[str, Any]]] = {
             "MsgBody": [
                 {
                     "MsgType": "TIMRelayElem",
-                    "MsgContent": {"Title": "t", "MsgNum": 99, "CompatibleText": "", "AbstractList": [], "JsonMsgKey": "k"},
+                    "MsgContent": {
+                        "Title": "t",
+                        "MsgNum": 99,
+                        "CompatibleText": "",
+                        "AbstractList": [],
+                        "JsonMsgKey": "k",
+                    },
                 }
             ],
         },

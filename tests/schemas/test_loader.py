@@ -116,7 +116,12 @@ class TestLoad:
         assert ("acme", "acme.thing", "7", "Thing") == (thing.provider, thing.name, thing.code, thing.title)
         assert ("/id",) == thing.identity
         assert "/list" == thing.items
-        assert schemas.Order("acme.thing", ("/id",), ("/n",), "latest", (schemas.Removal({"required": ["gone"]}, ("/id",)),)) == thing.order
+        assert (
+            schemas.Order(
+                "acme.thing", ("/id",), ("/n",), "latest", (schemas.Removal({"required": ["gone"]}, ("/id",)),)
+            )
+            == thing.order
+        )
 
     def test_null(self, tmp_path: Path) -> None:
         """A null identity and a null order stay None; nothing is removed."""

@@ -1,0 +1,152 @@
+"""The catalogue of faults: one file here for each, and those that other packages register.
+
+A fault of a third party is an entry point in the group `im_callback.faults` that names its
+class. What a fault is, and how faults combine, is written down in `provider_mock.delivery.fault`.
+"""
+
+from __future__ import annotations
+
+import math
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import Field
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from random import Random
+from typing import Any
+
+from provider_mock.delivery.fault import Fault, attributes
+from provider_mock.delivery.plan import Plan
+
+GROUP = "im_callback.faults"
+LIST = "provider-mock faults lists them"
+
+
+class UnknownFault(LookupError):
+    """No fault has this name."""
+
+    def __init__(self, name: str) -> None:
+        close = get_close_matches(name, load(), n=1)
+        hint = f"did you mean {close[0]!r}? {LIST}" if close else LIST
+        super().__init__(f"no fault is called {name!r}; {hint}")
+        self.name = name
+
+
+class UnknownAttribute(LookupError):
+    """The fault has no attribute of this name."""
+
+    def __init__(self, fault: str, name: str, names: list[str]) -> None:
+        known = f"it has {', '.join(names)}" if names else "it has none"
+        super().__init__(f"the fault {fault} has no attribute {name!r}; {known}")
+        self.fault = fault
+        self.name = name
+
+
+class BadValue(ValueError):
+    """An attribute cannot have this value."""
+
+    def __init__(self, fault: str, name: str, value: str, due: str, example: str) -> None:
+        super().__init__(f"the fault {fault} cannot take {name}={value}: give {due}, such as {name}={example}")
+        self.fault = fault
+        self.name = name
+        self.value = value
+
+
+def load() -> dict[str, type[Fault]]:
+    """Return every class of faults by name: ours in alphabetical order, then those of other packages."""
+    found = dict(_ours())
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        found.setdefault(entry.name, entry.load())
+    return found
+
+
+def find(name: str) -> type[Fault]:
+    """Return the class of the fault with this name; raises `UnknownFault`."""
+    if name in _ours():
+        return _ours()[name]
+    for entry in entry_points(group=GROUP, name=name):
+        loaded: type[Fault] = entry.load()
+        return loaded
+    raise UnknownFault(name)
+
+
+def parse(text: str) -> Fault:
+    """Return the fault that `NAME` or `NAME:attribute=value,…` describes.
+
+    Raises `UnknownFault`, `UnknownAttribute` or `BadValue`; each names the value and the fix.
+    """
+    name, _, settings = text.partition(":")
+    kind = find(name)
+    known = {typed(one): one for one in attributes(kind)}
+    values: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        key, equals, value = setting.partition("=")
+        if key not in known:
+            raise UnknownAttribute(name, key, list(known))
+        one = known[key]
+        if not equals:
+            raise BadValue(name, key, "", "a value", shown(one.default))
+        values[one.name] = _value(name, one, value)
+    return kind(**values)
+
+
+def apply(faults: Iterable[Fault], plan: Plan, rng: Random) -> Plan:
+    """Return the plan with the faults applied from left to right."""
+    for fault in faults:
+        plan = fault.apply(plan, rng)
+    return plan
+
+
+def sentence(kind: type[Fault]) -> str:
+    """Return the first sentence of the fault's docstring."""
+    text = " ".join((kind.__doc__ or "").split())
+    end = text.find(". ")
+    return text if end < 0 else text[: end + 1]
+
+
+def typed(one: Field[Any]) -> str:
+    """Return an attribute's name as people type it."""
+    return one.name.replace("_", "-")
+
+
+def shown(value: Any) -> str:
+    """Return a value as people type it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _ours() -> dict[str, type[Fault]]:
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    kinds = (import_module(f"{__name__}.{module}").FAULT for module in modules)
+    return {kind.name: kind for kind in kinds}
+
+
+def _value(fault: str, one: Field[Any], text: str) -> Any:
+    kind = type(one.default)
+    choices = one.metadata.get("choices") or (("true", "false") if kind is bool else ())
+    example = shown(one.default)
+    if choices:
+        if text not in choices:
+            raise BadValue(fault, typed(one), text, f"one of {', '.join(choices)}", example)
+        return text == "true" if kind is bool else text
+    if kind is str:
+        if not text.isprintable():
+            raise BadValue(fault, typed(one), repr(text), "printable text", example)
+        return text
+    due = "a whole number" if kind is int else "a number"
+    least, zero = one.metadata.get("least"), one.metadata.get("zero", True)
+    if least is not None:
+        due += f" not less than {shown(least)}"
+    elif not zero:
+        due += " other than 0"
+    try:
+        value = int(text) if kind is int else float(text)
+    except ValueError:
+        raise BadValue(fault, typed(one), text, due, example) from None
+    if not math.isfinite(value) or (least is not None and value < least) or not (value or zero):
+        raise BadValue(fault, typed(one), text, due, example)
+    return value

@@ -1,0 +1,35 @@
+"""The fault `delay`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import ClassVar
+
+from provider_mock.delivery.fault import aside, attribute, chosen
+from provider_mock.delivery.plan import Plan, chains, joined, moved
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Hold deliveries back, so that those behind them overtake. With every=1 nothing can overtake: each one just leaves later."""
+
+    name: ClassVar[str] = "delay"
+
+    seconds: float = attribute(1.0, "seconds that they are held back", least=0)
+    every: int = attribute(2, "hold back the first of every so many deliveries", least=1)
+
+    def apply(self, plan: Plan, rng: Random) -> Plan:
+        """Return the plan with later first attempts, for which the next turn does not wait."""
+        del rng
+        found = []
+        for chain in chains(plan):
+            if not chosen(chain[0], self.every):
+                found.append(chain)
+                continue
+            later = moved(chain, chain[0].turn, chain[0].at + self.seconds)
+            found.append(aside(later) if self.every > 1 else later)
+        return joined(found)
+
+
+FAULT = Delay

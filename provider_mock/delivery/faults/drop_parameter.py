@@ -1,0 +1,25 @@
+"""The fault `drop-parameter`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provider_mock.delivery.fault import Changing, attribute, with_change
+from provider_mock.delivery.plan import Change, Step
+
+
+@dataclass(frozen=True)
+class DropParameter(Changing):
+    """Leave out a parameter of the signature."""
+
+    name: ClassVar[str] = "drop-parameter"
+
+    parameter: str = attribute("signature", "which one, by name or by role: key, time, nonce, digest, signature")
+
+    def change(self, step: Step) -> Step:
+        """Return the step with the disturbance."""
+        return with_change(step, Change("drop", self.parameter))
+
+
+FAULT = DropParameter

@@ -1,0 +1,25 @@
+"""The fault `empty-parameter`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provider_mock.delivery.fault import Changing, attribute, with_change
+from provider_mock.delivery.plan import Change, Step
+
+
+@dataclass(frozen=True)
+class EmptyParameter(Changing):
+    """Send a parameter of the signature without a value."""
+
+    name: ClassVar[str] = "empty-parameter"
+
+    parameter: str = attribute("signature", "which one, by name or by role: key, time, nonce, digest, signature")
+
+    def change(self, step: Step) -> Step:
+        """Return the step with the disturbance."""
+        return with_change(step, Change("empty", self.parameter))
+
+
+FAULT = EmptyParameter

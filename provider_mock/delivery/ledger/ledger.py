@@ -1,0 +1,308 @@
+"""The ledger as the engine and the server use it: accepting, delivering, recording, keeping house."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from provider_mock.delivery.ledger import models
+from provider_mock.delivery.ledger.database import Database, transaction
+from provider_mock.delivery.ledger.migrations.upgrade import upgrade
+from provider_mock.delivery.ledger.reader import LedgerReader, conditions, in_turn
+from provider_mock.delivery.ledger.records import (
+    ACKED,
+    DROPPED,
+    KEPT_DETAIL,
+    PARKED,
+    WAITING,
+    Done,
+    Health,
+    NewDelivery,
+    Query,
+    StoredApp,
+    Waiting,
+    check_done,
+    check_states,
+    payloads,
+    stamp,
+    stamp_text,
+    storable,
+    to_row,
+    to_text,
+)
+from provider_mock.delivery.ledger.rows import DoneRow
+from provider_mock.delivery.ledger.writer import LAST_ID, Writer
+
+CHUNK = 500
+"""Deliveries that housekeeping changes in one transaction; what is accepted meanwhile waits for one at most."""
+
+_D = models.delivery.c
+_WAITING = (
+    _D.id,
+    _D.app,
+    _D.event_type,
+    _D.payload,
+    _D.attempts,
+    _D.earlier,
+    _D.last_outcome,
+    _D.due_at,
+    _D.signed_stamp,
+)
+
+
+def utc_millis() -> int:
+    """Return the time of day in milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Ledger(LedgerReader):
+    """A ledger opened for delivery, which one process at a time can do; its tables are made or brought up to date.
+
+    `url` is `sqlite:///PATH`, `postgresql://…` or the path of a file. `clock` gives UTC
+    milliseconds for what it stamps itself. What is handed in is committed in groups, which close
+    at `group_rows` rows, after `group_seconds`, or as soon as somebody waits for them. While the
+    database fails, callers wait up to `patience` seconds and then get LedgerUnavailable; up to
+    `queued_attempts` attempts are kept in memory meanwhile. All methods can be called from any
+    thread.
+
+    Raises:
+        LedgerInUse: another process, or another object, has it open for delivery.
+        LedgerTooNew: a later release has written it.
+        LedgerMissing: its folder does not exist.
+        LedgerUnavailable: the database does not answer.
+        NotALedger: the URL leads to something else.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], int] = utc_millis,
+        group_rows: int = 500,
+        group_seconds: float = 0.005,
+        patience: float = 10.0,
+        queued_attempts: int = 20_000,
+    ) -> None:
+        self._clock = clock
+        self._database = Database(url)
+        self._database.lock()
+        connection: Connection | None = None
+        try:
+            connection = self._database.writer()
+            with transaction(connection):
+                self.upgraded_from = upgrade(connection, self._database.where)
+            self._writer = Writer(
+                self._database,
+                connection,
+                clock,
+                group_rows=group_rows,
+                group_seconds=group_seconds,
+                patience=patience,
+                queued_rows=queued_attempts,
+            )
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            self._database.close()
+            if isinstance(error, DBAPIError):
+                raise self._database.unavailable(error) from error
+            raise
+
+    def close(self) -> None:
+        """Write what is queued and give the ledger back; a second call does nothing.
+
+        Raises:
+            LedgerUnavailable: the database did not take the last attempts; they are lost, and
+                the deliveries that were due will be sent again.
+        """
+        try:
+            self._writer.close()
+        finally:
+            super().close()
+
+    def accept(self, new: Sequence[NewDelivery]) -> list[int]:
+        """Return the ids of new deliveries, in order, once all of them are on disk.
+
+        One whose idempotency key the app has used before gets the id of that earlier delivery, and
+        nothing is added. All are stored together or none, so offer some thousands at most.
+
+        Raises:
+            ValueError: one cannot be stored; the message names the field.
+            LedgerUnavailable: the database did not take them in time; `stored` says what is known of them.
+        """
+        if not new:
+            return []
+        return self._writer.accept([to_row(each) for each in new])
+
+    def record(self, done: Done) -> None:
+        """Queue an attempt of a delivery that was due, and what follows from it; it is on disk with the next group.
+
+        Of several records of the same number the first is kept; the delivery's state is that of the last.
+
+        Raises:
+            ValueError: it cannot be stored.
+            LedgerUnavailable: the queue was full for `patience` seconds; the attempt was not taken.
+        """
+        check_done(done)
+        self._writer.record(
+            (
+                done.delivery_id,
+                done.number,
+                done.sent_at,
+                done.seconds,
+                storable(done.outcome),
+                done.status,
+                storable(done.rule),
+                storable(done.detail[:KEPT_DETAIL]),
+                done.state,
+                done.due_at,
+                stamp_text(done.signed),
+            )
+        )
+
+    def flush(self) -> None:
+        """Return when everything that was recorded is on disk; LedgerUnavailable after `patience` seconds."""
+        self._writer.accept([])
+
+    def health(self) -> Health:
+        """Return how the writing goes. Does not touch the database."""
+        return self._writer.health()
+
+    def due(self, app: str, now: int, limit: int, after: tuple[int, int] | None = None) -> list[Waiting]:
+        """Return deliveries with due_at <= now by (due_at, id), of those after the cursor `after`.
+
+        `due_at` and `id` of the last one are the next cursor. Fewer than `limit` means that there
+        are no more now. Nothing is claimed: the caller remembers what it has in flight, and after
+        a crash all of it is due again. What was recorded counts even before it is on disk. The
+        time it takes depends on `limit`, not on how many wait.
+        """
+        found: list[Waiting] = []
+        while True:
+            # Read first: what is recorded from here on is not the caller's past.
+            unwritten = self._writer.unwritten()
+            wanted = limit - len(found)
+            query = in_turn(app, WAITING, after, wanted, *_WAITING).where(_D.due_at <= now)
+            page = self._rows(query)
+            for row in page:
+                row_id, name, event_type, payload, *counts, signed = row
+                waiting = Waiting._make((row_id, name, event_type, payloads(payload), *counts, stamp(signed)))
+                after = (waiting.due_at, waiting.id)
+                if (done := unwritten.get(waiting.id)) is None:
+                    found.append(waiting)
+                elif done[8] == WAITING and done[9] <= now:
+                    found.append(_ahead(waiting, done))
+            if len(page) < wanted or len(found) == limit:
+                return found
+
+    def next_due(self, app: str, after: int | None = None) -> int | None:
+        """Return the earliest due_at of an app's waiting deliveries, of those later than `after`; None without one.
+
+        Waits until what was recorded is on disk. Pass the `now` that `due` was asked with to learn
+        how long to sleep: what was due then is in flight.
+        """
+        self.flush()
+        query = in_turn(app, WAITING, None, 1, _D.due_at)
+        rows = self._rows(query if after is None else query.where(_D.due_at > after))
+        return int(rows[0][0]) if rows else None
+
+    def release(self, app: str, limit: int | None = None) -> int:
+        """Make parked deliveries due now, the longest waiting first; return how many.
+
+        Their retry policy starts afresh. This is the provider's manual synchronisation.
+        """
+        released = 0
+        while limit is None or released < limit:
+            size = CHUNK if limit is None else min(CHUNK, limit - released)
+            count = self._writer.run(partial(self._release, app, size))
+            released += count
+            if count < size:
+                break
+        return released
+
+    def redeliver(self, which: Sequence[int] | Query) -> int:
+        """Make deliveries due now, whatever their state; return how many there were of these ids or this query.
+
+        Their retry policy starts afresh; those that are waiting already are due at once.
+        """
+        if isinstance(which, Query):
+            wanted = conditions(which)
+            return self._in_chunks(self._ids(wanted), self._redeliver, wanted)
+        return self._in_chunks(which, self._redeliver, [])
+
+    def prune(self, before: int, states: Sequence[str] = (ACKED, DROPPED)) -> int:
+        """Delete deliveries in these states that were accepted before a time, with their attempts; return how many.
+
+        Their ids are never given again, their idempotency keys can be used again. The file of a
+        SQLite ledger does not shrink; its room is used again.
+        """
+        check_states(states)
+        wanted = [_D.created_at < before, _D.state.in_(states)]
+        return self._in_chunks(self._ids(wanted), self._prune, wanted)
+
+    def save_app(self, app: StoredApp) -> None:
+        """Store an app, in the place of an earlier one of its name."""
+        values = {c.name: getattr(app, c.name) for c in models.app.c} | {"options": to_text(dict(app.options))}
+        self._writer.run(lambda connection: _put(connection, models.app, values))
+
+    def remove_app(self, name: str) -> bool:
+        """Remove an app and return whether there was one. Its deliveries stay on record."""
+        gone = delete(models.app).where(models.app.c.name == name)
+        return self._writer.run(lambda connection: connection.execute(gone).rowcount > 0)
+
+    def put_setting(self, key: str, value: str) -> None:
+        """Store a text under a key."""
+        self._writer.run(lambda connection: _put(connection, models.setting, {"key": key, "value": value}))
+
+    def _ids(self, wanted: Sequence[ColumnElement[bool]]) -> Sequence[int]:
+        """Return the ids of deliveries, eight bytes each: there may be millions."""
+        self.flush()
+        return array("q", self._scalars(select(_D.id).where(*wanted)))
+
+    def _in_chunks(self, ids: Sequence[int], change: _Change, wanted: Sequence[ColumnElement[bool]]) -> int:
+        """Carry a change out on deliveries, as far as they still are what was wanted; return how many were."""
+        count = 0
+        for start in range(0, len(ids), CHUNK):
+            part = [*wanted, _D.id.in_(ids[start : start + CHUNK])]
+            count += self._writer.run(partial(change, part))
+        return count
+
+    def _redeliver(self, which: Sequence[ColumnElement[bool]], connection: Connection) -> int:
+        again = {"state": WAITING, "due_at": self._clock(), "earlier": _D.attempts, "signed_stamp": None}
+        return connection.execute(update(models.delivery).where(*which).values(again)).rowcount
+
+    def _release(self, app: str, size: int, connection: Connection) -> int:
+        ids = connection.execute(in_turn(app, PARKED, None, size, _D.id)).scalars().all()
+        return self._redeliver([_D.id.in_(ids)], connection) if ids else 0
+
+    def _prune(self, which: Sequence[ColumnElement[bool]], connection: Connection) -> int:
+        ids = connection.execute(select(_D.id).where(*which)).scalars().all()
+        if ids:
+            _put(connection, models.setting, {"key": LAST_ID, "value": str(self._writer.last_id)})
+            connection.execute(delete(models.attempt).where(models.attempt.c.delivery_id.in_(ids)))
+            connection.execute(delete(models.delivery).where(_D.id.in_(ids)))
+        return len(ids)
+
+
+_Change = Callable[[Sequence[ColumnElement[bool]], Connection], int]
+
+
+def _ahead(waiting: Waiting, done: DoneRow) -> Waiting:
+    """Return a delivery as an attempt that is not on disk yet leaves it; its place in the order stays."""
+    return waiting._replace(
+        attempts=max(waiting.attempts, done[1]), last_outcome=done[4], signed=stamp(done[10]) or waiting.signed
+    )
+
+
+def _put(connection: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Store a row in the place of the one with its primary key."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    key = [column.name for column in table.primary_key]
+    rest = {name: value for name, value in values.items() if name not in key}
+    connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=key, set_=rest))

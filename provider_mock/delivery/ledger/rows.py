@@ -1,0 +1,135 @@
+"""Writes many rows in few statements, by whatever is fastest on each database.
+
+A statement a row would take and release the interpreter's lock for every row, which starves the
+writer as soon as another thread is busy. So SQLite gets statements with up to 500 rows of
+VALUES, and PostgreSQL gets COPY. The SQL is our own text because SQLAlchemy compiles such
+statements more slowly than the databases run them; names come from the models.
+
+Every statement can be repeated: rows that are there already stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from provider_mock.delivery.ledger import models
+
+DeliveryRow = tuple[int, str, str, str, str, int, int, str | None]
+"""Id, app, event type, payload, state, due_at, created_at, idempotency key."""
+DoneRow = tuple[int, int, int, float, str, int | None, str, str, str, int, str | None]
+"""The columns of an attempt, then the delivery's state, its due_at and its signed stamp or None."""
+Change = tuple[int, str, int, int, str, str | None]
+"""Delivery id, state, due_at, attempts, last outcome, signed stamp or None."""
+
+_D, _A = models.delivery.c, models.attempt.c
+_DELIVERY = tuple(
+    c.name for c in (_D.id, _D.app, _D.event_type, _D.payload, _D.state, _D.due_at, _D.created_at, _D.idempotency_key)
+)
+_ATTEMPT = tuple(column.name for column in _A)
+_SIZES = (500, 100, 20, 5, 1)
+"""Rows a statement of VALUES can have; few sizes, so that SQLite keeps all of them prepared."""
+
+
+def write(connection: Connection, deliveries: Sequence[DeliveryRow], done: Sequence[DoneRow], *, again: bool) -> None:
+    """Write new deliveries and attempts; `again` if they may be there already."""
+    attempts = [row[:8] for row in done]
+    changes = _changes(done)
+    if connection.dialect.name == "sqlite":
+        _values(connection, _sqlite_insert, "delivery", _DELIVERY, deliveries)
+        _values(connection, _sqlite_insert, "attempt", _ATTEMPT, attempts)
+        _values(connection, _sqlite_change, "delivery", _CHANGE, changes)
+        return
+    # COPY knows nothing of SQLAlchemy, and cannot leave out rows that are there.
+    with connection.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+        insert = _insert_each if again else _copy
+        insert(cursor, "delivery", _DELIVERY, deliveries)
+        insert(cursor, "attempt", _ATTEMPT, attempts)
+        if changes:
+            cursor.execute(_POSTGRES_CHANGE, [list(column) for column in zip(*changes, strict=True)])
+
+
+def _changes(done: Iterable[DoneRow]) -> list[Change]:
+    """Return one change for each delivery: what its last row says, with the highest number of an attempt."""
+    last: dict[int, Change] = {}
+    for row in done:
+        number, signed = row[1], row[10]
+        if (before := last.get(row[0])) is not None:
+            number, signed = max(number, before[3]), signed or before[5]
+        last[row[0]] = (row[0], row[8], row[9], number, row[4], signed)
+    return list(last.values())
+
+
+_CHANGE = ("id", "state", "due_at", "number", "outcome", "signed")
+_SET = """state = v.state, due_at = v.due_at, attempts = {greatest}(delivery.attempts, v.number),
+    last_outcome = v.outcome, signed_stamp = coalesce(v.signed, delivery.signed_stamp)
+    FROM v WHERE delivery.id = v.id"""
+_POSTGRES_CHANGE = f"""WITH v ({", ".join(_CHANGE)}) AS (
+    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::text[])
+) UPDATE delivery SET {_SET.format(greatest="greatest")}"""  # noqa: S608
+
+
+@cache
+def _sqlite_insert(table: str, columns: tuple[str, ...], size: int) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {_marks(columns, size)} {_if_new(table)}"  # noqa: S608
+
+
+@cache
+def _sqlite_change(table: str, columns: tuple[str, ...], size: int) -> str:
+    values = f"WITH v ({', '.join(columns)}) AS (VALUES {_marks(columns, size)})"
+    return f"{values} UPDATE {table} SET {_SET.format(greatest='max')}"  # noqa: S608
+
+
+def _if_new(table: str) -> str:
+    key = ", ".join(column.name for column in models.metadata.tables[table].primary_key)
+    return f"ON CONFLICT ({key}) DO NOTHING"
+
+
+def _marks(columns: Sequence[str], size: int) -> str:
+    return ", ".join([f"({', '.join('?' * len(columns))})"] * size)
+
+
+def _values(
+    connection: Connection, statement: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    for part in _parts(rows):
+        connection.exec_driver_sql(statement(table, columns, len(part)), tuple(chain.from_iterable(part)))
+
+
+def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
+def _copy(cursor: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _insert_each(cursor: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        marks = ", ".join(["%s"] * len(columns))
+        cursor.executemany(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {_if_new(table)}",  # noqa: S608
+            rows,
+        )
+
+
+def known_keys(connection: Connection, keys: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], int]:
+    """Return the deliveries that have one of the idempotency keys, given by app: id by app and key."""
+    found: dict[tuple[str, str], int] = {}
+    for app, wanted in keys.items():
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = select(_D.idempotency_key, _D.id).where(_D.app == app, _D.idempotency_key.in_(part))
+            found.update({(app, str(key)): row_id for key, row_id in connection.execute(query)})
+    return found

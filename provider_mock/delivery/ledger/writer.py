@@ -1,0 +1,387 @@
+"""The one thread that writes: it gathers what many threads hand in and commits it in groups.
+
+Theory of operation. Everything that changes the ledger goes through one queue, in order: new
+deliveries, attempts, and other changes ("jobs"). A group is what lies at the head of the queue. It
+closes when it has `group_rows` rows, when its first row has waited `group_seconds`, or at once
+when somebody waits for it: who waits meanwhile for the next group shares that one's commit, so
+waiting any longer would only cost time. A job makes a group of its own.
+
+When the database fails, the group is kept and tried again, with growing pauses, for as long as it
+takes; the queue behind it is bounded and makes those who fill it wait. Two rules keep that safe:
+
+* A group can be written twice without harm. Whether a commit was carried out is not known when the
+  connection breaks just then; ids are given before, and rows that exist stay as they are.
+* Who gives up waiting takes the rows along (`_Call.withdrawn`), and is told if they may be stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, func, select
+
+from provider_mock.delivery.ledger import models, rows
+from provider_mock.delivery.ledger.database import Database, is_databases, reason, rows_at_fault, transaction
+from provider_mock.delivery.ledger.errors import LedgerClosed, LedgerError, LedgerInUse, LedgerUnavailable
+from provider_mock.delivery.ledger.records import WAITING, Health, NewRow
+
+log = logging.getLogger("provider_mock.ledger")
+
+T = TypeVar("T")
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+"""Seconds between tries while the database fails; the pause doubles."""
+LAST_ID = "ledger.last_delivery_id"
+"""The setting that keeps ids from being given again after their deliveries were pruned."""
+
+
+class _Call:
+    """Rows or a job that a thread waits for."""
+
+    __slots__ = ("done", "error", "ids", "job", "result", "rows", "uncertain", "withdrawn")
+
+    def __init__(self, new: Sequence[NewRow] = (), job: Callable[[Connection], Any] | None = None) -> None:
+        self.rows = new
+        self.job = job
+        self.ids = [0] * len(new)
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.withdrawn = False
+        self.uncertain = False
+
+
+_Item = _Call | rows.DoneRow
+
+
+class Writer:
+    """Writes to a database from its own thread. `clock` gives UTC milliseconds.
+
+    `patience` (seconds) bounds every wait of a caller, `queued_rows` the attempts in the queue.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        connection: Connection,
+        clock: Callable[[], int],
+        *,
+        group_rows: int,
+        group_seconds: float,
+        patience: float,
+        queued_rows: int,
+    ) -> None:
+        self._database = database
+        self._connection: Connection | None = connection
+        self._clock = clock
+        self._group_rows, self._group_seconds = group_rows, group_seconds
+        self._patience, self._queued_rows = patience, queued_rows
+        self._next_id = _highest_id(connection) + 1
+
+        lock = threading.Lock()
+        self._work, self._space = threading.Condition(lock), threading.Condition(lock)
+        self._queue: deque[_Item] = deque()
+        self._group: list[_Item] = []
+        self._attempts_queued = self._calls_queued = 0
+        self._committing = self._closing = self._giving_up = False
+        self._broken: LedgerError | None = None
+        self._groups = self._rows = self._refused = 0
+        self._failing: tuple[float, str] | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def last_id(self) -> int:
+        """The highest id that was given; to be read in a job."""
+        return self._next_id - 1
+
+    def accept(self, new: Sequence[NewRow]) -> list[int]:
+        """Return the ids of new deliveries once they are on disk; all of them are, or none."""
+        return cast("list[int]", self._wait_for(_Call(new)))
+
+    def run(self, job: Callable[[Connection], T]) -> T:
+        """Return what a job returns, once everything before it and what it wrote are on disk."""
+        return cast("T", self._wait_for(_Call(job=job)))
+
+    def record(self, row: rows.DoneRow) -> None:
+        """Queue an attempt; wait only if the queue is full."""
+        with self._work:
+            if self._attempts_queued >= self._queued_rows and not self._space.wait_for(
+                lambda: self._attempts_queued < self._queued_rows or self._broken or self._closing, self._patience
+            ):
+                raise self._too_late("an attempt", stored=False)
+            self._check_open()
+            self._queue.append(row)
+            self._attempts_queued += 1
+            if len(self._queue) == 1 or self._attempts_queued == self._group_rows:
+                self._work.notify()
+
+    def unwritten(self) -> dict[int, rows.DoneRow]:
+        """Return the last attempts that are not on disk yet, by delivery."""
+        with self._work:
+            return {item[0]: item for items in (self._group, self._queue) for item in items if isinstance(item, tuple)}
+
+    def health(self) -> Health:
+        """Return how the writing goes."""
+        with self._work:
+            since, error = self._failing or (None, None)
+            return Health(
+                queued=sum(_size(item) for items in (self._group, self._queue) for item in items),
+                groups=self._groups,
+                rows=self._rows,
+                refused=self._refused,
+                failing_seconds=None if since is None else time.monotonic() - since,
+                error=error or (str(self._broken) if self._broken else None),
+            )
+
+    def close(self) -> None:
+        """Write what is queued and stop; LedgerUnavailable, with their number, if attempts remain unwritten."""
+        with self._work:
+            if self._closing:
+                return
+            self._closing = True
+            self._work.notify_all()
+            self._space.notify_all()
+        self._thread.join(self._patience)
+        with self._work:
+            self._giving_up = True
+            self._work.notify_all()
+        self._thread.join(self._patience)
+        left = len(self.unwritten())
+        if left:
+            raise LedgerUnavailable(
+                self._database.where,
+                f"did not take the last attempts of {left} deliveries within {self._patience:g} s: {self._last_error()}",
+                "those that were due are sent again after the next start",
+            )
+
+    def _wait_for(self, call: _Call) -> Any:
+        with self._work:
+            self._check_open()
+            self._queue.append(call)
+            self._calls_queued += 1
+            self._work.notify()
+        if not call.done.wait(self._patience):
+            with self._work:
+                if not call.done.is_set():
+                    call.withdrawn = True
+                    maybe = call.uncertain or (self._committing and call in self._group)
+                    raise self._too_late("a change", stored=None if maybe else False)
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    def _check_open(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if self._closing:
+            raise LedgerClosed(self._database.where, "is closed", "open it again")
+
+    def _too_late(self, what: str, *, stored: bool | None) -> LedgerUnavailable:
+        known = "it is not stored" if stored is False else "it may be stored (repeat it with its idempotency key)"
+        return LedgerUnavailable(
+            self._database.where,
+            f"did not take {what} within {self._patience:g} s: {self._last_error()}; {known}",
+            "see to the database and try again",
+            stored=stored,
+        )
+
+    def _last_error(self) -> str:
+        return self._failing[1] if self._failing else "it is slow"
+
+    # What follows runs in the writer's thread.
+
+    def _run(self) -> None:
+        while (group := self._next_group()) and self._write(group):
+            pass
+        with self._work:
+            for item in (*self._group, *self._queue):
+                if isinstance(item, _Call):
+                    item.error = self._broken or self._too_late("a change", stored=None if item.uncertain else False)
+                    item.done.set()
+        self._drop_connection()
+
+    def _next_group(self) -> list[_Item]:
+        """Move the next group off the queue; an empty one when the ledger is closed and all is written."""
+        with self._work:
+            self._work.wait_for(lambda: self._queue or self._closing)
+            self._work.wait_for(
+                lambda: self._calls_queued or self._closing or len(self._queue) >= self._group_rows,
+                self._group_seconds,
+            )
+            size = 0
+            while self._queue and size < self._group_rows:
+                item = self._queue[0]
+                if _is_job(item) and self._group:
+                    break
+                self._group.append(self._queue.popleft())
+                if isinstance(item, _Call):
+                    self._calls_queued -= 1
+                else:
+                    self._attempts_queued -= 1
+                size += _size(item)
+                if _is_job(item):
+                    break
+            self._space.notify_all()
+            return self._group
+
+    def _write(self, group: list[_Item], *, again: bool = False) -> bool:
+        """Write a group, however often it takes; return False when that is given up."""
+        pause = FIRST_PAUSE
+        while True:
+            with self._work:
+                group = [item for item in group if isinstance(item, tuple) or not item.withdrawn]
+                self._group = [item for item in self._group if isinstance(item, tuple) or not item.withdrawn]
+                if not group:
+                    return True
+            try:
+                self._execute(group, again=again)
+            except Exception as error:  # noqa: BLE001 - whatever it is, what was handed in is not lost
+                with self._work:
+                    for item in group:
+                        if isinstance(item, _Call):
+                            item.uncertain |= self._committing
+                    self._committing = False
+                if isinstance(error, _Withdrawn):
+                    continue
+                if isinstance(error, _TakenOver):
+                    self._broken = error
+                    return False
+                if _is_job(group[0]) and not is_databases(error):
+                    self._finished(group, error)
+                    return True
+                if not rows_at_fault(error):
+                    self._drop_connection()
+                    if not self._pause(error, pause):
+                        return False
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                elif again:
+                    return self._one_by_one(group, error)
+                again = True
+            else:
+                self._finished(group)
+                return True
+
+    def _pause(self, error: Exception, seconds: float) -> bool:
+        """Wait before the next try; return False if there is to be none."""
+        with self._work:
+            if self._failing is None:
+                log.warning("the ledger %s fails, and is tried again: %s", self._database.where, reason(error))
+            since = self._failing[0] if self._failing else time.monotonic()
+            self._failing = (since, reason(error))
+            return not self._work.wait_for(lambda: self._giving_up, seconds)
+
+    def _one_by_one(self, group: list[_Item], error: Exception) -> bool:
+        """Write the items of a group apart, so that the one that the database refuses harms no other."""
+        if len(group) > 1:
+            return all(self._write([item], again=True) for item in group)
+        if isinstance(group[0], tuple):
+            log.error("the ledger %s refuses an attempt: %s: %r", self._database.where, reason(error), group[0])
+            self._refused += 1
+        self._finished(group, error)
+        return True
+
+    def _execute(self, group: list[_Item], *, again: bool) -> None:
+        connection = self._connected()
+        with transaction(connection):
+            if isinstance(group[0], _Call) and group[0].job is not None:
+                group[0].result = group[0].job(connection)
+            else:
+                calls = [item for item in group if isinstance(item, _Call)]
+                new = self._new_rows(connection, calls) if calls else []
+                rows.write(connection, new, [item for item in group if isinstance(item, tuple)], again=again)
+            with self._work:
+                if any(isinstance(item, _Call) and item.withdrawn for item in group):
+                    raise _Withdrawn
+                self._committing = True
+
+    def _new_rows(self, connection: Connection, calls: Sequence[_Call]) -> list[rows.DeliveryRow]:
+        """Give ids to new deliveries, and put them in the calls' results; return the rows to write."""
+        keys: dict[str, list[str]] = {}
+        for call in calls:
+            for row in call.rows:
+                if row[4] is not None:
+                    keys.setdefault(row[0], []).append(row[4])
+        known = rows.known_keys(connection, keys) if keys else {}
+        now, new = self._clock(), list[rows.DeliveryRow]()
+        for call in calls:
+            call.result = []
+            for index, (app, event_type, payload, due_at, key) in enumerate(call.rows):
+                if key is not None and (first := known.get((app, key))) is not None:
+                    call.result.append(first)
+                    continue
+                if not (row_id := call.ids[index]):
+                    row_id = call.ids[index] = self._next_id
+                    self._next_id += 1
+                if key is not None:
+                    known[app, key] = row_id
+                call.result.append(row_id)
+                new.append((row_id, app, event_type, payload, WAITING, due_at, now, key))
+        return new
+
+    def _finished(self, group: list[_Item], error: Exception | None = None) -> None:
+        with self._work:
+            self._committing = False
+            if len(group) == len(self._group):
+                self._group = []
+            else:
+                written = {id(item) for item in group}
+                self._group = [item for item in self._group if id(item) not in written]
+            if error is None and (size := sum(map(_size, group))):
+                self._groups += 1
+                self._rows += size
+            if self._failing is not None:
+                log.warning("the ledger %s works again", self._database.where)
+                self._failing = None
+        for item in group:
+            if isinstance(item, _Call):
+                item.error = error
+                item.done.set()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.writer()
+            if (highest := _highest_id(self._connection)) >= self._next_id:
+                raise _TakenOver(
+                    self._database.where,
+                    f"was written to by another process while it was out of reach (delivery {highest})",
+                    "stop one of the two processes and start this one again",
+                )
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.invalidate()
+            with suppress(Exception):
+                self._connection.close()
+            self._connection = None
+
+
+class _Withdrawn(Exception):
+    """A caller gave up while its rows were on their way; the group is written without them."""
+
+
+class _TakenOver(LedgerInUse):
+    """Nothing can be written any more."""
+
+
+def _is_job(item: _Item) -> bool:
+    return isinstance(item, _Call) and item.job is not None
+
+
+def _size(item: _Item) -> int:
+    """Return how many rows an item counts for."""
+    return len(item.rows) if isinstance(item, _Call) else 1
+
+
+def _highest_id(connection: Connection) -> int:
+    """Return the highest delivery id that is or was in the ledger."""
+    highest = connection.execute(select(func.max(models.delivery.c.id))).scalar() or 0
+    kept = connection.execute(select(models.setting.c.value).where(models.setting.c.key == LAST_ID)).scalar()
+    return max(highest, int(kept or 0))

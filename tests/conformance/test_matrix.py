@@ -1,0 +1,195 @@
+"""Every check is proven: good receivers pass it, and mutants fail exactly the checks that they should."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+
+import pytest
+
+from conformance import preflight
+from conformance.check import all_checks
+from conformance.checks import acknowledgement, payloads
+from conformance.effects import mapped
+from conformance.run import Run, Settings
+from conformance.runner import run_check
+from conformance.verdict import Result, Verdict
+from provider_mock import providers
+from provider_mock.contract import Event
+from tests.receivers import mutants
+from tests.receivers.good import Behind, Good, Plain, StateOnly
+from tests.receivers.mutants import ALL_BUT_PREFLIGHT, ALL_WITH_EFFECTS, PROVIDERS, Mutant, PlainMutant
+from tests.receivers.serving import serve
+
+SEED = 20
+SIZES = (1, 2, 120)
+"""How long the arrays are that mutants get, so that the proof is quick; good receivers get the real ones."""
+GOOD = (Good, Plain, Behind, StateOnly)
+NEVER_APPLICABLE = {"deduplication.no-identity", "ordering.no-order"}
+"""Checks that only report which event types they cannot judge."""
+NOT_APPLICABLE: Mapping[tuple[type[Good], str], set[str]] = {
+    (StateOnly, "commsease"): {"ordering.messages-by-timestamp", "ordering.room-presence"}
+}
+"""What else does not apply to a good receiver, because it does not record the event types."""
+
+
+class Trusting(Run):
+    """A run that does not validate the events it makes; the runs against good receivers do."""
+
+    def checked(self, event: Event) -> Event:
+        return event
+
+
+def results(
+    kind: type[Good],
+    provider: str,
+    *,
+    seed: int = SEED,
+    run_class: type[Run] = Run,
+    deadline: float | None = None,
+) -> list[Result]:
+    """Return what every check says about a receiver."""
+    contract = copy(providers.load(provider))
+    contract.deadline = deadline or contract.deadline
+    receiver = kind(provider)
+    with serve(receiver) as url:
+        settings = Settings(url, contract, contract.defaults, seed=seed, settle=kind.settle, handles=kind.handles)
+        run = run_class(settings, mapped(receiver.effects, None))
+        return [run_check(check, run) for check in all_checks() if check.level(contract)]
+
+
+def slugs(found: Iterable[Result], verdict: Verdict) -> set[str]:
+    """Return the ids, without the provider, of the checks that came to a verdict."""
+    return {one.id.partition(".")[2] for one in found if one.verdict is verdict}
+
+
+def said(found: Iterable[Result]) -> str:
+    """Return what the checks that did not pass have to say."""
+    return "\n".join(
+        f"{one.id}: {one.verdict.value}: {one.actual or one.reason}" for one in found if one.verdict is not Verdict.PASS
+    )
+
+
+def ids_of(provider: str, *, preflight: bool = True, effects_only: bool = False) -> set[str]:
+    """Return the ids, without the provider, of the checks that hold for a provider."""
+    contract = providers.load(provider)
+    return {
+        check.id(contract).partition(".")[2]
+        for check in all_checks()
+        if check.level(contract) and (preflight or not check.preflight) and (check.effects or not effects_only)
+    }
+
+
+def spelled_out(provider: str, names: Iterable[str]) -> set[str]:
+    """Return the ids with groups of them taken apart."""
+    found: set[str] = set()
+    for name in names:
+        if name in ALL_BUT_PREFLIGHT:
+            found |= ids_of(provider, preflight=False)
+        elif name in ALL_WITH_EFFECTS:
+            found |= ids_of(provider, preflight=False, effects_only=True)
+        else:
+            found.add(name)
+    return found
+
+
+def all_mutants(base: type[Mutant] = Mutant) -> Iterator[type[Mutant]]:
+    """Yield every mutant, in the order in which they are written."""
+    found = [value for value in vars(mutants).values() if isinstance(value, type) and issubclass(value, base)]
+    yield from (one for one in found if one not in (Mutant, PlainMutant))
+
+
+MATRIX = [
+    pytest.param(mutant, provider, id=f"{mutant.__name__}-{provider}")
+    for mutant in all_mutants()
+    for provider in mutant.caught_by
+]
+
+
+class TestGoodReceivers:
+    """A good receiver passes everything that applies to it, whatever its temper."""
+
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    @pytest.mark.parametrize("kind", GOOD)
+    def test_passes(self, kind: type[Good], provider: str) -> None:
+        """Exactly the checks of what it does not record do not apply, and all others pass."""
+        found = results(kind, provider)
+        expected = ids_of(provider) & (NEVER_APPLICABLE | NOT_APPLICABLE.get((kind, provider), set()))
+        assert expected == slugs(found, Verdict.NOT_APPLICABLE), said(found)
+        assert ids_of(provider) - expected == slugs(found, Verdict.PASS), said(found)
+
+    @pytest.mark.parametrize("seed", [1, 2**32 - 1])
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_does_not_depend_on_the_seed(self, provider: str, seed: int) -> None:
+        """Other random identities and orders change nothing."""
+        found = results(Good, provider, seed=seed)
+        assert ids_of(provider) - NEVER_APPLICABLE == slugs(found, Verdict.PASS), said(found)
+
+
+class TestMutants:
+    """A mutant fails the checks for its defect, and no others."""
+
+    @pytest.mark.parametrize(("mutant", "provider"), MATRIX)
+    def test_is_caught(self, mutant: type[Mutant], provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The checks that fail, could not run and do not apply are exactly those that the mutant names."""
+        monkeypatch.setattr(acknowledgement, "BURST", mutant.burst)
+        monkeypatch.setattr(payloads, "SIZES", SIZES)
+        if mutant.deadline is not None:
+            monkeypatch.setattr(preflight, "EFFECTS_DEADLINE", mutant.deadline)
+        found = results(mutant, provider, run_class=Trusting, deadline=mutant.deadline)
+        stopped = spelled_out(provider, mutant.could_not_run.get(provider, ()))
+        passed_over = (NEVER_APPLICABLE & ids_of(provider)) | set(mutant.not_applicable.get(provider, ()))
+        assert not slugs(found, Verdict.HARNESS_ERROR), said(found)
+        assert set(mutant.caught_by[provider]) == slugs(found, Verdict.FAIL), said(found)
+        assert stopped == slugs(found, Verdict.COULD_NOT_RUN), said(found)
+        assert passed_over - stopped == slugs(found, Verdict.NOT_APPLICABLE), said(found)
+
+    @pytest.mark.parametrize("mutant", list(all_mutants()), ids=lambda mutant: mutant.__name__)
+    def test_names_checks_that_exist(self, mutant: type[Mutant]) -> None:
+        """Whatever a mutant names is a check of the provider, and the run against it is never green."""
+        for provider, caught in mutant.caught_by.items():
+            stopped = mutant.could_not_run.get(provider, set())
+            named = spelled_out(provider, [*caught, *stopped, *mutant.not_applicable.get(provider, ())])
+            assert not named - ids_of(provider)
+            assert caught or stopped
+        assert not {*mutant.could_not_run, *mutant.not_applicable} - set(mutant.caught_by)
+        assert mutant.__doc__
+        assert "\n" not in mutant.__doc__
+
+
+class TestProof:
+    """Every check is shown to catch something, and to let good receivers pass."""
+
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_every_check_is_caught_by_a_mutant(self, provider: str) -> None:
+        """A check that no mutant fails is not known to work."""
+        catchers: dict[str, list[str]] = defaultdict(list)
+        for mutant in all_mutants():
+            for name in mutant.caught_by.get(provider, ()):
+                catchers[name].append(mutant.__name__)
+        due = ids_of(provider) - NEVER_APPLICABLE
+        if len(providers.load(provider).catalogue) == 1:
+            # Of a single type, what is not recorded at all ends in preflight.effects-show-delivery.
+            due -= {"preflight.records"}
+        assert not {name for name in due if not catchers[name]}
+
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_every_check_is_passed_by_a_good_receiver(self, provider: str) -> None:
+        """A check that no good receiver passes might fail for everyone."""
+        passed: set[str] = set()
+        for kind in GOOD:
+            passed |= ids_of(provider) - NEVER_APPLICABLE - NOT_APPLICABLE.get((kind, provider), set())
+        assert ids_of(provider) - NEVER_APPLICABLE == passed
+
+
+def test_a_run_without_effects_judges_what_the_answers_show() -> None:
+    """Without effects exactly the checks that need them could not run; the others still judge."""
+    for provider in PROVIDERS:
+        contract = providers.load(provider)
+        with serve(Good(provider)) as url:
+            run = Run(Settings(url, contract, contract.defaults, seed=SEED))
+            found = [run_check(check, run) for check in all_checks() if check.level(contract)]
+        stopped = ids_of(provider, effects_only=True)
+        assert stopped == slugs(found, Verdict.COULD_NOT_RUN), said(found)
+        assert ids_of(provider) - stopped - NEVER_APPLICABLE == slugs(found, Verdict.PASS), said(found)

@@ -1,0 +1,398 @@
+"""Options: where they may come from, which one wins, and what is said to a value that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import conformance.effects
+import conformance.session
+from conformance import options
+from conformance.check import all_checks
+from conformance.plugin import ALLOW_INCOMPLETE, OPTIONS, REPEATABLE
+from conformance.runner import ExitStatus
+from conformance.verdict import Level
+from provider_mock import providers
+from tests.conformance.little_server import serving, unused_url
+
+pytest_plugins = ["pytester"]
+# Pytester forgets what is imported first while it runs; nothing of this may be there twice.
+PRELOADED = (
+    conformance.session,
+    conformance.effects.sources(),
+    all_checks(),
+    [providers.load(n) for n in providers.names()],
+)
+
+URL = "http://127.0.0.1:1/callbacks"
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no option of the outer environment."""
+    for name in list(os.environ):
+        if name.startswith("RECEIVER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def config(pytester: pytest.Pytester) -> Callable[..., pytest.Config]:
+    """Return a function that makes the configuration of a run in an empty folder."""
+
+    def make(*arguments: str, ini: str = "") -> pytest.Config:
+        pytester.makeini(f"[pytest]\n{ini}\n")
+        return pytester.parseconfig("-p", "no:xdist", f"--receiver-url={URL}", *arguments)
+
+    return make
+
+
+@pytest.fixture
+def refusal(pytester: pytest.Pytester) -> Callable[..., str]:
+    """Return a function that runs pytest in an empty folder, and returns the one line with which it refuses."""
+
+    def run(*arguments: str) -> str:
+        ended = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:hypothesispytest", *arguments)
+        assert ExitStatus.BAD_OPTIONS == ended.ret
+        errors = [line for line in ended.errlines if line.strip()]
+        assert 1 == len(errors), errors
+        assert errors[0].startswith("ERROR: ")
+        return errors[0].removeprefix("ERROR: ")
+
+    return run
+
+
+LAST = {
+    "provider": ("tencent", "rongcloud", "commsease", lambda s: s.provider.name),
+    "app-key": ("from-ini", "from-env", "from-line", lambda s: s.credentials.app_key),
+    "app-secret": ("from-ini", "from-env", "from-line", lambda s: s.credentials.app_secret),
+    "handles": (
+        "commsease.login",
+        "commsease.logout",
+        "commsease.login, commsease.signal",
+        lambda s: ", ".join(s.handles or ()),
+    ),
+    "level": ("must", "should", "may", lambda s: s.level.value),
+    "seed": ("1", "2", "3", lambda s: str(s.seed)),
+    "settle": ("1.5", "2.5", "3.5", lambda s: str(s.settle)),
+    "ca": ("ini.pem", "env.pem", "line.pem", lambda s: s.ca_file.name),
+    "baseline": ("ini.json", "env.json", "line.json", lambda s: s.baseline["from"]),
+    "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
+}
+"""By option: its value in the ini file, the environment and the command line, and how it shows in the settings."""
+ELSEWHERE = {"effects", "effects-map", "json", "check", "allow-incomplete"}
+"""Options that are no part of the settings."""
+
+
+class TestPrecedence:
+    """The command line wins, then the environment, then the ini file."""
+
+    def test_every_option(self) -> None:
+        """The tables of this module name every option."""
+        assert LAST.keys() | ELSEWHERE == {name for name, *_ in (*OPTIONS, *REPEATABLE, ALLOW_INCOMPLETE)}
+
+    @pytest.mark.parametrize("name", LAST)
+    def test_settings(
+        self,
+        name: str,
+        config: Callable[..., pytest.Config],
+        pytester: pytest.Pytester,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Each option's value comes from the place that wins."""
+        in_ini, in_environment, on_line, shown = LAST[name]
+        for value in (in_ini, in_environment, on_line):
+            if value.endswith((".pem", ".json")):
+                Path(value).write_text(json.dumps({"from": value}), encoding="utf-8")
+        plain = name.replace("-", "_")
+        ini = f"receiver_{plain} = {in_ini}"
+        assert in_ini == shown(options.settings(config(ini=ini)))
+        monkeypatch.setenv(f"RECEIVER_{plain.upper()}", in_environment)
+        assert in_environment == shown(options.settings(config(ini=ini)))
+        assert on_line == shown(options.settings(config(f"--receiver-{name}={on_line}", ini=ini)))
+
+    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "provider"])
+    def test_option(self, name: str, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Any option's value comes from the place that wins; nothing, in any place, is not given."""
+        plain = name.replace("-", "_")
+        ini = f"receiver_{plain} = from-ini"
+        assert options.option(config(), name) is None
+        assert "from-ini" == options.option(config(ini=ini), name)
+        monkeypatch.setenv(f"RECEIVER_{plain.upper()}", "from-env")
+        assert "from-env" == options.option(config(ini=ini), name)
+        assert "from-line" == options.option(config(f"--receiver-{name}=from-line", ini=ini), name)
+        assert options.option(config(f"--receiver-{name}=", ini=ini), name) is None
+        monkeypatch.setenv(f"RECEIVER_{plain.upper()}", "")
+        assert "from-ini" == options.option(config(ini=ini), name)
+        assert options.option(config(), name) is None
+
+    def test_repeatable(self, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Repeatable options are given several times, or one to a line; those of one place count."""
+        ini = "receiver_check =\n  a\n  b"
+        assert [] == options.options(config(), "check")
+        assert ["a", "b"] == options.options(config(ini=ini), "check")
+        monkeypatch.setenv("RECEIVER_CHECK", "c\n\n  d \n")
+        assert ["c", "d"] == options.options(config(ini=ini), "check")
+        assert ["e", "f"] == options.options(config("--receiver-check=e", "--receiver-check=f", ini=ini), "check")
+        monkeypatch.setenv("RECEIVER_CHECK", "")
+        assert ["a", "b"] == options.options(config(ini=ini), "check")
+
+    @pytest.mark.parametrize(
+        ("expected", "value"),
+        [
+            (True, "1"),
+            (True, "true"),
+            (True, "Yes"),
+            (True, "ON"),
+            (False, "0"),
+            (False, "false"),
+            (False, "No"),
+            (False, "off"),
+            (False, ""),
+        ],
+    )
+    def test_switch(
+        self, expected: bool, value: str, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A switch is on or off in the ini file and the environment, and on where it is given."""
+        ini = f"receiver_allow_incomplete = {value}"
+        assert expected is options.settings(config(ini=ini)).allow_incomplete
+        monkeypatch.setenv("RECEIVER_ALLOW_INCOMPLETE", value)
+        assert expected is options.settings(config()).allow_incomplete
+        assert options.settings(config("--receiver-allow-incomplete", ini=ini)).allow_incomplete
+
+    def test_environment_off(self, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+        """The environment can switch off what the ini file switches on."""
+        monkeypatch.setenv("RECEIVER_ALLOW_INCOMPLETE", "no")
+        assert not options.settings(config(ini="receiver_allow_incomplete = yes")).allow_incomplete
+
+
+class TestDefaults:
+    """Tests for `settings` where little is given."""
+
+    @pytest.mark.parametrize(
+        ("provider", "key", "secret"),
+        [
+            ("commsease", "test-key", "test-secret"),
+            ("rongcloud", "test-key", "test-secret"),
+            ("tencent", "1400000001", "test-token"),
+        ],
+    )
+    def test_credentials(self, provider: str, key: str, secret: str, config: Callable[..., pytest.Config]) -> None:
+        """Each provider has its documented test credentials."""
+        made = options.settings(config(f"--receiver-provider={provider}"))
+        assert (provider, key, secret) == (made.provider.name, made.credentials.app_key, made.credentials.app_secret)
+
+    def test_rest(self, config: Callable[..., pytest.Config]) -> None:
+        """Everything else has its documented default."""
+        made = options.settings(config())
+        assert ("commsease", URL) == (made.provider.name, made.url)
+        assert (5.0, Level.SHOULD, None, (), None, False, {}) == (
+            made.settle,
+            made.level,
+            made.handles,
+            made.headers,
+            made.ca_file,
+            made.allow_incomplete,
+            made.baseline,
+        )
+        assert options.settings(config()).seed != options.settings(config()).seed
+
+    def test_no_token(self, config: Callable[..., pytest.Config]) -> None:
+        """`none` is no token, for Tencent."""
+        made = options.settings(config("--receiver-provider=tencent", "--receiver-app-secret=none"))
+        assert made.credentials.app_secret is None
+
+    def test_headers(self, config: Callable[..., pytest.Config]) -> None:
+        """Headers may come several times, and hold colons and nothing."""
+        made = options.settings(
+            config("--receiver-header=A:b:c", "--receiver-header= X-Y : z ", "--receiver-header=E:")
+        )
+        assert (("A", "b:c"), ("X-Y", "z"), ("E", "")) == made.headers
+
+    def test_no_effects(self, config: Callable[..., pytest.Config]) -> None:
+        """Without a source there are no effects."""
+        made = config()
+        assert options.effects(made, options.settings(made)) is None
+
+    @pytest.mark.parametrize("url", ["https://h/", "http://[::1]:80/x", "http://u:p@h:1/x?a=b", "http://127.0.0.1:0/"])
+    def test_url(self, url: str, config: Callable[..., pytest.Config]) -> None:
+        """Any address with a scheme and a host will do."""
+        assert url == options.settings(config(f"--receiver-url={url}")).url
+
+    def test_source(self, config: Callable[..., pytest.Config]) -> None:
+        """Effects are read with the headers of the run, and renamed."""
+        with serving(lambda request: (200, "application/json", b'[{"who":"ann"}]')) as little:
+            made = config(
+                f"--receiver-effects={little.url}/e", "--receiver-effects-map={accid: who}", "--receiver-header=A: b"
+            )
+            read = options.effects(made, options.settings(made))
+            assert read is not None
+            assert [{"accid": "ann"}] == list(read())
+        assert ("A", "b") in little.got[0].headers
+
+
+class TestRefused:
+    """A value that cannot be used ends the run with status 4 and one line: the option, and what to do."""
+
+    @pytest.mark.parametrize(
+        ("expected", "argument"),
+        [
+            (
+                "--receiver-provider=nobody: no provider is called 'nobody'; choose one of: commsease, ",
+                "provider=nobody",
+            ),
+            ("--receiver-level=high: give must, should or may", "level=high"),
+            ("--receiver-level=MUST: give must, should or may", "level=MUST"),
+            ("--receiver-settle=soon: give seconds, from 0 to an hour", "settle=soon"),
+            ("--receiver-settle=-1: give seconds", "settle=-1"),
+            ("--receiver-settle=nan: give seconds", "settle=nan"),
+            ("--receiver-settle=inf: give seconds", "settle=inf"),
+            ("--receiver-settle=3600: give seconds", "settle=3600"),
+            ("--receiver-seed=x: give a whole number", "seed=x"),
+            ("--receiver-seed=1.5: give a whole number", "seed=1.5"),
+            ("--receiver-url=127.0.0.1:80: give the whole address, as in http://", "url=127.0.0.1:80"),
+            ("--receiver-url=localhost: give the whole address", "url=localhost"),
+            ("--receiver-url=: give the whole address", "url="),
+            ("--receiver-url=ftp://h/: give the whole address", "url=ftp://h/"),
+            ("--receiver-url=http://: give the whole address", "url=http://"),
+            ("--receiver-url=http://h:port/: give the whole address", "url=http://h:port/"),
+            ("--receiver-url=http://h:99999/: give the whole address", "url=http://h:99999/"),
+            ("--receiver-url=http://[::1/: give the whole address", "url=http://[::1/"),
+            ("--receiver-url=http://h/a b: give the whole address", "url=http://h/a b"),
+            ("--receiver-handles: commsease has no event type 'login'; list them with: provider-mock", "handles=login"),
+            ("--receiver-handles: commsease has no event type 'tencent.c2c-", "handles=tencent.c2c-after-send"),
+            ("--receiver-header: give it as NAME:VALUE", "header=X-Token"),
+            ("--receiver-header: give it as NAME:VALUE", "header=:x"),
+            ("--receiver-header: give it as NAME:VALUE", "header=X Token: s3cret"),
+            ("--receiver-header: the value of X-Token holds a line break", "header=X-Token: s3cret\nX: y"),
+            ("--receiver-ca=none.pem: there is no such file", "ca=none.pem"),
+            ("--receiver-ca=.: there is no such file", "ca=."),
+            ("--receiver-baseline=none.json: there is no such file", "baseline=none.json"),
+            ("--receiver-effects='ftp://h/': no source of effects is called 'ftp'; give one of ", "effects=ftp://h/"),
+            ("--receiver-effects='rows.json': no source of effects is called", "effects=rows.json"),
+            ("--receiver-effects-map='{a: ' is not JMESPath: ", "effects-map={a: "),
+            ("--receiver-json=none/result.json: there is no folder ", "json=none/result.json"),
+            ("--receiver-json=.: it is a folder; give a file in it", "json=."),
+            ("--receiver-app-secret: commsease always signs; give it", "app-secret=none"),
+            ("--receiver-check=tencent.* matches no check of commsease; list them with: pytest", "check=tencent.*"),
+        ],
+    )
+    def test_table(self, expected: str, argument: str, refusal: Callable[..., str]) -> None:
+        """The line begins with the option and the value, says what is wrong, and what to give."""
+        message = refusal(f"--receiver-url={URL}", f"--receiver-{argument}")
+        assert message.startswith(expected)
+        assert "s3cret" not in message
+
+    def test_rongcloud_secret(self, refusal: Callable[..., str]) -> None:
+        """Only Tencent can send without a signature."""
+        given = (f"--receiver-url={URL}", "--receiver-provider=rongcloud", "--receiver-app-secret=none")
+        assert "rongcloud always signs" in refusal(*given)
+
+    @pytest.mark.parametrize(
+        ("expected", "content"),
+        [
+            ("not JSON", b"a.b.c: known"),
+            ("not JSON", b"\xff\xfe"),
+            ("not JSON", b""),
+            ("give an object from check id to a reason", b"[]"),
+            ("give an object from check id to a reason", b'{"a.b.c": ""}'),
+            ("give an object from check id to a reason", b'{"a.b.c": "  "}'),
+            ("give an object from check id to a reason", b'{"a.b.c": null}'),
+        ],
+    )
+    def test_baseline(
+        self, expected: str, content: bytes, refusal: Callable[..., str], pytester: pytest.Pytester
+    ) -> None:
+        """A baseline gives a reason for each of its checks."""
+        (pytester.path / "known.json").write_bytes(content)
+        message = refusal(f"--receiver-url={URL}", "--receiver-baseline=known.json")
+        assert message.startswith("--receiver-baseline=known.json: ")
+        assert expected in message
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "expected"),
+        [
+            ("RECEIVER_LEVEL", "high", "--receiver-level=high"),
+            (
+                "RECEIVER_ALLOW_INCOMPLETE",
+                "perhaps",
+                "--receiver-allow-incomplete: 'perhaps' is neither true nor false",
+            ),
+            ("RECEIVER_CHECK", "*.reachable\nnothing", "--receiver-check=nothing matches no check"),
+            ("RECEIVER_HEADER", "X", "--receiver-header: give it as NAME:VALUE"),
+        ],
+    )
+    def test_environment(
+        self, variable: str, value: str, expected: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A bad value in the environment is refused as well, by the option's name."""
+        monkeypatch.setenv(variable, value)
+        assert refusal(f"--receiver-url={URL}").startswith(expected)
+
+    def test_paths(self, refusal: Callable[..., str], pytester: pytest.Pytester) -> None:
+        """Paths beside --receiver-url are refused."""
+        pytester.makepyfile("def test_x(): pass")
+        message = refusal(f"--receiver-url={URL}", "test_paths.py")
+        assert "leave out the paths (test_paths.py), and choose checks with --receiver-check=GLOB" in message
+
+    def test_map_without_effects(self, refusal: Callable[..., str]) -> None:
+        """An expression is looked at also where a fixture gives the effects."""
+        assert "--receiver-effects-map='['" in refusal(f"--receiver-url={URL}", "--receiver-effects-map=[")
+
+
+class TestChosenChecks:
+    """Tests for `chosen_checks` and `list_checks`."""
+
+    def test_all(self, config: Callable[..., pytest.Config]) -> None:
+        """Without a choice these are all that hold for the provider."""
+        provider = providers.load("tencent")
+        ids = [one.id(provider) for one in options.chosen_checks(config(), provider)]
+        assert len(set(ids)) == len(ids) > 30
+        assert "tencent.signature.rejects-altered-nonce" not in ids
+
+    def test_globs(self, config: Callable[..., pytest.Config]) -> None:
+        """Several globs add up."""
+        provider = providers.load("tencent")
+        made = config("--receiver-check=*.reachable", "--receiver-check=tencent.preflight.acc*")
+        assert ["tencent.preflight.reachable", "tencent.preflight.accepts-valid"] == [
+            one.id(provider) for one in options.chosen_checks(made, provider)
+        ]
+
+    def test_list(self, config: Callable[..., pytest.Config], capsys: pytest.CaptureFixture[str]) -> None:
+        """The list has id, level, title and source of each check, of all providers or of one."""
+        options.list_checks(config())
+        rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        assert {4} == {len(row) for row in rows}
+        assert {"commsease", "rongcloud", "tencent"} == {row[0].partition(".")[0] for row in rows}
+        assert {"must", "should", "may"} >= {row[1] for row in rows}
+        assert all(all(row) for row in rows)
+        options.list_checks(config("--receiver-provider=rongcloud"))
+        assert [row for row in rows if row[0].startswith("rongcloud.")] == [
+            line.split("\t") for line in capsys.readouterr().out.splitlines()
+        ]
+
+    def test_list_some(self, config: Callable[..., pytest.Config], capsys: pytest.CaptureFixture[str]) -> None:
+        """The list can be narrowed, over all providers."""
+        options.list_checks(config("--receiver-check=tencent.*.reachable"))
+        assert capsys.readouterr().out.startswith("tencent.preflight.reachable\tmust\t")
+
+
+def test_nothing_is_sent(refusal: Callable[..., str], pytester: pytest.Pytester) -> None:
+    """Bad options are found before anything is sent, and leave an earlier result alone."""
+    (pytester.path / "result.json").write_text("earlier", encoding="utf-8")
+    with serving(lambda request: (200, "application/json", b"")) as little:
+        refusal(f"--receiver-url={little.url}", "--receiver-json=result.json", "--receiver-level=high")
+    assert [] == little.got
+    assert "earlier" == (pytester.path / "result.json").read_text(encoding="utf-8")
+
+
+def test_unreachable_in_process(pytester: pytest.Pytester) -> None:
+    """A run within this process ends as one of its own would."""
+    ended = pytester.runpytest_inprocess(
+        "-p", "no:xdist", f"--receiver-url={unused_url()}", "--receiver-check=*.reachable"
+    )
+    assert ExitStatus.FAILED == ended.ret

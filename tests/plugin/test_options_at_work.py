@@ -1,0 +1,198 @@
+"""Options and fixtures in whole runs: they do what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from provider_mock import providers
+from provider_mock.contract import Credentials, Request
+from provider_mock.delivery.courier import utc_millis
+from tests.conformance.little_server import Answer, serving
+from tests.plugin.processes import options_for, pytest_in
+
+FIRST = "--receiver-check=*.preflight.*"
+PROBE = "--receiver-check=*.acks-probe"
+FIXTURE = """
+import json
+import urllib.request
+
+import pytest
+
+@pytest.fixture{scope}
+def receiver_effects():
+    def read():
+        with urllib.request.urlopen({url!r}) as answer:
+            return [{{"payload": one}} for one in json.load(answer)]
+    yield read
+"""
+
+
+class TestFixture:
+    """The fixture `receiver_effects` in a conftest.py."""
+
+    @pytest.mark.parametrize("scope", ["", "(scope='session')"])
+    def test_overridden(self, scope: str, good: str, tmp_path: Path) -> None:
+        """Its function is read, at either scope, and renamed by the option."""
+        conftest = FIXTURE.format(scope=scope, url=f"{good}/effects?provider=commsease")
+        (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+        ended = pytest_in(
+            tmp_path,
+            f"--receiver-url={good}/commsease",
+            "--receiver-effects-map=payload",
+            FIRST,
+            "--receiver-check=*.deduplication.same-request-again",
+        )
+        assert 0 == ended.status, ended.output
+        assert {"pass"} == set(ended.verdicts.values())
+
+    @pytest.mark.parametrize(
+        ("expected", "body"),
+        [
+            ("the fixture receiver_effects failed: OSError('no database')", "raise OSError('no database')"),
+            ("the fixture receiver_effects gives list, not a function", "return [{'accid': 'ann'}]"),
+            ("receiver_effects returns failed: ZeroDivisionError('division by zero')", "return lambda: 1 / 0"),
+            ("they are dict, not a list", "return dict"),
+            ("a record is int, not an object with named fields", "return lambda: [1]"),
+        ],
+    )
+    def test_broken(self, expected: str, body: str, good: str, tmp_path: Path) -> None:
+        """One that does not work is neither the receiver's fault nor ours: it could not run, and says why."""
+        conftest = f"import pytest\n@pytest.fixture\ndef receiver_effects():\n    {body}\n"
+        (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+        ended = pytest_in(tmp_path, f"--receiver-url={good}/commsease", FIRST)
+        assert 8 == ended.status, ended.output
+        assert expected in ended.output
+        assert ["pass", "pass", *["could-not-run"] * 3] == list(ended.verdicts.values())
+
+    def test_hidden(self, good: str, tmp_path: Path) -> None:
+        """One in a folder's conftest.py would not be seen, which is said."""
+        (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n", encoding="utf-8")
+        (tmp_path / "tests").mkdir()
+        conftest = "import pytest\n@pytest.fixture\ndef receiver_effects():\n    return list\n"
+        (tmp_path / "tests" / "conftest.py").write_text(conftest, encoding="utf-8")
+        ended = pytest_in(tmp_path, f"--receiver-url={good}/commsease", FIRST)
+        assert 4 == ended.status, ended.output
+        assert f"move it to {tmp_path / 'conftest.py'}, or give --rootdir={tmp_path / 'tests'}" in ended.output
+        given = (f"--receiver-url={good}/commsease", "--receiver-check=*.effects-answer", "--rootdir=tests")
+        assert 0 == pytest_in(tmp_path, *given).status
+
+
+class TestHandles:
+    """--receiver-handles."""
+
+    def test_recorded(self, good: str, tmp_path: Path) -> None:
+        """Only the named types are judged, and said to be recorded."""
+        ended = pytest_in(tmp_path, *options_for(good), FIRST, "--receiver-handles=commsease.login,commsease.logout")
+        assert 0 == ended.status, ended.output
+        assert ["records: commsease.login, commsease.logout"] == ended.lines("records: ")
+        assert ended.result is not None
+        assert ["commsease.login", "commsease.logout"] == ended.result["handles"]
+
+    def test_not_recorded(self, naive: str, tmp_path: Path) -> None:
+        """A named type that is not recorded fails."""
+        ended = pytest_in(tmp_path, *options_for(naive), FIRST, "--receiver-handles=commsease.login,commsease.signal")
+        assert 1 == ended.status, ended.output
+        assert "fail" == ended.verdicts["commsease.preflight.records"]
+        assert "actual: none for commsease.signal within 0.5 s" in ended.output
+
+
+class TestLevelAndBaseline:
+    """--receiver-level and --receiver-baseline."""
+
+    def test_level(self, naive: str, tmp_path: Path) -> None:
+        """A failure below the level is shown and does not fail the run."""
+        wrong = "--receiver-check=*.rejects-wrong-md5-header"
+        ended = pytest_in(tmp_path, *options_for(naive), FIRST, wrong, "--receiver-level=must")
+        assert 0 == ended.status, ended.output
+        assert "fail" == ended.verdicts["commsease.signature.rejects-wrong-md5-header"]
+        assert ended.result is not None
+        assert "pass" == ended.result["verdict"]
+        assert "commsease.signature.rejects-wrong-md5-header: A wrong MD5 header is refused" in ended.output
+        assert "1 xfailed" in ended.output
+
+    @pytest.mark.parametrize(
+        ("status", "entries", "said"),
+        [
+            (0, {"commsease.acknowledgement.acks-probe": "ticket 7"}, "known failure: ticket 7"),
+            (
+                1,
+                {"commsease.acknowledgement.acks-probe": "ticket 7", "commsease.preflight.reachable": "once"},
+                "baseline: commsease.preflight.reachable: it passes again; take it out",
+            ),
+            (
+                1,
+                {"commsease.acknowledgement.acks-probe": "ticket 7", "commsease.acks-probe": "typo"},
+                "baseline: commsease.acks-probe: no check has this id",
+            ),
+        ],
+    )
+    def test_baseline(self, status: int, entries: dict[str, str], said: str, naive: str, tmp_path: Path) -> None:
+        """A known failure is tolerated and shown; an entry that is not true any more fails the run."""
+        (tmp_path / "known.json").write_text(json.dumps(entries), encoding="utf-8")
+        ended = pytest_in(tmp_path, *options_for(naive), FIRST, PROBE, "--receiver-baseline=known.json")
+        assert status == ended.status, ended.output
+        assert said in ended.output
+        assert ended.result is not None
+        reasons = {check["id"]: check["reason"] for check in ended.result["checks"]}
+        assert "ticket 7" == reasons["commsease.acknowledgement.acks-probe"]
+
+
+class TestSeed:
+    """--receiver-seed."""
+
+    def test_again(self, good: str, tmp_path: Path) -> None:
+        """The seed is printed, written, and taken."""
+        ended = pytest_in(tmp_path, *options_for(good), FIRST)
+        (line,) = ended.lines("checks: ")
+        assert ended.result is not None
+        assert re.fullmatch(rf"checks: 5, level should, seed {ended.result['seed']}", line)
+        seed = ended.result["seed"]
+        again = pytest_in(tmp_path, *options_for(good), FIRST, f"--receiver-seed={seed}")
+        assert again.result is not None
+        assert (0, seed) == (again.status, again.result["seed"])
+
+
+class TestSecrets:
+    """Secrets in whole runs."""
+
+    def test_masked(self, tmp_path: Path) -> None:
+        """With a secret of its own a receiver is reached; nothing that is printed or written shows it."""
+        provider = providers.load("tencent")
+        credentials = Credentials("1400009999", "my-own-t0ken")
+
+        def answer(request: Request) -> Answer:
+            if ("X-Gateway", "let-me-1n") not in request.headers:
+                return 407, "text/plain", b""
+            wrong = provider.verify(request, credentials, utc_millis())
+            return (401 if wrong else 200), "application/json", b'{"echo": "my-own-t0ken let-me-1n"}'
+
+        with serving(answer) as little:
+            ended = pytest_in(
+                tmp_path,
+                "-vv",
+                "-rA",
+                "--showlocals",
+                "--junitxml=junit.xml",
+                f"--receiver-url={little.url}",
+                "--receiver-provider=tencent",
+                "--receiver-app-key=1400009999",
+                "--receiver-check=*.preflight.reachable",
+                "--receiver-check=*.accepts-valid",
+                "--receiver-check=*.answer-shape",
+                RECEIVER_APP_SECRET="my-own-t0ken",
+                RECEIVER_HEADER="X-Gateway: let-me-1n",
+            )
+        assert 1 == ended.status, ended.output
+        assert ["pass", "pass", "fail"] == list(ended.verdicts.values())
+        assert '    {"echo": "*** ***"}' in ended.output
+        assert 'SECRET="${IM_APP_SECRET:?export it first: the app secret}"' in ended.output
+        for text in (
+            ended.output,
+            *((tmp_path / name).read_text(encoding="utf-8") for name in ("result.json", "junit.xml")),
+        ):
+            assert "t0ken" not in text
+            assert "let-me-1n" not in text

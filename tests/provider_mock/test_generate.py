@@ -1,0 +1,232 @@
+"""Made-up payloads: valid, told apart, and the same again for the same seed, in any process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from provider_mock import providers
+from provider_mock.traffic import shape
+from provider_mock.traffic.generate import CannotGenerate, Generator, Undescribed
+from provider_mock.traffic.shape import follow, kind_at, leaves, schemas_at
+from provider_mock.traffic.words import PlainWords
+from schemas import MISSING, EventType, jsontext, occurrences, resolve
+from schemas.validate import validator
+from tests.provider_mock.test_identity import told_by
+
+NOW = 1_767_225_600_000
+TYPES = [one for name in ("commsease", "rongcloud", "tencent") for one in providers.load(name).catalogue]
+BY_NAME = {one.name: one for one in TYPES}
+DESCRIBED = [one for one in TYPES if one.status == "documented"]
+UNDESCRIBED = [one for one in TYPES if one.status == "undocumented"]
+COUNT = 8
+each = pytest.mark.parametrize("event_type", DESCRIBED, ids=lambda one: one.name)
+SCRIPT = f"""
+import json, sys
+from provider_mock import providers
+from provider_mock.traffic.generate import Generator
+generator = Generator(int(sys.argv[1]), {NOW})
+for name in ("commsease", "rongcloud", "tencent"):
+    for one in providers.load(name).catalogue:
+        if one.status == "documented":
+            for _ in range(3):
+                print(json.dumps(generator.event(one).payload))
+"""
+
+
+def made(event_type: EventType, seed: int = 1, count: int = COUNT) -> list[Any]:
+    """Return made-up payloads of a source of its own."""
+    generator = Generator(seed, NOW)
+    return [generator.event(event_type).payload for _ in range(count)]
+
+
+def embedded(schema: Mapping[str, Any], pointer: str = "") -> Iterator[str]:
+    """Yield the pointers of fields that hold JSON as text, as the properties of a schema say."""
+    for name, child in schema.get("properties", {}).items():
+        if isinstance(child, Mapping) and "contentSchema" in follow(schema, child):
+            yield f"{pointer}/{name}"
+
+
+class TestEvent:
+    """Tests for `Generator.event`."""
+
+    @each
+    def test_valid(self, event_type: EventType) -> None:
+        """What is made up is a valid payload of its event type, and is recognised as that."""
+        for seed in (1, 2, 3):
+            for payload in made(event_type, seed):
+                assert [] == event_type.problems(payload)
+                recognised = providers.load(event_type.provider).catalogue.identify(payload)
+                assert recognised is event_type
+
+    @each
+    def test_unique(self, event_type: EventType) -> None:
+        """No two have the same identity."""
+        told = [identity for payload in made(event_type, count=30) for identity in told_by(event_type, payload)]
+        if event_type.identity:
+            assert told
+            assert len(told) == len(set(told))
+
+    @each
+    def test_identity_is_there(self, event_type: EventType) -> None:
+        """Every field that tells events apart has a value."""
+        for payload in made(event_type):
+            for one in occurrences(event_type, payload):
+                assert [] == [
+                    pointer for pointer in event_type.identity or () if resolve(one, pointer) in (MISSING, "")
+                ]
+
+    @each
+    def test_same_seed(self, event_type: EventType) -> None:
+        """The same seed gives the same payloads, another seed others."""
+        assert json.dumps(made(event_type)) == json.dumps(made(event_type))
+        assert json.dumps(made(event_type)) != json.dumps(made(event_type, seed=2))
+
+    @pytest.mark.parametrize(("same", "seed"), [(True, "7"), (False, "8")])
+    def test_same_bytes_in_other_processes(self, same: bool, seed: str) -> None:
+        """The order of hashes, which differs from process to process, plays no part."""
+        printed = []
+        for hash_seed, its in (("1", "7"), ("2", seed)):
+            environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+            command = [sys.executable, "-c", SCRIPT, its]
+            printed.append(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+        assert 3 * len(DESCRIBED) == printed[0].count(b"\n")
+        assert same is (printed[0] == printed[1])
+
+    @pytest.mark.parametrize("event_type", UNDESCRIBED, ids=lambda one: one.name)
+    def test_undescribed(self, event_type: EventType) -> None:
+        """Nothing is made up for an event type that the documents only name."""
+        with pytest.raises(
+            Undescribed, match=f"^{event_type.name} is named but not described by the documents"
+        ) as raised:
+            Generator(1, NOW).event(event_type)
+        assert event_type.name == raised.value.name
+
+    def test_there_are_undescribed_types(self) -> None:
+        """The table above is not empty."""
+        assert {"commsease.call-ended-2", "commsease.realtime-audio"} <= {one.name for one in UNDESCRIBED}
+
+    @each
+    def test_embedded_json(self, event_type: EventType) -> None:
+        """Fields that hold JSON as text do hold it, wherever the schema asks for them."""
+        fields = list(embedded(event_type.schema))
+        held = [
+            jsontext.parse(payload[pointer[1:]])
+            for payload in made(event_type, count=20)
+            for pointer in fields
+            if pointer[1:] in payload
+        ]
+        assert bool(fields) is bool(held)
+        assert all(isinstance(value, (dict, list, str, int)) for value in held)
+
+    @each
+    def test_limits(self, event_type: EventType) -> None:
+        """Numbers keep the limits of the schema."""
+        for payload in made(event_type, count=20):
+            for pointer, value in leaves(payload):
+                for schema in schemas_at(event_type.schema, pointer):
+                    if isinstance(value, int) and not isinstance(value, bool):
+                        assert schema.get("minimum", value) <= value <= schema.get("maximum", value), pointer
+
+    def test_branches(self) -> None:
+        """Over some seeds every documented kind of an event turns up, here the changes of a chatroom's queue."""
+        queue = BY_NAME["commsease.chatroom-queue"]
+        seen = {str(payload["qEvent"]) for seed in range(10) for payload in made(queue, seed)}
+        assert {str(example["qEvent"]) for example in queue.examples} <= seen
+
+    def test_message_key(self) -> None:
+        """MsgKey fits its parts."""
+        for payload in made(BY_NAME["tencent.c2c-after-send"], count=30):
+            assert f"{payload['MsgSeq']}_{payload['MsgRandom']}_{payload['MsgTime']}" == payload["MsgKey"]
+
+    def test_our_own_mistake(self) -> None:
+        """A schema that nothing satisfies is our error, with the event type and the last problem."""
+        login = BY_NAME["commsease.login"]
+        impossible = {**login.schema, "maxProperties": 0}
+        with pytest.raises(CannotGenerate, match=r"^no valid commsease\.login in 20 tries; the last one: "):
+            Generator(1, NOW).event(EventType.from_schema(impossible))
+
+    def test_remembers_nothing(self) -> None:
+        """A long stream of events takes no more memory than a short one."""
+        generator = Generator(1, NOW)
+        sizes = []
+        for _ in range(2):
+            for one in DESCRIBED:
+                for _ in range(20):
+                    generator.event(one)
+            sizes.append(len(shape._FOUND))
+        assert sizes[0] == sizes[1]
+
+    def test_locale(self) -> None:
+        """Names come from the locales that are asked for."""
+        generator = Generator(1, NOW, locales=("zh_CN",))
+        assert all(not generator.fake("name").isascii() for _ in range(20))
+
+
+class TestKindAt:
+    """Tests for `shape.kind_at`."""
+
+    @pytest.mark.parametrize(
+        ("expected", "name", "pointer"),
+        [
+            ("account", "commsease.login", "/accid"),
+            ("message-key", "tencent.c2c-after-send", "/MsgKey"),
+            ("account", "commsease.read-receipt", "/objects/0/fromAccount"),
+            (None, "commsease.login", "/nothing"),
+        ],
+    )
+    def test_kind(self, expected: str | None, name: str, pointer: str) -> None:
+        """The kind of a value, also inside embedded JSON."""
+        assert expected == kind_at(BY_NAME[name].schema, pointer)
+
+
+class TestLeaves:
+    """Tests for `shape.leaves`."""
+
+    def test_leaves(self) -> None:
+        """Every scalar with its pointer; embedded JSON is entered, broken JSON is a text."""
+        value = {"a": [1, {"b/c": None}], "d": '{"e":[2]}', "f": "{broken", "g": "text"}
+        assert [
+            ("/a/0", 1),
+            ("/a/1/b~1c", None),
+            ("/d/e/0", 2),
+            ("/f", "{broken"),
+            ("/g", "text"),
+        ] == list(leaves(value))
+
+
+class TestSchemasAt:
+    """Tests for `shape.schemas_at`."""
+
+    def test_branches(self) -> None:
+        """All branches that may apply are looked at, through references."""
+        root = {
+            "$defs": {"n": {"type": "integer", "maximum": 5}},
+            "allOf": [{"properties": {"a": {"$ref": "#/$defs/n"}}}],
+            "if": {},
+            "then": {"properties": {"a": {"minimum": 1}}},
+        }
+        found = schemas_at(root, "/a")
+        assert {"type": "integer", "maximum": 5} in found
+        assert {"minimum": 1} in found
+        assert [] == schemas_at(root, "/b")
+        assert validator(root).is_valid({"a": 5})
+
+
+class TestWithoutFaker:
+    """Faker is an extra."""
+
+    @each
+    def test_valid(self, event_type: EventType, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without it payloads are made up of plain words, and are as valid."""
+        monkeypatch.setitem(sys.modules, "faker", None)
+        generator = Generator(5, NOW)
+        assert isinstance(generator._words, PlainWords)
+        for _ in range(5):
+            assert [] == event_type.problems(generator.event(event_type).payload)

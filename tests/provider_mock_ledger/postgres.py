@@ -1,0 +1,96 @@
+"""A PostgreSQL of our own in a temporary folder, on a Unix socket, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+WANTED = "the Debian package postgresql: apt-get install postgresql"
+
+
+def programs() -> Path | None:
+    """Return the folder with the newest initdb of Debian's packages, or of the search path; None without one."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parent.parent.name))
+    on_path = shutil.which("initdb")
+    if found:
+        return found[-1].parent
+    return Path(on_path).resolve().parent if on_path else None
+
+
+class Cluster:
+    """A running server; `new_database` gives a URL that nobody had before."""
+
+    def __init__(self, folder: Path, programs: Path, *, durable: bool) -> None:
+        self._folder, self._programs = folder, programs
+        self._numbers = count(1)
+        self._run("initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        with (folder / "data/postgresql.conf").open("a") as settings:
+            settings.write(f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 50\n")
+            settings.write(f"fsync = {'on' if durable else 'off'}\n")
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        self._run("pg_ctl", "start", "-w", "-D", self._folder / "data", "-l", self._folder / "log")
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash would."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._folder / "data")
+
+    def url(self, name: str) -> str:
+        """Return the URL of a database."""
+        return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    def new_database(self, *, options: str = "") -> str:
+        """Make an empty database and return its URL."""
+        name = f"ledger_{next(self._numbers)}"
+        self.sql("postgres", f"CREATE DATABASE {name} TEMPLATE template0 {options}")
+        return self.url(name)
+
+    def new_schema(self) -> str:
+        """Make an empty schema, which is faster than a database, and return the URL that leads into it."""
+        name = f"ledger_{next(self._numbers)}"
+        self.sql("postgres", f"CREATE SCHEMA {name}")
+        return f"{self.url('postgres')}&options=-csearch_path%3D{name}"
+
+    def sql(self, name: str | None, statements: str) -> None:
+        """Run statements in a database."""
+        with psycopg.connect(host=str(self._folder), user="postgres", dbname=name, autocommit=True) as connection:
+            connection.execute(statements.encode())
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [str(self._programs / program), *map(str, arguments)]
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            command = ["runuser", "-u", "postgres", "--", *command]
+        # A file, because the server keeps an inherited pipe open; and a folder that it may enter.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False
+            )
+            output.seek(0)
+            text = output.read().decode(errors="replace")
+        assert done.returncode == 0, f"{command}: {text}"
+
+
+@contextmanager
+def cluster(programs: Path, *, durable: bool = False) -> Iterator[Cluster]:
+    """Run a server; with `durable`, it waits for the disk as in production."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))  # short: a socket's path has 107 bytes at most
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    try:
+        server = Cluster(folder, programs, durable=durable)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
