@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from conformance.effects import BadEffects, SourceOptions, compiled, mapped, open_effects, sources
 from conformance.run import EffectsError
@@ -119,7 +118,7 @@ class TestHttp:
 
     def test_private_ca(self, tmp_path: Path) -> None:
         """A certificate of a private authority is accepted with that authority, and only then."""
-        certificate = self_signed(tmp_path)
+        certificate = certified(tmp_path)
         with serving(lambda request: (200, "application/json", b"[]"), certificate=certificate) as little:
             assert [] == open_effects(little.url, SourceOptions(ca_file=certificate))()
             with pytest.raises(EffectsError, match=r"does not answer.*certificate"):
@@ -128,7 +127,7 @@ class TestHttp:
     @pytest.mark.parametrize("content", [b"", b"no certificate"])
     def test_bad_ca(self, content: bytes, tmp_path: Path) -> None:
         """A file that holds no certificate is no error of ours."""
-        certificate = self_signed(tmp_path)
+        certificate = certified(tmp_path)
         (tmp_path / "bad.pem").write_bytes(content)
         with serving(lambda request: (200, "application/json", b"[]"), certificate=certificate) as little:
             source = open_effects(little.url, SourceOptions(ca_file=tmp_path / "bad.pem"))
@@ -136,16 +135,12 @@ class TestHttp:
                 source()
 
 
-def self_signed(folder: Path) -> Path:
-    """Return a file with a certificate for 127.0.0.1 and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
+def certified(folder: Path) -> Path:
+    """Return a file with a certificate for 127.0.0.1, its authority's and its key."""
     file = folder / "certificate.pem"
-    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1".split()
-    key, certificate = folder / "k.pem", folder / "c.pem"
-    subprocess.run([openssl, *options, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    file.write_bytes(certificate.read_bytes() + key.read_bytes())
+    private = trustme.CA()
+    private.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
+    private.cert_pem.write_to_path(str(file), append=True)
     return file
 
 

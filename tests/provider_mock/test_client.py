@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import subprocess
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from provider_mock import providers
 from provider_mock.contract import NoReply, Outcome, Reply, Request
@@ -332,13 +332,12 @@ class TestNoReply:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that is its own authority, with its key beside it."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem"), "-days", "2"]
-    command += ["-subj", "/CN=receiver", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / "ca.pem"
+    """A private authority's certificate, with a receiver's for 127.0.0.1 and its key beside it."""
+    file = tmp_path_factory.mktemp("tls") / "ca.pem"
+    private = trustme.CA()
+    private.cert_pem.write_to_path(str(file))
+    private.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file.with_name("server.pem")))
+    return file
 
 
 class TestTls:
@@ -348,7 +347,7 @@ class TestTls:
     def server(self, authority: Path) -> Iterator[Peer]:
         """A server with that certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(authority, authority.with_name("key.pem"))
+        context.load_cert_chain(authority.with_name("server.pem"))
         with peer(OK, tls=context) as one:
             yield one
 
