@@ -109,7 +109,9 @@ class RetryPolicy:
 
     `retries` and `spacing` (seconds) are by the outcome of the last attempt; an outcome that
     is not listed is not retried. `exhausted` says whether the delivery is then dropped or
-    parked for manual synchronisation, where `backlog` deliveries at most can wait.
+    parked for manual synchronisation, where `backlog` deliveries at most can wait; beyond that
+    they are dropped. After `pause_after` time-outs in a row (0: never) nothing is sent for
+    `pause_seconds`.
     """
 
     summary: str
@@ -118,6 +120,8 @@ class RetryPolicy:
     exhausted: Literal["dropped", "parked"] = "dropped"
     backlog: int = 0
     signed_afresh: bool = True
+    pause_after: int = 0
+    pause_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

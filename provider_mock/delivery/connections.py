@@ -168,10 +168,15 @@ class _Flight(Generic[Token]):
     way: Way
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytearray = field(default_factory=bytearray)
+    whole: bool = False
+    """Whether the headers ended as they must; libcurl takes a connection that closes inside them for an end."""
 
     def header(self, line: bytes) -> None:
         text = line.decode("latin-1").strip()
-        if text.startswith("HTTP/"):
+        if not text:
+            self.whole = True
+        elif text.startswith("HTTP/"):
+            self.whole = False
             self.headers.clear()
         elif ":" in text:
             name, _, value = text.partition(":")
@@ -183,6 +188,8 @@ class _Flight(Generic[Token]):
     def reply(self, handle: pycurl.Curl, code: int, message: str) -> Reply | NoReply:
         seconds = handle.getinfo(pycurl.TOTAL_TIME)
         deadline = self.way.deadline
+        if code == 0 and not self.whole:
+            return NoReply("unreachable", "connection lost: the answer ends inside its headers", seconds)
         if code == 0:
             return Reply(handle.getinfo(pycurl.RESPONSE_CODE), tuple(self.headers), bytes(self.body), seconds)
         if code == pycurl.E_OPERATION_TIMEDOUT:

@@ -52,9 +52,12 @@ class RongCloud(Provider):
     policies: Mapping[str, RetryPolicy] = {
         "documented": RetryPolicy(
             "two more attempts on a time-out (spacing not documented: at once here), then dropped; "
-            "after network trouble again in 5 minutes; a refusal is not sent again (not documented)",
+            "after network trouble again in 5 minutes; a refusal is not sent again (not documented); "
+            "many time-outs pause everything for a minute (how many is not documented: 20 in a row here)",
             retries={Outcome.TIMED_OUT: 2, Outcome.UNREACHABLE: 2},
             spacing={Outcome.UNREACHABLE: 300.0},
+            pause_after=20,
+            pause_seconds=60.0,
         ),
     }
     sources: Mapping[str, str] = {

@@ -302,6 +302,7 @@ class TestRefused:
             ("give an object from check id to a reason", b'{"a.b.c": ""}'),
             ("give an object from check id to a reason", b'{"a.b.c": "  "}'),
             ("give an object from check id to a reason", b'{"a.b.c": null}'),
+            ("without commsease.preflight.reachable nothing is judged", b'{"commsease.preflight.reachable": "down"}'),
         ],
     )
     def test_baseline(

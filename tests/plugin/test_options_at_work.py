@@ -120,8 +120,11 @@ class TestLevelAndBaseline:
             (0, {"commsease.acknowledgement.acks-probe": "ticket 7"}, "known failure: ticket 7"),
             (
                 1,
-                {"commsease.acknowledgement.acks-probe": "ticket 7", "commsease.preflight.reachable": "once"},
-                "baseline: commsease.preflight.reachable: it passes again; take it out",
+                {
+                    "commsease.acknowledgement.acks-probe": "ticket 7",
+                    "commsease.signature.rejects-wrong-secret": "once",
+                },
+                "baseline: commsease.signature.rejects-wrong-secret: it passes again; take it out",
             ),
             (
                 1,
@@ -133,7 +136,8 @@ class TestLevelAndBaseline:
     def test_baseline(self, status: int, entries: dict[str, str], said: str, naive: str, tmp_path: Path) -> None:
         """A known failure is tolerated and shown; an entry that is not true any more fails the run."""
         (tmp_path / "known.json").write_text(json.dumps(entries), encoding="utf-8")
-        ended = pytest_in(tmp_path, *options_for(naive), FIRST, PROBE, "--receiver-baseline=known.json")
+        secret = "--receiver-check=*.rejects-wrong-secret"
+        ended = pytest_in(tmp_path, *options_for(naive), FIRST, PROBE, secret, "--receiver-baseline=known.json")
         assert status == ended.status, ended.output
         assert said in ended.output
         assert ended.result is not None

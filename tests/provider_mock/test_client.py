@@ -303,12 +303,25 @@ class TestNoReply:
             b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Len",
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n",
             b"this is no HTTP at all\r\n\r\n",
             b"\x00\x01\x02\x03",
             b"HTTP/1.1 abc OK\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         ],
-        ids=["nothing", "cut-length", "cut-chunk", "bad-chunk", "text", "binary", "bad-status", "bad-length"],
+        ids=[
+            "nothing",
+            "cut-length",
+            "cut-chunk",
+            "bad-chunk",
+            "cut-header",
+            "cut-headers",
+            "text",
+            "binary",
+            "bad-status",
+            "bad-length",
+        ],
     )
     def test_broken_answers(self, data: bytes) -> None:
         """A connection that ends too early, or talks nonsense, is one that was lost."""
@@ -317,6 +330,21 @@ class TestNoReply:
         assert isinstance(reply, NoReply)
         assert "unreachable" == reply.kind
         assert reply.detail.startswith("connection lost: ")
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-After: 1\r\n\r\n",
+        ],
+        ids=["continue", "trailer"],
+    )
+    def test_unusual_answers(self, data: bytes) -> None:
+        """What HTTP allows around an answer does not hide it."""
+        with peer(answers(data)) as server:
+            reply = sent(PATIENT, post(server.url))
+        assert isinstance(reply, Reply)
+        assert (200, b"ok") == (reply.status, reply.body)
 
     def test_reset(self) -> None:
         """A reset is a connection that was lost."""

@@ -1,0 +1,263 @@
+"""The documented retry rules as timelines on a clock that jumps, and delivery out of a real ledger."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provider_mock import providers
+from provider_mock.contract import Outcome, RetryPolicy
+from provider_mock.delivery import engine as engine_module
+from provider_mock.delivery.clock import ManualClock, RealClock
+from provider_mock.delivery.engine import App, Engine
+from provider_mock.delivery.ledger import Ledger, LedgerReader, NewDelivery
+from provider_mock.providers.commsease import CommsEase
+from provider_mock.providers.rongcloud import RongCloud
+from provider_mock.providers.tencent import Tencent
+from tests.provider_mock import peers
+
+START = 1_767_225_600_000
+QUICK = 0.05
+"""Seconds that the providers of these tests wait for an answer: real ones, so they are few."""
+REFUSED = peers.answers(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+CLASSES = {"commsease": CommsEase, "rongcloud": RongCloud, "tencent": Tencent}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that jumps to whatever is waited for."""
+    return ManualClock(START)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
+    """An empty ledger on that clock."""
+    with Ledger(str(tmp_path / "ledger.db"), clock=clock.now) as opened:
+        yield opened
+
+
+def app(provider: str, url: str, policy: str | RetryPolicy, *, deadline: float = QUICK, concurrency: int = 1) -> App:
+    """Return an application whose provider is not as patient as the real one."""
+    played = type("Quick", (CLASSES[provider],), {"deadline": deadline})()
+    chosen = played.policies[policy] if isinstance(policy, str) else policy
+    return App("app", played, url, played.defaults, chosen, concurrency=concurrency)
+
+
+def accept(ledger: Ledger, provider: str, count: int = 1, due_at: int = START) -> list[int]:
+    """Accept so many samples."""
+    event_type = next(one for one in providers.load(provider).catalogue if one.examples)
+    new = NewDelivery("app", event_type.name, (dict(event_type.examples[0]),), due_at)
+    return ledger.accept([new] * count)
+
+
+def timeline(ledger: Ledger, delivery: int) -> tuple[str, list[tuple[float, str]]]:
+    """Return a delivery's state, and its attempts as seconds from the start with their outcomes."""
+    ledger.flush()
+    record = ledger.delivery(delivery)
+    assert record is not None
+    made = ledger.attempts(delivery, limit=2000)
+    return record.state, [((one.sent_at - START) / 1000, one.outcome) for one in made]
+
+
+class TestTimelines:
+    """Each provider's rule for what happens after an attempt."""
+
+    @pytest.mark.parametrize(
+        ("provider", "policy", "script", "expected"),
+        [
+            ("commsease", "normal", peers.silent, ("dropped", [(0, "timed out")])),
+            ("commsease", "normal", REFUSED, ("dropped", [(0, "refused")])),
+            (
+                "rongcloud",
+                "documented",
+                peers.silent,
+                ("dropped", [(0, "timed out"), (0, "timed out"), (0, "timed out")]),
+            ),
+            ("rongcloud", "documented", REFUSED, ("dropped", [(0, "refused")])),
+            ("tencent", "none", peers.silent, ("dropped", [(0, "timed out")])),
+            (
+                "tencent",
+                "on-timeout",
+                peers.silent,
+                ("dropped", [(0, "timed out"), (5, "timed out"), (10, "timed out")]),
+            ),
+            ("tencent", "on-timeout", REFUSED, ("dropped", [(0, "refused")])),
+        ],
+    )
+    def test_rule(
+        self,
+        provider: str,
+        policy: str,
+        script: peers.Script,
+        expected: tuple[str, list[tuple[float, str]]],
+        ledger: Ledger,
+        clock: ManualClock,
+    ) -> None:
+        """The attempts come when the documents say, and end as they say."""
+        (delivery,) = accept(ledger, provider)
+        with peers.peer(script) as server:
+            Engine([app(provider, server.url, policy)], ledger, clock).run(until_idle=True)
+        assert expected == timeline(ledger, delivery)
+
+    def test_network_trouble(self, ledger: Ledger, clock: ManualClock) -> None:
+        """RongCloud comes back five minutes after network trouble, two more times."""
+        (delivery,) = accept(ledger, "rongcloud")
+        Engine([app("rongcloud", f"http://127.0.0.1:{peers.unused_port()}/", "documented")], ledger, clock).run(
+            until_idle=True
+        )
+        assert ("dropped", [(0, "unreachable"), (300, "unreachable"), (600, "unreachable")]) == timeline(
+            ledger, delivery
+        )
+
+    def test_reliable(self, ledger: Ledger, clock: ManualClock) -> None:
+        """CommsEase's reliable mode resends 1,000 times and then parks."""
+        (delivery,) = accept(ledger, "commsease")
+        with peers.peer(REFUSED) as server:
+            Engine([app("commsease", server.url, "reliable", deadline=5.0)], ledger, clock).run(until_idle=True)
+        state, made = timeline(ledger, delivery)
+        assert "parked" == state
+        assert 1001 == len(made)
+        assert (60_000.0, "refused") == made[-1]
+
+    def test_comes_back(self, ledger: Ledger, clock: ManualClock) -> None:
+        """A receiver that is back within the retries gets the delivery, once."""
+        answers = iter([REFUSED, REFUSED, peers.OK])
+        (delivery,) = accept(ledger, "commsease")
+        with peers.peer(lambda connection, data: next(answers)(connection, data)) as server:
+            Engine([app("commsease", server.url, "reliable", deadline=5.0)], ledger, clock).run(until_idle=True)
+        assert ("acked", [(0, "refused"), (60, "refused"), (120, "acked")]) == timeline(ledger, delivery)
+
+    def test_released(self, ledger: Ledger, clock: ManualClock) -> None:
+        """Manual synchronisation sends what was parked."""
+        policy = RetryPolicy("", retries={Outcome.REFUSED: 0}, exhausted="parked", backlog=10)
+        (delivery,) = accept(ledger, "commsease")
+        with peers.peer(REFUSED) as server:
+            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+        assert 1 == ledger.release("app")
+        with peers.peer(peers.OK) as server:
+            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+        assert ("acked", [(0, "refused"), (0, "acked")]) == timeline(ledger, delivery)
+
+    def test_backlog_is_full(self, ledger: Ledger, clock: ManualClock) -> None:
+        """What finds the backlog full is dropped, and the record says why."""
+        policy = RetryPolicy("", retries={Outcome.REFUSED: 0}, exhausted="parked", backlog=2)
+        deliveries = accept(ledger, "commsease", 3)
+        with peers.peer(REFUSED) as server:
+            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+        assert ["parked", "parked", "dropped"] == [timeline(ledger, one)[0] for one in deliveries]
+        assert ledger.attempts(deliveries[-1])[0].rule.endswith("the backlog of 2 is full")
+
+    def test_pause(self, ledger: Ledger, clock: ManualClock) -> None:
+        """Many time-outs in a row pause everything for a minute; what waits is sent afterwards."""
+        policy = replace(RongCloud().policies["documented"], retries={}, pause_after=3)
+        deliveries = accept(ledger, "rongcloud", 5)
+        with peers.peer(peers.silent) as server:
+            Engine([app("rongcloud", server.url, policy)], ledger, clock).run(until_idle=True)
+        assert [0, 0, 0, 60, 60] == [timeline(ledger, one)[1][0][0] for one in deliveries]
+
+    @pytest.mark.parametrize("afresh", [True, False])
+    def test_signing(self, afresh: bool, ledger: Ledger, clock: ManualClock) -> None:
+        """A retry is signed afresh, or byte for byte the first attempt."""
+        policy = replace(CommsEase().policies["reliable"], retries={Outcome.REFUSED: 2}, signed_afresh=afresh)
+        accept(ledger, "commsease")
+        with peers.peer(REFUSED) as server:
+            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+            assert 3 == len(server.requests)
+            assert (3 if afresh else 1) == len(set(server.requests))
+
+
+class TestDelivery:
+    """What is accepted is delivered."""
+
+    def test_each_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """More deliveries than the window holds arrive, each once."""
+        monkeypatch.setattr(engine_module, "WINDOW", 64)
+        played = providers.load("commsease")
+        login = played.catalogue["commsease.login"]
+        with (
+            Ledger(str(tmp_path / "ledger.db")) as ledger,
+            peers.receiver("commsease", "test-key", "test-secret") as there,
+        ):
+            payloads = [{**login.examples[0], "accid": f"u{number}"} for number in range(500)]
+            ledger.accept([NewDelivery("app", login.name, (payload,), START) for payload in payloads])
+            one = App("app", played, there.url, played.defaults, played.policies["normal"], concurrency=16)
+            Engine([one], ledger, RealClock()).run(until_idle=True)
+            ledger.flush()
+            assert {"acked": 500} == {state: count for state, count in ledger.counts().items() if count}
+        assert sorted(f"u{number}" for number in range(500)) == sorted(json.loads(b)["accid"] for b in there.accepted)
+
+    def test_woken_and_stopped(self, tmp_path: Path) -> None:
+        """A running engine sends what is accepted later, and stops when told to."""
+        played = providers.load("tencent")
+        with (
+            Ledger(str(tmp_path / "ledger.db")) as ledger,
+            peers.receiver("tencent", "1400000001", "test-token") as there,
+        ):
+            acked = threading.Event()
+            one = App("app", played, there.url, played.defaults, played.policies["none"])
+            running = Engine([one], ledger, on_attempt=lambda *_: acked.set())
+            thread = threading.Thread(target=running.run)
+            thread.start()
+            accept(ledger, "tencent")
+            running.wake()
+            assert acked.wait(20)
+            running.stop()
+            thread.join(20)
+            assert not thread.is_alive()
+
+    def test_other_apps_go_on(self, ledger: Ledger, clock: ManualClock) -> None:
+        """A receiver that never answers holds up nobody else's deliveries."""
+        login = providers.load("commsease").catalogue["commsease.login"]
+        slow, quick = (NewDelivery(name, login.name, (dict(login.examples[0]),), START) for name in ("slow", "quick"))
+        ledger.accept([slow] * 3 + [quick] * 20)
+        order: list[str] = []
+        with peers.peer(peers.silent) as hanging, peers.peer(peers.OK) as answering:
+            apps = [
+                replace(app("commsease", hanging.url, "normal", deadline=1.0), name="slow"),
+                replace(app("commsease", answering.url, "normal", deadline=5.0), name="quick"),
+            ]
+            Engine(apps, ledger, clock, on_attempt=lambda one, *_: order.append(one.name)).run(until_idle=True)
+        assert ["quick"] * 20 == order[:20]
+
+
+SENDER = """
+import sys
+from provider_mock import providers
+from provider_mock.delivery.engine import App, Engine
+from provider_mock.delivery.ledger import Ledger
+played = providers.load("commsease")
+with Ledger(sys.argv[1]) as ledger:
+    app = App("app", played, sys.argv[2], played.defaults, played.policies["normal"], concurrency=8)
+    Engine([app], ledger, on_attempt=lambda *_: print("attempt", flush=True)).run(until_idle=True)
+"""
+
+
+def test_killed(tmp_path: Path) -> None:
+    """An engine that is killed at any moment loses nothing: the next one goes on."""
+    login = providers.load("commsease").catalogue["commsease.login"]
+    file = str(tmp_path / "ledger.db")
+    payloads = [{**login.examples[0], "accid": f"u{number}"} for number in range(300)]
+    with Ledger(file) as ledger:
+        ledger.accept([NewDelivery("app", login.name, (payload,), START) for payload in payloads])
+    with peers.receiver("commsease", "test-key", "test-secret") as there:
+        for attempts in (1, 40, 90, 0):
+            with subprocess.Popen(
+                [sys.executable, "-c", SENDER, file, there.url], stdout=subprocess.PIPE, text=True
+            ) as process:
+                assert process.stdout is not None
+                for _ in range(attempts):
+                    process.stdout.readline()
+                if attempts:
+                    process.kill()
+                else:
+                    process.stdout.read()
+        with LedgerReader(file) as reader:
+            assert 300 == reader.counts()["acked"]
+    assert {f"u{number}" for number in range(300)} == {json.loads(body)["accid"] for body in there.accepted}
