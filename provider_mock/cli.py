@@ -39,7 +39,7 @@ def fail(error: Exception) -> Fault:
 def entry() -> None:
     """Run the command line; every error is one line on standard error."""
     try:
-        status = main.main(standalone_mode=False)
+        status = main.main(prog_name="provider-mock", standalone_mode=False)
     except click.exceptions.Abort:
         raise SystemExit(130) from None
     except click.ClickException as error:

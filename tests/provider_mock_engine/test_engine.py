@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -130,7 +131,11 @@ class TestTimelines:
         """A receiver that is back within the retries gets the delivery, once."""
         answers = iter([REFUSED, REFUSED, peers.OK])
         (delivery,) = accept(ledger, "commsease")
-        with peers.peer(lambda connection, data: next(answers)(connection, data)) as server:
+
+        def script(connection: socket.socket, data: bytes) -> None:
+            next(answers)(connection, data)
+
+        with peers.peer(script) as server:
             Engine([app("commsease", server.url, "reliable", deadline=5.0)], ledger, clock).run(until_idle=True)
         assert ("acked", [(0, "refused"), (60, "refused"), (120, "acked")]) == timeline(ledger, delivery)
 

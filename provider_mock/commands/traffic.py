@@ -1,0 +1,394 @@
+"""`provider-mock traffic`: a coherent stream of events at a steady rate."""
+
+from __future__ import annotations
+
+import math
+import queue
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provider_mock import cli
+from provider_mock.commands.send import fault_option
+from provider_mock.contract import Credentials, Event, Outcome, Provider
+
+if TYPE_CHECKING:
+    from provider_mock.delivery.clock import Clock
+    from provider_mock.delivery.courier import Courier
+    from provider_mock.delivery.fault import Fault
+    from provider_mock.delivery.make import Maker
+    from provider_mock.delivery.perform import PlannedAttempt
+    from provider_mock.delivery.plan import Plan
+
+FASTEST = 10_000
+"""Deliveries per second that one process is asked for at most."""
+UNDER_WAY = 7
+"""Chunks under way at once, each with up to 64 connections of two descriptors: no more than the usual limit of 1024.
+
+A receiver that falls further behind than that slows the stream down."""
+NEXT = 0.02
+"""Seconds ahead of its time at which a chunk is handed over."""
+INTERRUPTED = 130
+OUTCOMES = ("acked", "refused", "timed_out", "unreachable")
+
+
+def positive(name: str, unit: str, most: float = math.inf) -> Callable[[str], float]:
+    """Return what reads a number above 0 from an option; the error names the value and the fix."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (0 < number <= most and math.isfinite(number)):
+            limit = "above 0" if most == math.inf else f"above 0 and up to {most:g}"
+            raise cli.Fault(f"{name} {text}: give a number of {unit} {limit}, such as {name} 10")
+        return number
+
+    return read
+
+
+@cli.main.command()
+@click.option("--to", "url", required=True, type=cli.endpoint, metavar="URL", help="Where to post it.")
+@click.option(
+    "--rate",
+    required=True,
+    type=positive("--rate", "deliveries per second", FASTEST),
+    metavar="N",
+    help="Deliveries per second, however fast the receiver answers.",
+)
+@click.option(
+    "--duration", required=True, type=positive("--duration", "seconds"), metavar="SECONDS", help="For how long."
+)
+@click.option(
+    "--provider",
+    type=cli.provider_named,
+    default="commsease",
+    show_default=True,
+    metavar="PROVIDER",
+    help="Which IM service to play.",
+)
+@cli.credentials_options
+@fault_option
+@cli.SEED_OPTION
+@cli.JSON_OPTION
+def traffic(
+    url: str,
+    rate: float,
+    duration: float,
+    provider: Provider,
+    app_key: str | None,
+    app_secret: str | None,
+    disturbances: tuple[Fault, ...],
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Deliver a coherent stream of events: people log in, talk and log out; attributes rise in version.
+
+    Piped, or with --json, there is one line for each second and one for the whole. Exit 0 only if all were
+    acknowledged; with faults, if the receiver did what it owes, as for send. Ctrl-C ends it after the deliveries
+    under way; a second one does not wait for their replies.
+    """
+    from provider_mock.delivery.fault import NothingToDisturb
+    from provider_mock.delivery.make import CannotChange
+    from provider_mock.traffic.world import NothingToTell
+
+    credentials = cli.credentials_for(provider, app_key, app_secret)
+    source = Source(provider, credentials, url, rate, round(rate * duration) or 1, disturbances, cli.chosen_seed(seed))
+    people = cli.for_people(as_json)
+    try:
+        first = source.chunk(0)
+    except (NothingToDisturb, CannotChange, NothingToTell) as error:
+        raise cli.fail(error) from None
+    run = Run(source, None if people else _second)
+    # On a terminal that shows the lines, a bar would be in their way.
+    if sys.stderr.isatty() and (people or not sys.stdout.isatty()):
+        with click.progressbar(length=source.total, label="Delivering", file=sys.stderr) as bar:
+            run.go(first, bar.update)
+    else:
+        run.go(first, lambda _: None)
+    summary = run.whole.shown()
+    summary["achieved_rate"] = run.achieved_rate
+    summary["as_expected"] = run.fulfilled
+    if people:
+        click.echo(_told(summary, run))
+    else:
+        cli.line({"summary": True, **summary, "seed": source.seed, "interrupted": run.interrupted})
+    if run.interrupted:
+        raise SystemExit(INTERRUPTED)
+    if not run.fulfilled:
+        raise SystemExit(1)
+
+
+class Tally:
+    """Counts attempts by outcome, and how long acknowledgements took: in steps of one percent, in bounded memory."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self._steps: Counter[int] = Counter()
+        self._longest = 0.0
+
+    def add(self, attempt: PlannedAttempt) -> None:
+        """Count one attempt."""
+        self.outcomes[attempt.outcome] += 1
+        if attempt.acked:
+            seconds = attempt.reply.seconds
+            self._steps[round(math.log(max(seconds, 1e-6)) * 100)] += 1
+            self._longest = max(self._longest, seconds)
+
+    def ack_millis(self, share: float) -> float | None:
+        """Return within how many milliseconds this share of the acknowledgements came; None without any."""
+        left = math.ceil(sum(self._steps.values()) * share)
+        for step in sorted(self._steps):
+            left -= self._steps[step]
+            if left <= 0:
+                return round(min(math.exp(step / 100), self._longest) * 1000, 3)
+        return None
+
+    def shown(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return {
+            "sent": sum(self.outcomes.values()),
+            **{name: self.outcomes[Outcome(name.replace("_", " "))] for name in OUTCOMES},
+            "ack_ms": {
+                "p50": self.ack_millis(0.5),
+                "p95": self.ack_millis(0.95),
+                "max": round(self._longest * 1000, 3) if self._steps else None,
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The deliveries of about one second: when they start, in seconds after the first ones, and what they are."""
+
+    at: float
+    plan: Plan
+    maker: Maker
+    courier: Courier
+
+
+class Source:
+    """Makes the chunks, one after the other: events, plan and faults all come from the seed."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        credentials: Credentials,
+        url: str,
+        rate: float,
+        total: int,
+        disturbances: Sequence[Fault],
+        seed: int,
+    ) -> None:
+        from provider_mock.delivery.courier import utc_millis
+        from provider_mock.traffic.world import tell
+
+        self.provider, self.rate, self.total, self.seed = provider, rate, total, seed
+        self._credentials, self._url, self._disturbances = credentials, url, disturbances
+        self._told = tell(provider, Random(seed), utc_millis(), 1000 / rate)
+        self._dice, self._nonces = Random(seed), Random(f"nonces {seed}")
+
+    def chunk(self, begin: int) -> Chunk:
+        """Return the chunk that begins with this delivery; the deliveries must be asked for in order."""
+        from provider_mock.delivery.client import Client
+        from provider_mock.delivery.courier import Courier
+        from provider_mock.delivery.make import Maker
+        from provider_mock.delivery.plan import plan
+
+        size = min(math.ceil(self.rate), self.total - begin)
+        batches: list[Sequence[Event]] = list(islice(self._told, size))
+        # Faults see the place in the whole stream, so that every=N means the same in each chunk.
+        planned = tuple(replace(step, index=step.index + begin) for step in plan(size, self.rate))
+        for fault in self._disturbances:
+            planned = self._disturbed(fault, planned, begin)
+        planned = tuple(replace(step, index=step.index - begin) for step in planned)
+        maker = Maker(self.provider, self._credentials, self._url, batches, lambda: str(self._nonces.getrandbits(48)))
+        maker.check(planned)
+        return Chunk(begin / self.rate, planned, maker, Courier(self.provider, Client(self.provider.deadline)))
+
+    def chunks(self, first: Chunk) -> Iterator[Chunk]:
+        """Yield all chunks, the first one as it was made."""
+        yield first
+        for begin in range(math.ceil(self.rate), self.total, math.ceil(self.rate)):
+            yield self.chunk(begin)
+
+    def _disturbed(self, fault: Fault, planned: Plan, begin: int) -> Plan:
+        from provider_mock.delivery.fault import NothingToDisturb
+
+        try:
+            return fault.apply(planned, self._dice)
+        except NothingToDisturb:
+            # Every fault chooses the very first delivery; later chunks may hold none of its share.
+            if begin == 0:
+                raise
+            return planned
+
+
+class Stopped(Exception):
+    """The run is over at once."""
+
+
+@dataclass
+class Brake:
+    """The real time, until the run is stopped: then whoever waits is told so."""
+
+    clock: Clock
+    stopped: bool = False
+    _waiting: set[threading.Event] = field(default_factory=set)
+
+    def now(self) -> int:
+        """Return the time in UTC milliseconds."""
+        return self.clock.now()
+
+    def wait(self, until: int | None, wake: threading.Event) -> None:
+        """Return at that time, or when woken; raise `Stopped` once the run is."""
+        self._waiting.add(wake)
+        if not self.stopped:
+            self.clock.wait(until, wake)
+        self._waiting.discard(wake)
+        if self.stopped:
+            raise Stopped
+
+    def stop(self) -> None:
+        """Stop everything that waits."""
+        self.stopped = True
+        for wake in list(self._waiting):
+            wake.set()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A chunk is through: the receiver did all it owes, or not, or we are wrong."""
+
+    fulfilled: bool
+    error: Exception | None = None
+
+
+class Run:
+    """Starts each chunk at its time in a thread of its own, whatever has become of those before it."""
+
+    def __init__(self, source: Source, each_second: Callable[[int, Tally], None] | None) -> None:
+        from provider_mock.delivery.clock import RealClock
+        from provider_mock.delivery.perform import fulfilled, perform
+
+        self.whole = Tally()
+        self.fulfilled = True
+        self.interrupted = False
+        self._perform, self._fulfilled = perform, fulfilled
+        self._source = source
+        self._each_second = each_second
+        self._brake = Brake(RealClock())
+        self._news: queue.SimpleQueue[PlannedAttempt | Ended] = queue.SimpleQueue()
+        self._under_way = 0
+        self._second, self._tally = 0, Tally()
+        self._started = 0.0
+        self._sent_at: tuple[int, int] | None = None
+
+    @property
+    def achieved_rate(self) -> float:
+        """Requests per second, from the first to the last one."""
+        if self._sent_at is None:
+            return 0.0
+        first, last = self._sent_at
+        count = sum(self.whole.outcomes.values())
+        return round(count / ((last - first) / 1000 + 1 / self._source.rate), 1)
+
+    def go(self, first: Chunk, delivered: Callable[[int], None]) -> None:
+        """Deliver everything, or until interrupted."""
+        self._started = time.monotonic()
+        try:
+            try:
+                for chunk in self._source.chunks(first):
+                    self._listen(delivered, self._started + chunk.at - NEXT)
+                    self._start(chunk)
+            except KeyboardInterrupt:
+                self.interrupted = True
+            while self._under_way:
+                self._hear(delivered, None)
+        except KeyboardInterrupt:
+            self.interrupted, self.fulfilled = True, False
+        finally:
+            self._brake.stop()
+        self._report()
+
+    def _start(self, chunk: Chunk) -> None:
+        self._under_way += 1
+        threading.Thread(target=self._deliver, args=(chunk,), daemon=True).start()
+
+    def _deliver(self, chunk: Chunk) -> None:
+        """Deliver one chunk, in its own thread: what is kept of it goes when it ends."""
+        attempts = []
+        try:
+            time.sleep(max(0.0, self._started + chunk.at - time.monotonic()))
+            for attempt in self._perform(chunk.plan, chunk.maker, chunk.courier, self._brake):
+                attempts.append(attempt)
+                self._news.put(attempt)
+            self._news.put(Ended(self._fulfilled(attempts)))
+        except Stopped:
+            self._news.put(Ended(fulfilled=False))
+        except Exception as error:  # noqa: BLE001 - It is raised again in the main thread.
+            self._news.put(Ended(fulfilled=False, error=error))
+
+    def _listen(self, delivered: Callable[[int], None], until: float) -> None:
+        """Take in the news until then, and for longer while too much is under way."""
+        while self._under_way >= UNDER_WAY or time.monotonic() < until:
+            self._hear(delivered, None if self._under_way >= UNDER_WAY else until)
+
+    def _hear(self, delivered: Callable[[int], None], until: float | None) -> None:
+        """Take in one piece of news, or what there is to say at the end of a second."""
+        turn = self._started + self._second + 1
+        wait = turn if until is None else min(turn, until)
+        try:
+            news = self._news.get(timeout=max(0.0, wait - time.monotonic()))
+        except queue.Empty:
+            news = None
+        while time.monotonic() >= self._started + self._second + 1:
+            self._report()
+        if isinstance(news, Ended):
+            self._under_way -= 1
+            self.fulfilled = self.fulfilled and news.fulfilled
+            if news.error is not None:
+                raise news.error
+        elif news is not None:
+            self._count(news)
+            delivered(int(not news.step.repeats))
+
+    def _count(self, attempt: PlannedAttempt) -> None:
+        self.whole.add(attempt)
+        self._tally.add(attempt)
+        first, last = self._sent_at or (attempt.sent_at, attempt.sent_at)
+        self._sent_at = min(first, attempt.sent_at), max(last, attempt.sent_at)
+
+    def _report(self) -> None:
+        self._second += 1
+        if self._each_second is not None:
+            self._each_second(self._second, self._tally)
+        self._tally = Tally()
+
+
+def _second(number: int, tally: Tally) -> None:
+    cli.line({"second": number, **tally.shown()})
+
+
+def _told(summary: dict[str, Any], run: Run) -> str:
+    times = summary["ack_ms"]
+    counts = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in OUTCOMES)
+    lines = [f"{summary['sent']} sent: {counts}", f"{summary['achieved_rate']:g} per second"]
+    if times["max"] is not None:
+        lines.append(
+            f"acknowledged within {times['p50']:g} ms (p50), {times['p95']:g} ms (p95), {times['max']:g} ms (max)"
+        )
+    if run.interrupted:
+        lines.append("interrupted")
+    elif not run.fulfilled:
+        lines.append("not every delivery got what the receiver owes for it")
+    return "\n".join(lines)
