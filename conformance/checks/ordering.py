@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.check import check
 from conformance.judge import rank_of, scope_of, steps_back, text
-from conformance.run import Run
+from conformance.run import Run, shorten
 from conformance.verdict import Failed, NotApplicable
 from provider_mock.contract import Event
 from provider_mock.history import Attempt
@@ -212,6 +212,56 @@ def check_rooms_are_independent(run: Run) -> None:
     attempts = [run.deliver(event, note="the same key, another room") for event in (one, *others)]
     run.must_ack(attempts, "the same attribute in several rooms")
     run.must_show(attempts, "the same attribute in each of several rooms")
+
+
+def stays_removed(run: Run, code: int, shapes: Mapping[str, Mapping[str, object]]) -> None:
+    """Set an attribute, remove it, and let an older set arrive late; fail if that one shows.
+
+    `shapes` are the forms that the removal's key and value may take (None: the field is absent).
+    """
+    (kind,) = run.handled_type("rongcloud.chatroom-kv")
+    assert kind.order is not None
+    for shape, fields in shapes.items():
+        first = run.event(kind)
+        late = run.event(kind, values={**same_scope(kind, first), **later(kind, first, 1), "/value": "too late"})
+        payload = {**first.payload, "optType": code, "version": first.payload["version"] + 2, **fields}
+        removal = Event(kind.name, {name: value for name, value in payload.items() if value is not None})
+        steps = ((first, "an attribute"), (removal, f"its removal, {shape}"), (late, "an older set, arriving late"))
+        attempts = [run.deliver(event, note=note) for event, note in steps]
+        run.must_ack(attempts, "a removal, and a set that arrives after it,")
+        effects = run.barrier()
+        shown = [one for one in effects.records if scope_of(kind.order, one) == scope_of(kind.order, first.payload)]
+        if shown and rank_of(kind.order, shown[-1]) != rank_of(kind.order, removal.payload):
+            raise Failed("nothing shown after the removal", f"the effects end with {shorten(shown[-1])}", attempts)
+
+
+@check(
+    "An attribute that was deleted stays deleted when an older set arrives",
+    topic="order",
+    rongcloud="should",
+    effects=True,
+    why=WHY_STATE,
+    fix="Keep the version of the deletion, and ignore sets that are older.",
+)
+def check_late_set_after_delete(run: Run) -> None:
+    stays_removed(run, 2, {"with its value": {}, "without a value": {"value": None}})
+
+
+@check(
+    "A room that was cleared stays clear when an older set arrives",
+    topic="order",
+    rongcloud="should",
+    effects=True,
+    why="The documents do not show how a clearing looks: whatever its key, it is for the whole room.",
+    fix="Keep the version of the clearing for the room, and ignore sets that are older, whatever their key.",
+)
+def check_late_set_after_clear(run: Run) -> None:
+    shapes: dict[str, Mapping[str, object]] = {
+        "without key and value": {"key": None, "value": None},
+        "with empty key and value": {"key": "", "value": ""},
+        "with a key that is not the attribute's": {"key": "stray", "value": ""},
+    }
+    stays_removed(run, 3, shapes)
 
 
 def conversation(run: Run, kind: EventType, steps: Sequence[dict[str, object]]) -> list[Event]:

@@ -578,7 +578,13 @@ class RefusesWhatItDoesNotUse(Mutant):
             "signature.accepts-documented",
             "signature.accepts-raw-bytes",
         },
-        R: {"acknowledgement.acks-every-type", "acknowledgement.acks-unknown-type", "signature.accepts-documented"},
+        R: {
+            "ordering.late-set-after-delete",
+            "ordering.late-set-after-clear",
+            "acknowledgement.acks-every-type",
+            "acknowledgement.acks-unknown-type",
+            "signature.accepts-documented",
+        },
         T: {"acknowledgement.acks-every-type", "signature.accepts-documented", "signature.accepts-non-ascii"},
     }
     not_applicable = {C: {"ordering.room-presence"}}
@@ -612,7 +618,12 @@ class AnswersDeletionsWith204(Mutant):
     """Answers 204 where nothing is left to show."""
 
     caught_by = {
-        R: {"acknowledgement.acks-every-type", "acknowledgement.exact-status", "signature.accepts-documented"},
+        R: {
+            "ordering.late-set-after-delete",
+            "acknowledgement.acks-every-type",
+            "acknowledgement.exact-status",
+            "signature.accepts-documented",
+        },
         T: {"acknowledgement.exact-status", "payloads.failed-send"},
     }
 
@@ -931,6 +942,8 @@ class LetsTheLastWin(Mutant):
     caught_by = {
         C: {"ordering.stale-login-ignored", "ordering.room-presence"},
         R: {
+            "ordering.late-set-after-delete",
+            "ordering.late-set-after-clear",
             "ordering.newest-version-wins",
             "ordering.reversed-batch",
             "ordering.version-not-arrival-nor-timestamp",
@@ -946,6 +959,8 @@ class LetsTheLastWinInPlace(StateOnly, Mutant):
 
     caught_by = {
         R: {
+            "ordering.late-set-after-delete",
+            "ordering.late-set-after-clear",
             "ordering.newest-version-wins",
             "ordering.reversed-batch",
             "ordering.version-not-arrival-nor-timestamp",
@@ -963,6 +978,7 @@ class LetsTheFirstWin(Mutant):
     caught_by = {
         C: {"deduplication.twins-are-kept", "acknowledgement.nothing-acked-is-lost"},
         R: {
+            "ordering.late-set-after-delete",
             "deduplication.twins-are-kept",
             "ordering.newest-version-wins",
             "acknowledgement.nothing-acked-is-lost",
@@ -1071,11 +1087,39 @@ class KnowsAttributesByTheirKey(Mutant):
 class ComparesAcrossRooms(Mutant):
     """Compares the version of an attribute with that of the same key in any room."""
 
-    caught_by = {R: {"ordering.rooms-are-independent", "acknowledgement.nothing-acked-is-lost"}}
+    caught_by = {
+        R: {
+            "ordering.rooms-are-independent",
+            "ordering.late-set-after-clear",
+            "acknowledgement.nothing-acked-is-lost",
+        }
+    }
 
     def entry(self, kind: Any, code: str, item: dict[str, Any]) -> Entry:
         found = super().entry(kind, code, item)
         return replace(found, scope=("attribute", "any room", text(item.get("key"))))
+
+
+class ForgetsWhatItDeleted(Mutant):
+    """Keeps no version of what was deleted or cleared."""
+
+    caught_by = {R: {"ordering.late-set-after-delete", "ordering.late-set-after-clear"}}
+
+    def note(self, entry: Entry) -> None:
+        super().note(entry)
+        self.erased.clear()
+        if entry.kind.erases:
+            self.newest.pop(entry.scope, None)
+
+
+class ClearsOneKey(Mutant):
+    """Takes a clearing for the deletion of the key that it names."""
+
+    caught_by = {R: {"ordering.late-set-after-clear"}}
+
+    def entry(self, kind: Any, code: str, item: dict[str, Any]) -> Entry:
+        found = super().entry(kind, code, item)
+        return replace(found, scope=(*found.scope, text(item.get("key")))) if code == "3" else found
 
 
 # What do payloads hold?
