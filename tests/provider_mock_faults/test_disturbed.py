@@ -19,7 +19,7 @@ from provider_mock.delivery.plan import Transport
 from tests.provider_mock.peers import answers, peer, silent, unused_port
 from tests.provider_mock_faults.recorder import OK, Recorder, always, recorder
 
-PATIENT, HASTY = Client(5.0), Client(0.1)
+PATIENT, HASTY = Client(5.0), Client(1.0)
 BODY = b'{"a":"' + b"x" * 100 + b'"}'
 
 
@@ -142,8 +142,8 @@ class TestLimits:
         """No answer is a time-out."""
         with peer(silent) as server:
             reply = sent(post(server.url), HASTY)
-        assert ("timed-out", "no complete answer within 0.1 s") == (reply.kind, reply.detail)
-        assert 0.1 <= reply.seconds < 4
+        assert ("timed-out", "no complete answer within 1 s") == (reply.kind, reply.detail)
+        assert 1 <= reply.seconds
 
     @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", OK[:-1], b"HTTP/1.1 100 Continue\r\n\r\n"])
     def test_stops_in_the_middle(self, start: bytes) -> None:
@@ -159,10 +159,8 @@ class TestLimits:
     def test_shorter_deadline(self) -> None:
         """An attempt can be given up earlier, not later."""
         with peer(silent) as server:
-            assert (
-                "no complete answer within 0.05 s" == sent(post(server.url), PATIENT, Transport(deadline=0.05)).detail
-            )
-            assert "no complete answer within 0.1 s" == sent(post(server.url), HASTY, Transport(deadline=60)).detail
+            assert "no complete answer within 0.9 s" == sent(post(server.url), PATIENT, Transport(deadline=0.9)).detail
+            assert "no complete answer within 1 s" == sent(post(server.url), HASTY, Transport(deadline=60)).detail
 
     def test_endless_headers(self) -> None:
         """Headers without end are cut off at a limit."""
@@ -352,7 +350,7 @@ class TestTls:
         """A server that speaks no TLS is no connection."""
         _, client = secure
         with recorder(early=OK) as plain:
-            reply = sent(post(f"https://127.0.0.1:{plain.port}/"), Client(0.3, ca_file=client.ca_file))
+            reply = sent(post(f"https://127.0.0.1:{plain.port}/"), Client(1.0, ca_file=client.ca_file))
         assert "unreachable" == reply.kind
         assert reply.detail.startswith("no connection")
 

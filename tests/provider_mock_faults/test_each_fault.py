@@ -204,15 +204,15 @@ class TestFailures:
     def test_time_out(self) -> None:
         """The whole request arrives; the answer is let lie, and at the deadline the connection ends."""
         with recorder() as there:
-            sent = Sent(there.url, "time-out:after=0.05")
+            sent = Sent(there.url, "time-out:after=1")
         assert [whole(there)] * 2 == there.received
         assert ["timed out", "acked"] == sent.outcomes
-        assert 0.05 <= sent.attempts[0].reply.seconds < 4
+        assert 1 <= sent.attempts[0].reply.seconds
 
     def test_time_out_at_the_providers_deadline(self) -> None:
         """By default the deadline is the provider's own."""
         with recorder() as there:
-            sent = Sent(there.url, "time-out:retry=false", client=Client(0.05))
+            sent = Sent(there.url, "time-out:retry=false", client=Client(1.0))
         assert (["timed out"], ["reset"]) == (sent.outcomes, there.ends)
 
     @pytest.mark.parametrize(("kept", "missing"), [(-16, 16), (-1, 1), (0, 100_000)])
@@ -238,11 +238,11 @@ class TestFailures:
     def test_half_open(self) -> None:
         """The body stops in the middle, the connection stays, and there is never an orderly end."""
         with recorder() as there:
-            sent = Sent(there.url, "half-open:missing=5,after=0.05")
+            sent = Sent(there.url, "half-open:missing=5,after=1")
         assert [whole(there)[:-5], whole(there)] == there.received
         assert ["reset", "closed"] == there.ends
         assert ["timed out", "acked"] == sent.outcomes
-        assert 0.05 <= sent.attempts[0].reply.seconds < 4
+        assert 1 <= sent.attempts[0].reply.seconds
 
     def test_refuse(self) -> None:
         """Nothing arrives but the retry."""
@@ -256,7 +256,7 @@ class TestFailures:
     def test_wrong_content_length(self) -> None:
         """One byte too many is promised and never comes."""
         with recorder() as there:
-            sent = Sent(there.url, "wrong-content-length:after=0.05")
+            sent = Sent(there.url, "wrong-content-length:after=1")
             length = len(body())
         wrong = whole(there).replace(b"Length: %d" % length, b"Length: %d" % (length + 1))
         assert [wrong, whole(there)] == there.received
