@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import queue
+import signal
 import sys
 import threading
 import time
@@ -287,11 +288,12 @@ class Run:
         self._source = source
         self._each_second = each_second
         self._brake = Brake(RealClock())
-        self._news: queue.SimpleQueue[PlannedAttempt | Ended] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[PlannedAttempt | Ended | None] = queue.SimpleQueue()
         self._under_way = 0
         self._second, self._tally = 0, Tally()
         self._started = 0.0
         self._sent_at: tuple[int, int] | None = None
+        self._asked = False
 
     @property
     def achieved_rate(self) -> float:
@@ -305,10 +307,13 @@ class Run:
     def go(self, first: Chunk, delivered: Callable[[int], None]) -> None:
         """Deliver everything, or until interrupted."""
         self._started = time.monotonic()
+        before = self._catch_interrupts()
         try:
             try:
                 for chunk in self._source.chunks(first):
                     self._listen(delivered, self._started + chunk.at - NEXT)
+                    if self._asked:
+                        raise KeyboardInterrupt
                     self._start(chunk)
             except KeyboardInterrupt:
                 self.interrupted = True
@@ -318,7 +323,22 @@ class Run:
             self.interrupted, self.fulfilled = True, False
         finally:
             self._brake.stop()
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
         self._report()
+
+    def _catch_interrupts(self) -> Any:
+        """Let Ctrl-C wait for a place where no news is in hand, and a second one not; return the handler before."""
+        if threading.current_thread() is not threading.main_thread():
+            return None
+
+        def asked(*_: object) -> None:
+            if self._asked:
+                raise KeyboardInterrupt
+            self._asked = True
+            self._news.put(None)
+
+        return signal.signal(signal.SIGINT, asked)
 
     def _start(self, chunk: Chunk) -> None:
         self._under_way += 1
@@ -340,7 +360,7 @@ class Run:
 
     def _listen(self, delivered: Callable[[int], None], until: float) -> None:
         """Take in the news until then, and for longer while too much is under way."""
-        while self._under_way >= UNDER_WAY or time.monotonic() < until:
+        while not self._asked and (self._under_way >= UNDER_WAY or time.monotonic() < until):
             self._hear(delivered, None if self._under_way >= UNDER_WAY else until)
 
     def _hear(self, delivered: Callable[[int], None], until: float | None) -> None:
