@@ -19,7 +19,8 @@ from conformance.preflight import Preflight
 from conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
 from provider_mock.contract import DOCUMENTED, Credentials, Event, Outcome, Provider, Request, Stamp
 from provider_mock.delivery.client import Client
-from provider_mock.delivery.courier import Courier, utc_millis
+from provider_mock.delivery.clock import utc_millis
+from provider_mock.delivery.courier import Courier
 from provider_mock.history import Attempt, History, Shot
 from provider_mock.traffic.identity import Identities
 from provider_mock.wire import Wire

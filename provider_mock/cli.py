@@ -232,7 +232,7 @@ def sign(
     as_json: bool,
 ) -> None:
     """Print URL and headers for a body, byte for byte as it stands in FILE."""
-    from provider_mock.delivery.courier import utc_millis
+    from provider_mock.delivery.clock import utc_millis
 
     body = file.read()
     stamp = Stamp(utc_millis() if at is None else at, str(SystemRandom().getrandbits(48)))
@@ -260,7 +260,7 @@ def verify(
     app_secret: str | None,
 ) -> None:
     """Check the signature of a received request whose body stands in FILE. Exit 0: it fits; 1: it does not."""
-    from provider_mock.delivery.courier import utc_millis
+    from provider_mock.delivery.clock import utc_millis
 
     split = [header.partition(":") for header in headers]
     if any(not colon for _, colon, _ in split):
@@ -292,7 +292,7 @@ def chosen_seed(seed: int | None) -> int:
 
 def _start(seed: int | None) -> int:
     """Return when made-up events begin: now, or a fixed moment where the seed is to give the same bytes again."""
-    from provider_mock.delivery.courier import utc_millis
+    from provider_mock.delivery.clock import utc_millis
 
     return utc_millis() if seed is None else 1_767_225_600_000
 

@@ -79,7 +79,8 @@ def send(
     """
     from provider_mock.delivery import faults
     from provider_mock.delivery.client import Client
-    from provider_mock.delivery.courier import Courier, utc_millis
+    from provider_mock.delivery.clock import utc_millis
+    from provider_mock.delivery.courier import Courier
     from provider_mock.delivery.fault import NothingToDisturb
     from provider_mock.delivery.make import CannotChange, Maker
     from provider_mock.delivery.perform import fulfilled, perform

@@ -190,7 +190,7 @@ class Source:
         disturbances: Sequence[Fault],
         seed: int,
     ) -> None:
-        from provider_mock.delivery.courier import utc_millis
+        from provider_mock.delivery.clock import utc_millis
         from provider_mock.traffic.world import tell
 
         self.provider, self.rate, self.total, self.seed = provider, rate, total, seed

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
+def utc_millis() -> int:
+    """Return the time of day in milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
 class Clock(Protocol):
     """UTC milliseconds, and waiting for a moment."""
 
@@ -30,7 +35,7 @@ class RealClock:
     def now(self) -> int:
         """Return the time in UTC milliseconds."""
         if self.scale == 1.0:
-            return time.time_ns() // 1_000_000
+            return utc_millis()
         return round((self._started + (time.time() - self._started) * self.scale) * 1000)
 
     def wait(self, until: int | None, wake: threading.Event) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from provider_mock.contract import Provider
 from provider_mock.delivery.client import Client
+from provider_mock.delivery.clock import utc_millis
 from provider_mock.history import Attempt, History, Shot
-
-
-def utc_millis() -> int:
-    """Return the time of day in milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from provider_mock.contract import (
     Stamp,
     query_pairs,
 )
-from provider_mock.delivery.courier import utc_millis
+from provider_mock.delivery.clock import utc_millis
 from provider_mock.history import Attempt, Shot
 from provider_mock.wire import Wire
 from tests.conformance.little_server import LittleServer, serving, unused_url

@@ -10,7 +10,7 @@ import pytest
 
 from provider_mock import providers
 from provider_mock.contract import Credentials, Request
-from provider_mock.delivery.courier import utc_millis
+from provider_mock.delivery.clock import utc_millis
 from tests.conformance.little_server import Answer, serving
 from tests.plugin.processes import options_for, pytest_in
 

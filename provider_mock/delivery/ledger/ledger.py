@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+from provider_mock.delivery.clock import utc_millis
 from provider_mock.delivery.ledger import models
 from provider_mock.delivery.ledger.database import Database, transaction
 from provider_mock.delivery.ledger.migrations.upgrade import upgrade
@@ -55,11 +55,6 @@ _WAITING = (
     _D.due_at,
     _D.signed_stamp,
 )
-
-
-def utc_millis() -> int:
-    """Return the time of day in milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class Ledger(LedgerReader):
