@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,25 @@ class TestDue:
         with ledger._database.readers.connect() as connection:
             plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}"))
         assert ("using delivery_due" in plan, "Sort" in plan) == (True, False), plan
+
+
+class TestTogether:
+    """Deliveries that were accepted in one call, as long as none of their attempts is on record."""
+
+    def test_those_never_attempted(self, ledger: Ledger) -> None:
+        """Their ids follow one another, whoever accepts meanwhile; their plans come with them."""
+        first, *_ = ledger.accept([replace(new(), plan=f"plan {number}") for number in range(3)])
+        ledger.accept([new(), new(app="other")])
+        ledger.record(done(first + 1, state="waiting"))
+        found = ledger.together("shop", first, 3)
+        assert [(first, "plan 0"), (first + 2, "plan 2")] == [(one.id, one.plan) for one in found]
+        assert [(first, "plan 0"), (first + 1, "plan 1")] == [(one.id, one.plan) for one in ledger.due("shop", NOW, 2)]
+        assert "plan 2" == ledger.delivery(first + 2).plan  # type: ignore[union-attr]
+
+    def test_only_the_apps(self, ledger: Ledger) -> None:
+        """Another app's are not found."""
+        (first,) = ledger.accept([new()])
+        assert [] == ledger.together("other", first, 1)
 
 
 class TestNextDue:

@@ -92,7 +92,7 @@ class TestUpgrade:
     def test_reading_does_not_upgrade(self, of_version_1: str) -> None:
         """Who only looks changes nothing."""
         for _ in range(2):
-            with pytest.raises(LedgerOutdated, match="is of version 1 and this release reads 2"):
+            with pytest.raises(LedgerOutdated, match=f"is of version 1 and this release reads {VERSION}"):
                 LedgerReader(of_version_1)
 
     def test_a_step_that_fails(self, of_version_1: str, opened: Callable[..., Ledger], tmp_path: Path) -> None:
@@ -101,14 +101,14 @@ class TestUpgrade:
         (steps / "versions").mkdir(parents=True)
         for path in (STEPS / "env.py", *(STEPS / "versions").glob("v*.py")):
             (steps / path.relative_to(STEPS)).write_text(path.read_text())
-        (steps / "versions/v0003_fails.py").write_text(
-            "from alembic import op\nrevision, down_revision = '0003', '0002'\n"
+        (steps / "versions/fails.py").write_text(
+            f"from alembic import op\nrevision, down_revision = '{VERSION + 1:04}', '{VERSION:04}'\n"
             "def upgrade():\n    op.execute('CREATE TABLE half (x integer)')\n    raise RuntimeError('half-way')\n"
         )
         database = Database(of_version_1)
         connection = database.writer()
         with pytest.raises(RuntimeError, match="half-way"), transaction(connection):
-            upgrade(connection, "here", steps=steps, newest=3)
+            upgrade(connection, "here", steps=steps, newest=VERSION + 1)
         connection.close()
         database.close()
         assert 1 == opened(of_version_1).upgraded_from

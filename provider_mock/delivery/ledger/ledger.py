@@ -54,6 +54,7 @@ _WAITING = (
     _D.last_outcome,
     _D.due_at,
     _D.signed_stamp,
+    _D.plan,
 )
 
 
@@ -186,8 +187,7 @@ class Ledger(LedgerReader):
             query = in_turn(app, WAITING, after, wanted, *_WAITING).where(_D.due_at <= now)
             page = self._rows(query)
             for row in page:
-                row_id, name, event_type, payload, *counts, signed = row
-                waiting = Waiting._make((row_id, name, event_type, payloads(payload), *counts, stamp(signed)))
+                waiting = _waiting(row)
                 after = (waiting.due_at, waiting.id)
                 if (done := unwritten.get(waiting.id)) is None:
                     found.append(waiting)
@@ -195,6 +195,17 @@ class Ledger(LedgerReader):
                     found.append(_ahead(waiting, done))
             if len(page) < wanted or len(found) == limit:
                 return found
+
+    def together(self, app: str, first: int, size: int) -> list[Waiting]:
+        """Return those of the `size` deliveries from this id on that are the app's and have never been attempted.
+
+        Deliveries that were accepted in one call have consecutive ids.
+        """
+        self.flush()
+        query = select(*_WAITING).where(
+            _D.id.between(first, first + size - 1), _D.app == app, _D.state == WAITING, _D.attempts == 0
+        )
+        return [_waiting(row) for row in self._rows(query.order_by(_D.id))]
 
     def next_due(self, app: str, after: int | None = None) -> int | None:
         """Return the earliest due_at of an app's waiting deliveries, of those later than `after`; None without one.
@@ -286,6 +297,11 @@ class Ledger(LedgerReader):
 
 
 _Change = Callable[[Sequence[ColumnElement[bool]], Connection], int]
+
+
+def _waiting(row: Any) -> Waiting:
+    row_id, app, event_type, payload, *counts, signed, plan = row
+    return Waiting._make((row_id, app, event_type, payloads(payload), *counts, stamp(signed), plan))
 
 
 def _ahead(waiting: Waiting, done: DoneRow) -> Waiting:

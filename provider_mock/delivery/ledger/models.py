@@ -42,6 +42,7 @@ delivery = Table(
     Column("last_outcome", Text),
     Column("signed_stamp", Text),
     Column("earlier", Integer, nullable=False, server_default=text("0")),
+    Column("plan", Text),
 )
 Index("delivery_due", delivery.c.app, delivery.c.state, delivery.c.due_at, delivery.c.id)
 Index("delivery_created", delivery.c.created_at, delivery.c.id)

@@ -42,6 +42,7 @@ _RECORD = (
     _D.created_at,
     _D.idempotency_key,
     _D.last_outcome,
+    _D.plan,
 )
 
 

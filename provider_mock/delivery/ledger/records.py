@@ -32,6 +32,7 @@ class NewDelivery:
     """A delivery to accept: `payloads` are those of one request, one unless the provider batches.
 
     A second delivery with the `idempotency_key` of an earlier one of the same app is that earlier one.
+    `plan` is a text that comes back with it: how its attempts are to be disturbed.
     """
 
     app: str
@@ -39,6 +40,7 @@ class NewDelivery:
     payloads: tuple[dict[str, Any], ...]
     due_at: int
     idempotency_key: str | None = None
+    plan: str | None = None
 
 
 class Waiting(NamedTuple):
@@ -58,6 +60,7 @@ class Waiting(NamedTuple):
     last_outcome: str | None
     due_at: int
     signed: Stamp | None
+    plan: str | None = None
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -99,6 +102,7 @@ class DeliveryRecord:
     created_at: int
     idempotency_key: str | None
     last_outcome: str | None
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +179,8 @@ class Health:
     error: str | None
 
 
-NewRow = tuple[str, str, str, int, str | None]
-"""App, event type, payloads as JSON text, due_at, idempotency key."""
+NewRow = tuple[str, str, str, int, str | None, str | None]
+"""App, event type, payloads as JSON text, due_at, idempotency key, plan."""
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
@@ -207,7 +211,9 @@ def to_row(new: NewDelivery) -> NewRow:
         payload = to_text(new.payloads)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"a payload is not JSON: {error}; give what JSON can express") from error
-    return (new.app, new.event_type, payload, new.due_at, new.idempotency_key)
+    if new.plan is not None:
+        _plain("plan", new.plan)
+    return (new.app, new.event_type, payload, new.due_at, new.idempotency_key, new.plan)
 
 
 def check_done(done: Done) -> None:

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, select
 
 from provider_mock.delivery.ledger import models
 
-DeliveryRow = tuple[int, str, str, str, str, int, int, str | None]
-"""Id, app, event type, payload, state, due_at, created_at, idempotency key."""
+DeliveryRow = tuple[int, str, str, str, str, int, int, str | None, str | None]
+"""Id, app, event type, payload, state, due_at, created_at, idempotency key, plan."""
 DoneRow = tuple[int, int, int, float, str, int | None, str, str, str, int, str | None]
 """The columns of an attempt, then the delivery's state, its due_at and its signed stamp or None."""
 Change = tuple[int, str, int, int, str, str | None]
@@ -28,7 +28,18 @@ Change = tuple[int, str, int, int, str, str | None]
 
 _D, _A = models.delivery.c, models.attempt.c
 _DELIVERY = tuple(
-    c.name for c in (_D.id, _D.app, _D.event_type, _D.payload, _D.state, _D.due_at, _D.created_at, _D.idempotency_key)
+    column.name
+    for column in (
+        _D.id,
+        _D.app,
+        _D.event_type,
+        _D.payload,
+        _D.state,
+        _D.due_at,
+        _D.created_at,
+        _D.idempotency_key,
+        _D.plan,
+    )
 )
 _ATTEMPT = tuple(column.name for column in _A)
 _SIZES = (500, 100, 20, 5, 1)

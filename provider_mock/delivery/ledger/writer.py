@@ -311,7 +311,7 @@ class Writer:
         now, new = self._clock(), list[rows.DeliveryRow]()
         for call in calls:
             call.result = []
-            for index, (app, event_type, payload, due_at, key) in enumerate(call.rows):
+            for index, (app, event_type, payload, due_at, key, plan) in enumerate(call.rows):
                 if key is not None and (first := known.get((app, key))) is not None:
                     call.result.append(first)
                     continue
@@ -321,7 +321,7 @@ class Writer:
                 if key is not None:
                     known[app, key] = row_id
                 call.result.append(row_id)
-                new.append((row_id, app, event_type, payload, WAITING, due_at, now, key))
+                new.append((row_id, app, event_type, payload, WAITING, due_at, now, key, plan))
         return new
 
     def _finished(self, group: list[_Item], error: Exception | None = None) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from provider_mock.delivery.ledger import models
 from provider_mock.delivery.ledger.errors import LedgerOutdated, LedgerTooNew, NotALedger
 
-VERSION = 2
+VERSION = 3
 """The version that this release writes: the number of the last step."""
 TABLE = "ledger_version"
 """Where a database keeps its version; a name of its own, since `alembic_version` may be an application's."""
