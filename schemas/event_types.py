@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from schemas import jsontext
 from schemas.errors import BadSchema, UnknownEventType, UnknownProvider
 from schemas.pointer import resolve
-from schemas.validate import Problem, dialect_problems, problems, validator
+from schemas.validate import Checker, Problem, dialect_problems
 
 if TYPE_CHECKING:
     if sys.version_info >= (3, 11):
         from importlib.resources.abc import Traversable
     else:
         from importlib.abc import Traversable
-
-    from jsonschema.protocols import Validator
 
 __all__ = ["Catalogue", "EventType", "Order", "Removal", "catalogue", "load", "occurrences"]
 
@@ -106,11 +104,15 @@ class EventType:
 
     def detects(self, payload: Any) -> bool:
         """Return whether *payload* is meant as this event type, however broken it may be otherwise."""
-        return self._detect.is_valid(payload)
+        return self._detect.accepts(payload)
+
+    def valid(self, payload: Any) -> bool:
+        """Return whether *payload* is valid, embedded JSON included: quickly, where `jsonschema-rs` is installed."""
+        return self._whole.valid(payload)
 
     def problems(self, payload: Any) -> list[Problem]:
         """Return what is wrong with *payload*, embedded JSON included; nothing if it is valid."""
-        return problems(self._whole, payload)
+        return self._whole.problems(payload)
 
     def removes(self, payload: Any) -> bool:
         """Return whether *payload* takes the ordered state away, as the deletion of an attribute does."""
@@ -118,20 +120,20 @@ class EventType:
 
     def removal(self, payload: Any) -> Removal | None:
         """Return how *payload* takes the ordered state away, or `None` if it does not."""
-        return next((removal for removal, when in self._removals if when.is_valid(payload)), None)
+        return next((removal for removal, when in self._removals if when.accepts(payload)), None)
 
     @cached_property
-    def _detect(self) -> Validator:
-        return validator(self.schema["x-detect"])
+    def _detect(self) -> Checker:
+        return Checker(self.schema["x-detect"])
 
     @cached_property
-    def _whole(self) -> Validator:
-        return validator(self.schema)
+    def _whole(self) -> Checker:
+        return Checker(self.schema)
 
     @cached_property
-    def _removals(self) -> list[tuple[Removal, Validator]]:
+    def _removals(self) -> list[tuple[Removal, Checker]]:
         removals = () if self.order is None else self.order.removals
-        return [(removal, validator(removal.when)) for removal in removals]
+        return [(removal, Checker(removal.when)) for removal in removals]
 
 
 class Catalogue:
@@ -176,7 +178,36 @@ class Catalogue:
 
     def identify(self, payload: Any) -> EventType | None:
         """Return the event type that *payload* is meant as, or `None`; it need not be valid."""
-        return next((one for one in self if one.detects(payload)), None)
+        return next((one for one in self._claimants(payload) if one.detects(payload)), None)
+
+    def _claimants(self, payload: Any) -> Iterable[EventType]:
+        """Return the event types that *payload* could be, in order; most are out by one field, such as `eventType`."""
+        if not isinstance(payload, dict):
+            return self
+        unmarked, marked = self._marks
+        found = set(unmarked)
+        for name, values in marked.items():
+            value = payload.get(name)
+            if isinstance(value, str):
+                found.update(values.get(value, ()))
+        return [self._ordered[place] for place in sorted(found)]
+
+    @cached_property
+    def _ordered(self) -> list[EventType]:
+        return list(self)
+
+    @cached_property
+    def _marks(self) -> tuple[list[int], dict[str, dict[str, list[int]]]]:
+        """The places of event types without marks, and by field and value the places of those with some."""
+        unmarked: list[int] = []
+        marked: dict[str, dict[str, list[int]]] = {}
+        for place, one in enumerate(self):
+            marks = _marks_of(one.schema["x-detect"])
+            if not marks:
+                unmarked.append(place)
+            for name, value in marks:
+                marked.setdefault(name, {}).setdefault(value, []).append(place)
+        return unmarked, marked
 
 
 def load(folder: Traversable, *, check: bool = True) -> Catalogue:
@@ -267,6 +298,18 @@ def _order(keyword: Mapping[str, Any]) -> Order:
         rule=keyword["rule"],
         removals=tuple(Removal(one["when"], tuple(one["scope"])) for one in keyword.get("removes", ())),
     )
+
+
+def _marks_of(detect: Any) -> list[tuple[str, str]]:
+    """Return fields with their texts, one of which every object has that satisfies *detect*; none if there are none."""
+    if not isinstance(detect, Mapping):
+        return []
+    for name in detect.get("required", ()):
+        rule = detect.get("properties", {}).get(name)
+        if isinstance(rule, Mapping) and isinstance(rule.get("const"), str):
+            return [(name, rule["const"])]
+    choices = [_marks_of(choice) for choice in detect.get("anyOf", ())]
+    return [mark for choice in choices for mark in choice] if all(choices) else []
 
 
 def _by_code(event_type: EventType) -> tuple[int, str]:

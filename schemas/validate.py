@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas import jsontext
 from schemas.pointer import join
+from schemas.quick import quick
+from schemas.values import foreign
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
-__all__ = ["DIALECT", "Problem", "dialect_problems", "problems", "validator"]
+__all__ = ["DIALECT", "Checker", "Problem", "dialect_problems", "problems", "validator"]
 
 #: The `$schema` of every schema of the dialect.
 DIALECT: Final = "https://im-callback-conformance.dev/dialect"
 
 _LONGEST_VALUE = 60
+#: An escaped character, a class of characters, or the end of the text.
+_END = re.compile(r"\\.|\[(?:\\.|[^]\\])*\]|(?P<end>\$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,44 @@ class Problem:
         return f"{self.pointer or '(the whole payload)'}: {self.message}"
 
 
+class Checker:
+    """
+    Tells whether payloads satisfy a schema of the dialect, and what is wrong with those that do not.
+
+    Keep it: what it needs is built at the first payload, at a multiple of the cost of a payload.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether *value* satisfies the schema; what JSON cannot hold counts only where the schema looks."""
+        verdict = self._quick(value)
+        return bool(self._exact.is_valid(value)) if verdict is None else verdict
+
+    def valid(self, payload: Any) -> bool:
+        """Return whether `problems` has nothing to say: quickly, where `jsonschema-rs` is installed."""
+        verdict = self._quick(payload)
+        if verdict is not None:
+            return verdict
+        try:
+            return next(foreign(payload), None) is None and bool(self._exact.is_valid(payload))
+        except RecursionError:
+            return False
+
+    def problems(self, payload: Any) -> list[Problem]:
+        """Return what is wrong with *payload*, as `problems` does."""
+        return [] if self._quick(payload) else problems(self._exact, payload)
+
+    @cached_property
+    def _quick(self) -> Callable[[Any], bool | None]:
+        return quick(self._schema)
+
+    @cached_property
+    def _exact(self) -> Validator:
+        return validator(self._schema)
+
+
 def validator(schema: Mapping[str, Any]) -> Validator:
     """
     Return a validator for *schema*: JSON Schema 2020-12, in which `contentSchema` is an assertion.
@@ -46,8 +89,19 @@ def validator(schema: Mapping[str, Any]) -> Validator:
 
 
 def problems(checker: Validator, payload: Any) -> list[Problem]:
-    """Return everything that *checker* finds wrong with *payload*, in order of place; none if it is valid."""
-    found = {Problem(join(error.absolute_path), _message(error)) for error in checker.iter_errors(payload)}
+    """
+    Return everything that *checker* finds wrong with *payload*, in order of place; none if it is valid.
+
+    What JSON cannot hold, such as `NaN` or nesting of more than 100 levels, is the only problem of a payload then.
+    """
+    no_json = next(foreign(payload), None)
+    if no_json is not None:
+        place, message = no_json
+        return [Problem(join(place), message)]
+    try:
+        found = {Problem(join(error.absolute_path), _message(error)) for error in checker.iter_errors(payload)}
+    except RecursionError:
+        return [Problem("", "is nested too deeply")]
     return sorted(found, key=lambda problem: (problem.pointer, problem.message))
 
 
@@ -67,7 +121,7 @@ def _validator_class() -> Callable[[Any], Validator]:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    keywords = {"contentSchema": _content_schema, "required": _required}
+    keywords = {"contentSchema": _content_schema, "pattern": _pattern, "required": _required}
     extended: Callable[[Any], Validator] = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
     return extended
 
@@ -83,7 +137,25 @@ def _content_schema(checker: Any, content: Any, instance: Any, schema: Any) -> I
     except ValueError as error:
         yield ValidationError(f"is {_shown(instance)}; due is JSON text ({error})")
         return
+    no_json = next(foreign(value), None)
+    if no_json is not None:
+        place, message = no_json
+        yield ValidationError(message, path=place)
+        return
     yield from checker.descend(value, content, schema_path="contentSchema")
+
+
+def _pattern(checker: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    # Patterns are those of ECMA-262 (Core, section 6.4), where $ is the end, not also the line break before it.
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and not _expression(pattern).search(instance):
+        yield ValidationError(f"does not match {pattern}")
+
+
+@lru_cache(maxsize=1024)
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(_END.sub(lambda found: r"\Z" if found["end"] else found[0], pattern))
 
 
 def _required(checker: Any, names: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:

@@ -12,11 +12,10 @@ from typing import Any
 
 from provider_mock.contract import Event
 from provider_mock.traffic.identity import MESSAGE_KEY, Identities, message_key
-from provider_mock.traffic.shape import BRANCHES, Schema, follow, parts
+from provider_mock.traffic.shape import BRANCHES, Schema, fields, follow, holds
 from provider_mock.traffic.words import words
 from schemas import EventType
 from schemas.pointer import split
-from schemas.validate import validator
 
 DEEPEST = 6
 """Levels after which optional and recursive parts are left out."""
@@ -60,14 +59,12 @@ class Generator:
         pointers = [*(event_type.identity or ()), *((*order.scope, *order.by) if order else ())]
         # Every made-up event can be told from the others, so no field of its identity is left out.
         self._telling = {token for pointer in pointers for token in split(pointer)}
-        problems: list[Any] = []
         for _ in range(TRIES):
             payload = self._value(event_type.schema, event_type.schema, 0)
             event = self.identities.fresh(event_type, payload)
-            problems = event_type.problems(event.payload)
-            if not problems:
+            if event_type.valid(event.payload):
                 return event
-        raise CannotGenerate(event_type, problems[0])
+        raise CannotGenerate(event_type, event_type.problems(event.payload)[0])
 
     def _value(self, root: Schema, schema: Schema, depth: int) -> Any:
         schema = follow(root, schema)
@@ -103,8 +100,10 @@ class Generator:
     def _fulfil(self, root: Schema, conditional: Schema, made: dict[str, Any], depth: int) -> None:
         if "if" not in conditional:
             return
-        taken = "then" if validator(conditional["if"]).is_valid(made) else "else"
-        branch = follow(root, conditional.get(taken, {}))
+        taken = "then" if holds(conditional["if"], made) else "else"
+        if taken not in conditional:
+            return
+        branch = follow(root, conditional[taken])
         for name in branch.get("not", {}).get("required", ()):
             made.pop(name, None)
         self._fill(root, branch, made, depth)
@@ -112,24 +111,15 @@ class Generator:
             self._fulfil(root, inner, made, depth)
 
     def _fill(self, root: Schema, schema: Schema, made: dict[str, Any], depth: int) -> None:
-        required = set(schema.get("required", ()))
-        for name, child in schema.get("properties", {}).items():
-            if not isinstance(child, Mapping):
+        for name, child, required, described, typed in fields(root, schema):
+            wanted = required or name in made or name in self._telling
+            if not wanted and (depth > DEEPEST or not described or self.random.random() > SOMETIMES):
                 continue
-            wanted = name in required or name in made or name in self._telling
-            if not wanted and (depth > DEEPEST or self._undescribed(root, child) or self.random.random() > SOMETIMES):
-                continue
-            known = next(
-                (p for p in parts(root, child) if "type" in p or "const" in p or "enum" in p or "$ref" in p), None
-            )
-            if known is not None or "contentSchema" in child:
+            if typed:
                 made[name] = self._value(root, child, depth + 1)
         for name in schema.get("required", ()):
             if name not in made and name in root.get("properties", {}):
                 made[name] = self._value(root, root["properties"][name], depth + 1)
-
-    def _undescribed(self, root: Schema, schema: Schema) -> bool:
-        return any(part.get("x-kind") == "undescribed" for part in parts(root, schema))
 
     def _array(self, root: Schema, schema: Schema, depth: int) -> list[Any]:
         least = schema.get("minItems", 0 if depth > DEEPEST else 1)

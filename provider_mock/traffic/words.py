@@ -8,6 +8,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Protocol
 
+POOL = 64
+"""Different values of a kind in one run: Faker takes up to 100 µs for each, drawing from a pool less than one."""
 PLAIN = ("early", "green", "round", "quiet", "river", "stone", "paper", "light")
 
 
@@ -15,7 +17,7 @@ class Words(Protocol):
     """A seeded source of names, texts and addresses, by the names of Faker's providers."""
 
     def fake(self, kind: str) -> Any:
-        """Return a new value: name, word, sentence, address, ipv4_public, file_name or file_extension."""
+        """Return a value: name, word, sentence, address, ipv4_public, file_name or file_extension."""
         ...
 
 
@@ -29,15 +31,24 @@ def words(seed: int, locales: tuple[str, ...]) -> Words:
 
 
 class FakerWords:
-    """Words of Faker."""
+    """Words of Faker, drawn from pools that are filled when they are first needed."""
 
     def __init__(self, faker: Any, seed: int) -> None:
-        faker.seed_instance(seed)
-        self._faker = faker
+        self._faker, self._seed = faker, seed
+        self._random = Random(seed)
+        self._pools: dict[str, list[Any]] = {}
 
     def fake(self, kind: str) -> Any:
         """Return what Faker's provider of this name makes."""
-        return getattr(self._faker, kind)()
+        pool = self._pools.get(kind) or self._filled(kind)
+        return pool[int(self._random.random() * POOL)]
+
+    def _filled(self, kind: str) -> list[Any]:
+        # Seeded for each kind, so that a pool does not depend on which others there are.
+        self._faker.seed_instance(f"{self._seed} {kind}")
+        make = getattr(self._faker, kind)
+        self._pools[kind] = [make() for _ in range(POOL)]
+        return self._pools[kind]
 
 
 class PlainWords:

@@ -13,9 +13,9 @@ import pytest
 
 from provider_mock import providers
 from provider_mock.traffic import shape
-from provider_mock.traffic.generate import CannotGenerate, Generator, Undescribed
+from provider_mock.traffic.generate import LOCALES, CannotGenerate, Generator, Undescribed
 from provider_mock.traffic.shape import follow, kind_at, leaves, schemas_at
-from provider_mock.traffic.words import PlainWords
+from provider_mock.traffic.words import POOL, FakerWords, PlainWords, words
 from schemas import MISSING, EventType, jsontext, occurrences, resolve
 from schemas.validate import validator
 from tests.provider_mock.test_identity import told_by
@@ -51,6 +51,19 @@ def embedded(schema: Mapping[str, Any], pointer: str = "") -> Iterator[str]:
     for name, child in schema.get("properties", {}).items():
         if isinstance(child, Mapping) and "contentSchema" in follow(schema, child):
             yield f"{pointer}/{name}"
+
+
+def nodes(schema: Any) -> Iterator[Any]:
+    """Yield a schema and everything in it."""
+    yield schema
+    for inner in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from nodes(inner)
+
+
+def remembered() -> set[int]:
+    """Return the identities of all schemas about which something is kept."""
+    pairs = [*shape._PARTS, *shape._FIELDS]
+    return {one for pair in pairs for one in pair} | set(shape._CONDITIONS)
 
 
 class TestEvent:
@@ -98,6 +111,14 @@ class TestEvent:
             printed.append(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
         assert 3 * len(DESCRIBED) == printed[0].count(b"\n")
         assert same is (printed[0] == printed[1])
+
+    def test_same_bytes_without_the_quick_validator(self) -> None:
+        """`jsonschema-rs` makes it fast, and changes nothing of what is made up."""
+        printed = []
+        for script in (SCRIPT, f"import sys\nsys.modules['jsonschema_rs'] = None\n{SCRIPT}"):
+            printed.append(subprocess.run([sys.executable, "-c", script, "7"], capture_output=True, check=True).stdout)
+        assert 3 * len(DESCRIBED) == printed[0].count(b"\n")
+        assert printed[0] == printed[1]
 
     @pytest.mark.parametrize("event_type", UNDESCRIBED, ids=lambda one: one.name)
     def test_undescribed(self, event_type: EventType) -> None:
@@ -163,6 +184,14 @@ class TestEvent:
             sizes.append(len(shape._FOUND))
         assert sizes[0] == sizes[1]
 
+    def test_remembers_schemas_only(self) -> None:
+        """What it remembers is about the schemas themselves, which live as long as the process."""
+        before = remembered()
+        generator = Generator(1, NOW)
+        for one in DESCRIBED:
+            generator.event(one)
+        assert remembered() - before <= {id(node) for one in DESCRIBED for node in nodes(one.schema)}
+
     def test_locale(self) -> None:
         """Names come from the locales that are asked for."""
         generator = Generator(1, NOW, locales=("zh_CN",))
@@ -217,6 +246,87 @@ class TestSchemasAt:
         assert {"minimum": 1} in found
         assert [] == schemas_at(root, "/b")
         assert validator(root).is_valid({"a": 5})
+
+
+class TestFakerWords:
+    """Tests for `FakerWords`."""
+
+    KINDS = ("name", "word", "sentence", "address", "ipv4_public", "file_name", "file_extension")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_drawn(self, kind: str) -> None:
+        """Values come from a pool of many different ones, drawn by the seed and not in turn."""
+        first, same, other = (words(seed, LOCALES) for seed in (1, 1, 2))
+        values = [first.fake(kind) for _ in range(10 * POOL)]
+        assert POOL / 4 < len(set(values)) <= POOL
+        assert values == [same.fake(kind) for _ in range(10 * POOL)]
+        assert values != [other.fake(kind) for _ in range(10 * POOL)]
+        assert values[:POOL] != values[POOL : 2 * POOL]
+
+    def test_filled_once(self) -> None:
+        """Faker is asked for a pool of each kind, and never again, however many values are drawn."""
+        asked: list[str] = []
+
+        class Counting:
+            def seed_instance(self, seed: str) -> None:
+                asked.append(seed)
+
+            def name(self) -> str:
+                asked.append("name")
+                return str(len(asked))
+
+        source = FakerWords(Counting(), 3)
+        assert [] == asked
+        for _ in range(5 * POOL):
+            source.fake("name")
+        assert ["3 name", *["name"] * POOL] == asked
+
+    def test_order(self) -> None:
+        """What is in a pool does not depend on which was filled first."""
+        one, two = (words(1, LOCALES) for _ in range(2))
+        assert isinstance(one, FakerWords)
+        assert isinstance(two, FakerWords)
+        for kind in self.KINDS:
+            one.fake(kind)
+        for kind in reversed(self.KINDS):
+            two.fake(kind)
+        assert one._pools == two._pools
+
+
+class TestFields:
+    """Tests for `shape.fields`."""
+
+    ROOT = {
+        "$defs": {"n": {"type": "integer"}, "u": {"x-kind": "undescribed"}},
+        "required": ["a", "z"],
+        "properties": {
+            "a": {"$ref": "#/$defs/n"},
+            "b": {"x-kind": "undescribed"},
+            "c": {"contentSchema": {}},
+            "d": True,
+            "e": {"if": {}, "then": {"$ref": "#/$defs/u"}, "else": {"const": 1}},
+        },
+    }
+
+    def test_fields(self) -> None:
+        """Every property but those that are anything, with what must be known to make a value up."""
+        found = [(one.name, one.required, one.described, one.typed) for one in shape.fields(self.ROOT, self.ROOT)]
+        assert [
+            ("a", True, True, True),
+            ("b", False, False, False),
+            ("c", False, True, True),
+            ("e", False, False, True),
+        ] == found
+
+
+class TestHolds:
+    """Tests for `shape.holds`."""
+
+    @pytest.mark.parametrize(("expected", "value"), [(True, {"a": 1}), (False, {"a": 2}), (False, {}), (False, 1)])
+    def test_condition(self, expected: bool, value: Any) -> None:
+        """A condition holds or not, the first time and later."""
+        condition = {"type": "object", "required": ["a"], "properties": {"a": {"const": 1}}}
+        assert [expected, expected] == [shape.holds(condition, value) for _ in range(2)]
 
 
 class TestWithoutFaker:

@@ -172,8 +172,8 @@ class TestLoad:
             load(write(tmp_path, "b", **{"x-event-type": "other.thing"}))
 
     def test_import_is_light(self) -> None:
-        """Importing the package does not import jsonschema."""
-        code = "import schemas, sys; sys.exit('jsonschema' in sys.modules)"
+        """Importing the package imports neither jsonschema nor jsonschema-rs."""
+        code = "import schemas, sys; sys.exit(bool({'jsonschema', 'jsonschema_rs'} & set(sys.modules)))"
         root = Path(schemas.__file__).parent.parent
         assert 0 == subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode
 
@@ -225,6 +225,21 @@ class TestEventType:
     def test_boolean_is_no_integer(self) -> None:
         """True is not 1."""
         assert "is true; due is integer" == self.problem({"a": True}, properties={"a": {"type": "integer"}}).message
+
+    def test_valid(self) -> None:
+        """A payload is valid that has no problems."""
+        thing = EventType.from_schema({**THING, "required": ["a"]})
+        assert thing.valid({"a": 1})
+        assert not thing.valid({})
+
+    def test_no_json(self) -> None:
+        """What JSON cannot hold is a problem, also in a field that nobody documents."""
+        assert Problem("/b", "is nan, which is no number in JSON") == self.problem({"b": float("nan")})
+
+    def test_line_break_at_the_end(self) -> None:
+        """Digits with a line break after them are no digits."""
+        problem = self.problem({"a": "1\n"}, properties={"a": {"pattern": "^[0-9]+$"}})
+        assert Problem("/a", 'is "1\\n"; due is text that matches ^[0-9]+$') == problem
 
     def test_removes(self) -> None:
         """A payload that satisfies `removes` takes the state away."""

@@ -48,12 +48,13 @@ def tell(provider: Provider, random: Random, start_millis: int, pace: float = PA
     if provider.name not in STORIES:
         yield from _made_up(provider, random, start_millis)
         return
+    catalogue = provider.catalogue
     story: Iterator[Delivery] = import_module(f"{__name__}.{provider.name}").story(Stage(random, start_millis, pace))
     for delivery in story:
         for event in delivery:
-            problems = provider.catalogue[event.type].problems(event.payload)
-            if problems:
-                raise InvalidEvent(event, problems[0])
+            event_type = catalogue[event.type]
+            if not event_type.valid(event.payload):
+                raise InvalidEvent(event, event_type.problems(event.payload)[0])
         yield delivery
 
 
