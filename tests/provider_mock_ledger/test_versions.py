@@ -14,7 +14,7 @@ from sqlalchemy import Connection, make_url
 
 from provider_mock.delivery.ledger import Ledger, LedgerOutdated, LedgerReader, LedgerTooNew, models
 from provider_mock.delivery.ledger.database import Database, transaction
-from provider_mock.delivery.ledger.migrations.upgrade import STEPS, TABLE, VERSION, upgrade
+from provider_mock.delivery.ledger.migrations.upgrade import STEPS, TABLE, VERSION, climb, upgrade, version
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import NOW, done, new
 
@@ -48,16 +48,46 @@ def of_version_1(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 class TestUpgrade:
     """On opening for delivery."""
 
-    def test_makes_what_the_models_say(self, ledger: Ledger) -> None:
+    @pytest.mark.parametrize("by_steps", [False, True], ids=["at once", "by steps"])
+    def test_makes_what_the_models_say(self, by_steps: bool, url: str) -> None:
         """Steps and models do not drift apart."""
-
-        def differences(connection: Connection) -> object:
+        database = Database(url)
+        connection = database.writer()
+        with transaction(connection):
+            if by_steps:
+                climb(connection, STEPS, VERSION)
+            else:
+                upgrade(connection, "here")
             context = MigrationContext.configure(
                 connection, opts={"version_table": TABLE, "compare_type": True, "compare_server_default": True}
             )
-            return compare_metadata(context, models.metadata)
+            assert [] == compare_metadata(context, models.metadata)
+            assert VERSION == version(connection, "here")
+        connection.close()
+        database.close()
 
-        assert [] == ledger._writer.run(differences)
+    def test_the_same_either_way(self, tmp_path: Path) -> None:
+        """Tables, columns in their order, keys and partial indexes are those that the steps make."""
+
+        def made(name: str, make: Callable[[Connection], object]) -> list[object]:
+            database = Database(str(tmp_path / name))
+            connection = database.writer()
+            with transaction(connection):
+                make(connection)
+            names = sorted((*models.metadata.tables, TABLE))
+            found: list[object] = [
+                connection.exec_driver_sql(f"PRAGMA table_xinfo({table})").fetchall() for table in names
+            ]
+            indexes = connection.exec_driver_sql(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name"
+            )
+            found.append([(name, sql and " ".join(sql.split())) for name, sql in indexes])
+            found.append(connection.exec_driver_sql("SELECT name, wr FROM pragma_table_list ORDER BY name").fetchall())
+            connection.close()
+            database.close()
+            return found
+
+        assert made("steps.db", lambda c: climb(c, STEPS, VERSION)) == made("once.db", lambda c: upgrade(c, "here"))
 
     def test_the_last_step_is_the_newest(self) -> None:
         """One file for each version, numbered without gaps."""

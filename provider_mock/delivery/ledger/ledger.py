@@ -186,15 +186,14 @@ class Ledger(LedgerReader):
             wanted = limit - len(found)
             query = in_turn(app, WAITING, after, wanted, *_WAITING).where(_D.due_at <= now)
             page = self._rows(query)
-            for row in page:
-                waiting = _waiting(row)
-                after = (waiting.due_at, waiting.id)
+            for waiting in map(_waiting, page):
                 if (done := unwritten.get(waiting.id)) is None:
                     found.append(waiting)
                 elif done[8] == WAITING and done[9] <= now:
                     found.append(_ahead(waiting, done))
             if len(page) < wanted or len(found) == limit:
                 return found
+            after = (waiting.due_at, waiting.id)
 
     def together(self, app: str, first: int, size: int) -> list[Waiting]:
         """Return those of the `size` deliveries from this id on that are the app's and have never been attempted.

@@ -36,7 +36,7 @@ def version(connection: Connection, where: str) -> int:
 
 
 def upgrade(connection: Connection, where: str, *, steps: Path = STEPS, newest: int = VERSION) -> int:
-    """Bring a database to the newest version and return the one that it had.
+    """Bring a database to the newest version and return the one that it had, 0 if it was empty.
 
     The caller has begun a transaction and commits it: a step that fails leaves the old version.
 
@@ -47,16 +47,26 @@ def upgrade(connection: Connection, where: str, *, steps: Path = STEPS, newest: 
     found = version(connection, where)
     if found > newest:
         raise _too_new(where, found, newest)
-    if found < newest:
-        # Only now, because it is not needed often and takes its time to load.
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config(attributes={"connection": connection, "version_table": TABLE})
-        config.set_main_option("script_location", str(steps).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
-        command.upgrade(config, f"{newest:04}")
+    if found == 0 and newest == VERSION:
+        # At once; that the steps lead to the same tables is tested.
+        models.metadata.create_all(connection)
+        connection.exec_driver_sql(f"CREATE TABLE {TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.exec_driver_sql(f"INSERT INTO {TABLE} VALUES ('{newest:04}')")  # noqa: S608
+    elif found < newest:
+        climb(connection, steps, newest)
     return found
+
+
+def climb(connection: Connection, steps: Path, newest: int) -> None:
+    """Bring a database to a version step by step."""
+    # Only now, because it is not needed often, and takes its time and 10 MB to load.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection, "version_table": TABLE})
+    config.set_main_option("script_location", str(steps).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, f"{newest:04}")
 
 
 def check(connection: Connection, where: str) -> None:
