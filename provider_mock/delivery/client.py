@@ -15,12 +15,13 @@ PAUSE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How requests leave: the deadline in seconds, at most how many at once, extra headers, a private CA."""
+    """How requests leave: the deadline in seconds, at most how many at once, extra headers, a private CA, a proxy."""
 
     deadline: float
     concurrency: int = 64
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     ca_file: Path | None = None
+    proxy: str | None = None
 
     def send(self, requests: Sequence[Request]) -> list[Reply | NoReply]:
         """Send the requests, all at once as far as `concurrency` allows; return their replies in the same order."""
@@ -32,7 +33,7 @@ class Client:
     def stream(self, requests: Iterable[tuple[int, Request]]) -> Iterator[tuple[int, Reply | NoReply]]:
         """Send the numbered requests; yield each number with its reply as soon as that is known."""
         waiting = iter(requests)
-        way = Way(self.deadline, self.extra_headers, self.ca_file)
+        way = Way(self.deadline, self.extra_headers, self.ca_file, proxy=self.proxy)
         connections: Connections[int] = Connections()
         try:
             while True:

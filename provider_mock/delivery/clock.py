@@ -1,4 +1,4 @@
-"""Time as the engine sees it: the real one, faster, or moved by hand."""
+"""Time as the engine sees it: the real one, faster or moved on, or moved by hand."""
 
 from __future__ import annotations
 
@@ -25,22 +25,60 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class RealClock:
-    """The time of day; with `scale`, a minute passes in 60 / scale seconds from the start on."""
+    """The time of day; with `scale`, a minute passes in 60 / scale seconds from the start on.
 
-    scale: float = 1.0
-    _started: float = field(default_factory=time.time)
+    It can be made faster or moved on while it is waited for: then `wake` is set, and who waits looks again.
+    """
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self._lock = threading.Lock()
+        self._scale = scale
+        self._ahead = 0.0
+        """Milliseconds by which the clock was before the time of day at `_since`, when its pace last changed."""
+        self._since = utc_millis()
+        self._waiting: list[threading.Event] = []
+
+    @property
+    def scale(self) -> float:
+        """How many seconds pass in one second."""
+        return self._scale
 
     def now(self) -> int:
         """Return the time in UTC milliseconds."""
-        if self.scale == 1.0:
-            return utc_millis()
-        return round((self._started + (time.time() - self._started) * self.scale) * 1000)
+        real = utc_millis()
+        return real + round(self._ahead + (real - self._since) * (self._scale - 1))
+
+    def set_scale(self, scale: float) -> None:
+        """Let time pass so many times as fast from now on; ValueError unless it is above 0."""
+        if not scale > 0:
+            raise ValueError(f"a clock with the scale {scale:g} stands still or runs backwards; give more than 0")
+        self._change(scale, 0.0)
+
+    def advance(self, seconds: float) -> None:
+        """Move on by so many seconds; ValueError if that is backwards."""
+        if not seconds >= 0:
+            raise ValueError(f"a clock cannot be moved by {seconds:g} seconds; give 0 or more")
+        self._change(self._scale, seconds)
+
+    def _change(self, scale: float, seconds: float) -> None:
+        with self._lock:
+            real = utc_millis()
+            self._ahead += (real - self._since) * (self._scale - 1) + seconds * 1000
+            self._since, self._scale = real, scale
+            for wake in self._waiting:
+                wake.set()
 
     def wait(self, until: int | None, wake: threading.Event) -> None:
         """Sleep until then, or until woken."""
-        wake.wait(None if until is None else max(0.0, (until - self.now()) / 1000 / self.scale))
+        with self._lock:
+            self._waiting.append(wake)
+            seconds = None if until is None else max(0.0, (until - self.now()) / 1000 / self._scale)
+        try:
+            wake.wait(seconds if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+        finally:
+            with self._lock:
+                self._waiting.remove(wake)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Executes a plan: sends its steps when they are due, judges the replies and writes history.
+"""Executes plans: sends their steps when they are due and judges the replies.
 
 The clock is injected; it decides when a step is due. Deadlines, trickling and everything else on
 the socket pass in real time.
@@ -14,9 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count, groupby
 from types import TracebackType
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
-from provider_mock.contract import NoReply, Outcome, Reply
+from provider_mock.contract import NoReply, Outcome, Provider, Reply, Request
+from provider_mock.delivery.client import Client
 from provider_mock.delivery.clock import Clock, RealClock
 from provider_mock.delivery.courier import Courier
 from provider_mock.delivery.disturbed import Disturber
@@ -25,6 +26,9 @@ from provider_mock.history import Attempt, Shot
 
 MakeShot = Callable[[Step, int], Shot]
 """Makes the shot of a step that leaves at a time in UTC milliseconds."""
+Token = TypeVar("Token")
+NO_SHOT = Shot(NO_REQUEST := Request("", (), b""), NO_REQUEST)
+"""Stands where none could be made."""
 Expected = Literal["acknowledgement", "refusal", "answer", "nothing"]
 
 
@@ -80,19 +84,40 @@ def fulfilled(attempts: Iterable[PlannedAttempt]) -> bool:
 
 
 def perform(plan: Plan, make_shot: MakeShot, courier: Courier, clock: Clock | None = None) -> Iterator[PlannedAttempt]:
-    """Send the plan's steps when they are due; yield each attempt as soon as its outcome is known.
+    """Send the plan's steps when they are due; yield each attempt as soon as its outcome is known, and write history.
 
     At most `courier.client.concurrency` requests are under way at once; what is due beyond that
     waits. The caller's thread keeps the time while it waits for the next attempt.
     """
-    with _Performance(plan, make_shot, courier, clock or RealClock()) as performance:
-        yield from performance.run()
+    wake, clock = threading.Event(), clock or RealClock()
+    with Performer[None](courier.provider, courier.client, clock, wake) as performer:
+        performer.add(plan, make_shot, None)
+        while performer.launch():
+            clock.wait(performer.next_due(), wake)
+            wake.clear()
+            for _, _, attempt in performer.landed():
+                if isinstance(attempt, BaseException):
+                    raise attempt
+                courier.history.append(attempt)
+                yield attempt
+
+
+@dataclass(slots=True)
+class _Act(Generic[Token]):
+    """A plan that is executed: what is left of its turns, and how many copies this turn still waits for."""
+
+    number: int
+    token: Token
+    make_shot: MakeShot
+    turns: Iterator[list[Chain]]
+    awaited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Flight:
+class _Flight(Generic[Token]):
     """A step that is under way: its chain, its place in it, and what was sent when."""
 
+    act: _Act[Token]
     chain: Chain
     place: int
     shot: Shot
@@ -103,107 +128,127 @@ class _Flight:
         return self.chain[self.place]
 
 
-class _Performance:
-    def __init__(self, plan: Plan, make_shot: MakeShot, courier: Courier, clock: Clock) -> None:
-        self._make_shot = make_shot
-        self._courier = courier
-        self._clock = clock
-        self._turns = iter([list(group) for _, group in groupby(chains(plan), lambda chain: chain[0].turn)])
-        self._due: list[tuple[int, int, int, Chain]] = []
-        self._numbers = count()
-        self._flying = 0
-        self._awaited = 0
-        self._landed: queue.SimpleQueue[tuple[_Flight, Reply | NoReply | BaseException]] = queue.SimpleQueue()
-        self._wake = threading.Event()
-        self._disturber: Disturber | None = None
-        self._threads = ThreadPoolExecutor(courier.client.concurrency, "deliveries")
+class Performer(Generic[Token]):
+    """Plans under way, side by side, to one receiver. A context manager; `close` breaks off what is under way.
 
-    def __enter__(self) -> _Performance:  # noqa: PYI034 - typing.Self is of Python 3.11.
+    At most `client.concurrency` requests are under way at once. `wake` is set whenever a request
+    has ended. All methods belong to one thread, which calls `launch` and `landed` in turn.
+    """
+
+    def __init__(self, provider: Provider, client: Client, clock: Clock, wake: threading.Event) -> None:
+        self._provider, self._client, self._clock, self._wake = provider, client, clock, wake
+        self._acts: list[_Act[Token]] = []
+        self._numbers = count()
+        self._due: list[tuple[int, int, int, Chain, _Act[Token]]] = []
+        self._flying = 0
+        self._landed: queue.SimpleQueue[tuple[_Flight[Token], Reply | NoReply | BaseException]] = queue.SimpleQueue()
+        self._disturber: Disturber | None = None
+        self._threads = ThreadPoolExecutor(client.concurrency, "deliveries")
+
+    def __enter__(self) -> Performer[Token]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Break off what is under way."""
         if self._disturber is not None:
             self._disturber.close()
         self._threads.shutdown(cancel_futures=True)
 
-    def run(self) -> Iterator[PlannedAttempt]:
-        """Yield the attempts until the plan is through."""
-        while self._begin_turns():
-            self._launch()
-            if not self._landed.empty() or self._flying >= self._courier.client.concurrency or not self._due:
-                self._clock.wait(None, self._wake)
-            else:
-                self._clock.wait(self._due[0][0], self._wake)
-            self._wake.clear()
-            while not self._landed.empty():
-                yield self._land(*self._landed.get())
+    def __len__(self) -> int:
+        """Return how many requests are under way."""
+        return self._flying
 
-    def _begin_turns(self) -> bool:
-        """Begin what nothing is left to wait for; return whether anything is left to do."""
-        while not self._awaited:
-            turn = next(self._turns, None)
-            if turn is None:
-                break
-            now = self._clock.now()
-            for chain in turn:
-                self._awaited += chain[0].awaited
-                self._schedule(chain, 0, now)
-        return bool(self._due or self._flying)
+    def add(self, plan: Plan, make_shot: MakeShot, token: Token) -> None:
+        """Begin to execute a plan; its attempts come with this token."""
+        turns = iter([list(group) for _, group in groupby(chains(plan), lambda chain: chain[0].turn)])
+        self._acts.append(_Act(next(self._numbers), token, make_shot, turns))
 
-    def _schedule(self, chain: Chain, place: int, now: int) -> None:
-        heapq.heappush(self._due, (now + round(chain[place].at * 1000), next(self._numbers), place, chain))
-
-    def _launch(self) -> None:
-        """Send everything that is due, as far as concurrency allows: plain requests at once, in one thread."""
+    def launch(self) -> bool:
+        """Send everything that is due, as far as concurrency allows; return whether anything is left to do."""
+        self._acts = [act for act in self._acts if self._begin_turns(act)]
         now = self._clock.now()
-        plain: list[_Flight] = []
-        while self._due and self._due[0][0] <= now and self._flying < self._courier.client.concurrency:
-            _, _, place, chain = heapq.heappop(self._due)
-            shot = self._make_shot(chain[place], now)
-            flight = _Flight(chain, place, shot, now)
+        plain: list[_Flight[Token]] = []
+        while self._due and self._due[0][0] <= now and self._flying < self._client.concurrency:
+            _, _, place, chain, act = heapq.heappop(self._due)
             self._flying += 1
+            try:
+                shot = act.make_shot(chain[place], now)
+            except Exception as error:  # noqa: BLE001 - It is given to the caller.
+                self._report(_Flight(act, chain, place, NO_SHOT, now), error)
+                continue
+            flight = _Flight(act, chain, place, shot, now)
             # libcurl would wait for the body that a reply to HEAD announces and does not have.
-            if flight.step.disturbed or shot.request.method == "HEAD":
+            if flight.step.disturbed or flight.shot.request.method == "HEAD":
                 self._disturb(flight)
             else:
                 plain.append(flight)
         if plain:
+            # At once, in one thread.
             self._threads.submit(self._send, plain)
+        return bool(self._due or self._flying)
 
-    def _send(self, flights: list[_Flight]) -> None:
+    def next_due(self) -> int | None:
+        """Return when the next step is due; None if the end of a request has to come first."""
+        return self._due[0][0] if self._due and self._flying < self._client.concurrency else None
+
+    def landed(self) -> Iterator[tuple[Token, Step, PlannedAttempt | BaseException]]:
+        """Yield what has ended: the plan's token, the step, and the attempt or the error that kept it from being made."""
+        while not self._landed.empty():
+            flight, reply = self._landed.get()
+            self._flying -= 1
+            act = flight.act
+            if flight.place + 1 < len(flight.chain):
+                self._schedule(act, flight.chain, flight.place + 1, self._clock.now())
+            elif flight.chain[0].awaited:
+                act.awaited -= 1
+            if isinstance(reply, BaseException):
+                yield act.token, flight.step, reply
+            else:
+                judgement = self._provider.judge(reply)
+                yield act.token, flight.step, PlannedAttempt(flight.shot, reply, judgement, flight.sent_at, flight.step)
+
+    def _begin_turns(self, act: _Act[Token]) -> bool:
+        """Begin the turns that nothing is left to wait for; return whether there are more."""
+        while not act.awaited:
+            turn = next(act.turns, None)
+            if turn is None:
+                return False
+            now = self._clock.now()
+            for chain in turn:
+                act.awaited += chain[0].awaited
+                self._schedule(act, chain, 0, now)
+        return True
+
+    def _schedule(self, act: _Act[Token], chain: Chain, place: int, now: int) -> None:
+        at = now + round(chain[place].at * 1000)
+        heapq.heappush(self._due, (at, next(self._numbers), place, chain, act))
+
+    def _send(self, flights: list[_Flight[Token]]) -> None:
         waiting = dict(enumerate(flights))
         try:
             requests = [(number, flight.shot.request) for number, flight in waiting.items()]
-            for number, reply in self._courier.client.stream(requests):
+            for number, reply in self._client.stream(requests):
                 self._report(waiting.pop(number), reply)
-        except BaseException as error:  # noqa: BLE001 - It is raised again where the caller sees it.
+        except BaseException as error:  # noqa: BLE001 - It is given to the caller.
             for flight in waiting.values():
                 self._report(flight, error)
 
-    def _disturb(self, flight: _Flight) -> None:
+    def _disturb(self, flight: _Flight[Token]) -> None:
         if self._disturber is None:
-            self._disturber = Disturber(self._courier.client)
+            self._disturber = Disturber(self._client)
         step = flight.step
 
         def done(future: Future[Reply | NoReply]) -> None:
             if not future.cancelled():
                 self._report(flight, future.exception() or future.result())
 
-        self._disturber.submit(flight.shot.request, step.transport, step.connection).add_done_callback(done)
+        # Connections of the same name in two plans are two connections.
+        connection = step.connection and f"{flight.act.number} {step.connection}"
+        self._disturber.submit(flight.shot.request, step.transport, connection).add_done_callback(done)
 
-    def _report(self, flight: _Flight, reply: Reply | NoReply | BaseException) -> None:
+    def _report(self, flight: _Flight[Token], reply: Reply | NoReply | BaseException) -> None:
         self._landed.put((flight, reply))
         self._wake.set()
-
-    def _land(self, flight: _Flight, reply: Reply | NoReply | BaseException) -> PlannedAttempt:
-        if isinstance(reply, BaseException):
-            raise reply
-        self._flying -= 1
-        judgement = self._courier.provider.judge(reply)
-        attempt = PlannedAttempt(flight.shot, reply, judgement, flight.sent_at, flight.step)
-        self._courier.history.append(attempt)
-        if flight.place + 1 < len(flight.chain):
-            self._schedule(flight.chain, flight.place + 1, self._clock.now())
-        elif flight.chain[0].awaited:
-            self._awaited -= 1
-        return attempt

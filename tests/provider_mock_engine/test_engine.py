@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,50 +20,8 @@ from provider_mock.delivery.engine import App, Engine
 from provider_mock.delivery.ledger import Ledger, LedgerReader, NewDelivery
 from provider_mock.providers.commsease import CommsEase
 from provider_mock.providers.rongcloud import RongCloud
-from provider_mock.providers.tencent import Tencent
 from tests.provider_mock import peers
-
-START = 1_767_225_600_000
-QUICK = 1.0
-"""Seconds that the providers of these tests wait for an answer: real ones, so they are few."""
-REFUSED = peers.answers(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-CLASSES = {"commsease": CommsEase, "rongcloud": RongCloud, "tencent": Tencent}
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    """A clock that jumps to whatever is waited for."""
-    return ManualClock(START)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
-    """An empty ledger on that clock."""
-    with Ledger(str(tmp_path / "ledger.db"), clock=clock.now) as opened:
-        yield opened
-
-
-def app(provider: str, url: str, policy: str | RetryPolicy, *, deadline: float = QUICK, concurrency: int = 1) -> App:
-    """Return an application whose provider is not as patient as the real one."""
-    played = type("Quick", (CLASSES[provider],), {"deadline": deadline})()
-    chosen = played.policies[policy] if isinstance(policy, str) else policy
-    return App("app", played, url, played.defaults, chosen, concurrency=concurrency)
-
-
-def accept(ledger: Ledger, provider: str, count: int = 1, due_at: int = START) -> list[int]:
-    """Accept so many samples."""
-    event_type = next(one for one in providers.load(provider).catalogue if one.examples)
-    new = NewDelivery("app", event_type.name, (dict(event_type.examples[0]),), due_at)
-    return ledger.accept([new] * count)
-
-
-def timeline(ledger: Ledger, delivery: int) -> tuple[str, list[tuple[float, str]]]:
-    """Return a delivery's state, and its attempts as seconds from the start with their outcomes."""
-    ledger.flush()
-    record = ledger.delivery(delivery)
-    assert record is not None
-    made = ledger.attempts(delivery, limit=2000)
-    return record.state, [((one.sent_at - START) / 1000, one.outcome) for one in made]
+from tests.provider_mock_engine.playing import REFUSED, START, accept, app, resets, timeline
 
 
 class TestTimelines:
@@ -82,6 +39,15 @@ class TestTimelines:
                 ("dropped", [(0, "timed out"), (0, "timed out"), (0, "timed out")]),
             ),
             ("rongcloud", "documented", REFUSED, ("dropped", [(0, "refused")])),
+            (
+                "rongcloud",
+                "documented",
+                resets,
+                ("dropped", [(0, "unreachable"), (300, "unreachable"), (600, "unreachable")]),
+            ),
+            ("commsease", "normal", resets, ("dropped", [(0, "unreachable")])),
+            ("tencent", "none", resets, ("dropped", [(0, "unreachable")])),
+            ("tencent", "on-timeout", resets, ("dropped", [(0, "unreachable")])),
             ("tencent", "none", peers.silent, ("dropped", [(0, "timed out")])),
             (
                 "tencent",
@@ -104,13 +70,13 @@ class TestTimelines:
         """The attempts come when the documents say, and end as they say."""
         (delivery,) = accept(ledger, provider)
         with peers.peer(script) as server:
-            Engine([app(provider, server.url, policy)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app(provider, server.url, policy)]).run(until_idle=True)
         assert expected == timeline(ledger, delivery)
 
     def test_network_trouble(self, ledger: Ledger, clock: ManualClock) -> None:
         """RongCloud comes back five minutes after network trouble, two more times."""
         (delivery,) = accept(ledger, "rongcloud")
-        Engine([app("rongcloud", f"http://127.0.0.1:{peers.unused_port()}/", "documented")], ledger, clock).run(
+        Engine(ledger, clock, apps=[app("rongcloud", f"http://127.0.0.1:{peers.unused_port()}/", "documented")]).run(
             until_idle=True
         )
         assert ("dropped", [(0, "unreachable"), (300, "unreachable"), (600, "unreachable")]) == timeline(
@@ -121,7 +87,7 @@ class TestTimelines:
         """CommsEase's reliable mode resends 1,000 times and then parks."""
         (delivery,) = accept(ledger, "commsease")
         with peers.peer(REFUSED) as server:
-            Engine([app("commsease", server.url, "reliable", deadline=5.0)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("commsease", server.url, "reliable", deadline=5.0)]).run(until_idle=True)
         state, made = timeline(ledger, delivery)
         assert "parked" == state
         assert 1001 == len(made)
@@ -136,7 +102,7 @@ class TestTimelines:
             next(answers)(connection, data)
 
         with peers.peer(script) as server:
-            Engine([app("commsease", server.url, "reliable", deadline=5.0)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("commsease", server.url, "reliable", deadline=5.0)]).run(until_idle=True)
         assert ("acked", [(0, "refused"), (60, "refused"), (120, "acked")]) == timeline(ledger, delivery)
 
     def test_released(self, ledger: Ledger, clock: ManualClock) -> None:
@@ -144,10 +110,10 @@ class TestTimelines:
         policy = RetryPolicy("", retries={Outcome.REFUSED: 0}, exhausted="parked", backlog=10)
         (delivery,) = accept(ledger, "commsease")
         with peers.peer(REFUSED) as server:
-            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=5.0)]).run(until_idle=True)
         assert 1 == ledger.release("app")
         with peers.peer(peers.OK) as server:
-            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=5.0)]).run(until_idle=True)
         assert ("acked", [(0, "refused"), (0, "acked")]) == timeline(ledger, delivery)
 
     def test_backlog_is_full(self, ledger: Ledger, clock: ManualClock) -> None:
@@ -155,7 +121,7 @@ class TestTimelines:
         policy = RetryPolicy("", retries={Outcome.REFUSED: 0}, exhausted="parked", backlog=2)
         deliveries = accept(ledger, "commsease", 3)
         with peers.peer(REFUSED) as server:
-            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=5.0)]).run(until_idle=True)
         assert ["parked", "parked", "dropped"] == [timeline(ledger, one)[0] for one in deliveries]
         assert ledger.attempts(deliveries[-1])[0].rule.endswith("the backlog of 2 is full")
 
@@ -164,7 +130,7 @@ class TestTimelines:
         policy = replace(RongCloud().policies["documented"], retries={}, pause_after=3)
         deliveries = accept(ledger, "rongcloud", 5)
         with peers.peer(peers.silent) as server:
-            Engine([app("rongcloud", server.url, policy)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("rongcloud", server.url, policy)]).run(until_idle=True)
         assert [0, 0, 0, 60, 60] == [timeline(ledger, one)[1][0][0] for one in deliveries]
 
     @pytest.mark.parametrize("afresh", [True, False])
@@ -173,7 +139,9 @@ class TestTimelines:
         policy = replace(CommsEase().policies["reliable"], retries={Outcome.REFUSED: 2}, signed_afresh=afresh)
         accept(ledger, "commsease")
         with peers.peer(REFUSED) as server:
-            Engine([app("commsease", server.url, policy, deadline=5.0)], ledger, clock).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=5.0)], wall=clock.now).run(
+                until_idle=True
+            )
             assert 3 == len(server.requests)
             assert (3 if afresh else 1) == len(set(server.requests))
 
@@ -193,7 +161,7 @@ class TestDelivery:
             payloads = [{**login.examples[0], "accid": f"u{number}"} for number in range(500)]
             ledger.accept([NewDelivery("app", login.name, (payload,), START) for payload in payloads])
             one = App("app", played, there.url, played.defaults, played.policies["normal"], concurrency=16)
-            Engine([one], ledger, RealClock()).run(until_idle=True)
+            Engine(ledger, RealClock(), apps=[one]).run(until_idle=True)
             ledger.flush()
             assert {"acked": 500} == {state: count for state, count in ledger.counts().items() if count}
         assert sorted(f"u{number}" for number in range(500)) == sorted(json.loads(b)["accid"] for b in there.accepted)
@@ -207,7 +175,7 @@ class TestDelivery:
         ):
             acked = threading.Event()
             one = App("app", played, there.url, played.defaults, played.policies["none"])
-            running = Engine([one], ledger, on_attempt=lambda *_: acked.set())
+            running = Engine(ledger, apps=[one], on_attempt=lambda *_: acked.set())
             thread = threading.Thread(target=running.run)
             thread.start()
             accept(ledger, "tencent")
@@ -228,7 +196,7 @@ class TestDelivery:
                 replace(app("commsease", hanging.url, "normal", deadline=4.0), name="slow"),
                 replace(app("commsease", answering.url, "normal", deadline=5.0), name="quick"),
             ]
-            Engine(apps, ledger, clock, on_attempt=lambda one, *_: order.append(one.name)).run(until_idle=True)
+            Engine(ledger, clock, apps=apps, on_attempt=lambda one, *_: order.append(one.name)).run(until_idle=True)
         assert ["quick"] * 20 == order[:20]
 
 
@@ -240,7 +208,7 @@ from provider_mock.delivery.ledger import Ledger
 played = providers.load("commsease")
 with Ledger(sys.argv[1]) as ledger:
     app = App("app", played, sys.argv[2], played.defaults, played.policies["normal"], concurrency=8)
-    Engine([app], ledger, on_attempt=lambda *_: print("attempt", flush=True)).run(until_idle=True)
+    Engine(ledger, apps=[app], on_attempt=lambda *_: print("attempt", flush=True)).run(until_idle=True)
 """
 
 

@@ -1,0 +1,80 @@
+"""How an accepted delivery is to be disturbed: the faults, the seed, and its place among those accepted with it.
+
+Its text travels with the delivery through the ledger, so that the same disturbance is still to come
+after a restart. The plan is made anew from it: the same text gives the same plan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from random import Random
+
+from provider_mock.contract import Credentials, Event, Provider
+from provider_mock.delivery import faults as catalogue
+from provider_mock.delivery.make import Maker
+from provider_mock.delivery.plan import Plan, Step, plan
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Of one delivery: the one at `index` of the `size` that were accepted together.
+
+    `offset` is the place of the first of them in a longer stream, for faults that disturb one in so many.
+    """
+
+    faults: tuple[str, ...]
+    seed: int
+    index: int
+    size: int
+    offset: int = 0
+
+    def dump(self) -> str:
+        """Return it as text."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> Disturbance:
+        """Return what a text stands for."""
+        values = json.loads(text)
+        return cls(tuple(values.pop("faults")), **values)
+
+    def plan(self) -> Plan:
+        """Return the plan of all `size` deliveries.
+
+        Raises what `faults.parse` raises, and `NothingToDisturb`.
+        """
+        planned: Plan = tuple(replace(step, index=step.index + self.offset) for step in plan(self.size))
+        planned = catalogue.apply([catalogue.parse(fault) for fault in self.faults], planned, Random(self.seed))
+        return tuple(replace(step, index=step.index - self.offset) for step in planned)
+
+
+def disturbed(
+    faults: Sequence[str],
+    provider: Provider,
+    credentials: Credentials,
+    batches: Sequence[Sequence[Event]],
+    seed: int,
+    offset: int = 0,
+) -> list[str | None]:
+    """Return the text of each delivery that is accepted together with the others; None for those left as they are.
+
+    `batches` are the events of each.
+
+    Raises:
+        ValueError, LookupError: a fault, an attribute or its value does not exist, or the fault would have
+            nothing to disturb (`faults.UnknownFault`, `UnknownAttribute`, `BadValue`, `NothingToDisturb`, `CannotChange`).
+    """
+    if not faults:
+        return [None] * len(batches)
+    first = Disturbance(tuple(faults), seed, 0, len(batches), offset)
+    planned = first.plan()
+    Maker(provider, credentials, "http://127.0.0.1/", batches, lambda: "0").check(planned)
+    steps: dict[int, list[Step]] = {}
+    for step in planned:
+        steps.setdefault(step.index, []).append(step)
+    return [
+        None if steps.get(index) == [Step(index, turn=index)] else replace(first, index=index).dump()
+        for index in range(len(batches))
+    ]
