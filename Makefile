@@ -37,7 +37,7 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	@$(PIP) install --quiet --editable '.[demo,traffic,server,postgresql]' --group test
+	@$(PIP) install --quiet --editable '.[demo,traffic,server,postgresql,load]' --group test
 	@touch $@
 
 $(VENV)/docs: $(VENV)/demo

@@ -1,0 +1,222 @@
+"""`provider-mock load`: as many deliveries as a receiver takes, from Locust's users or from our own engine."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from random import Random
+from urllib.parse import urlsplit
+
+import click
+
+from provider_mock import cli
+from provider_mock.commands.traffic import INTERRUPTED, positive
+from provider_mock.contract import Provider
+from provider_mock.load import Load
+from provider_mock.load.tally import Tally
+
+SHOWN_RULES = 5
+"""Rules that are told to people, the most frequent first."""
+ENGINE_USERS = 500
+"""Users of the engine at most: libcurl waits for descriptors below 1024 only, and a connection can take two."""
+
+
+@cli.main.command()
+@click.option("--to", "url", required=True, type=cli.endpoint, metavar="URL", help="Where to post it.")
+@click.option(
+    "--users",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="How many send at once, each one request after the other.",
+)
+@click.option("--duration", type=click.IntRange(1), default=10, show_default=True, help="For how many seconds.")
+@click.option(
+    "--rate",
+    type=positive("--rate", "deliveries per second"),
+    metavar="N",
+    help="Deliveries per second of all users together; the default is as fast as it goes.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Locust processes that share the users; more than one are led by a master on the loopback address.",
+)
+@click.option("--engine", is_flag=True, help="Send with our own engine in this process, without Locust: faster.")
+@click.option(
+    "--duplicate",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="Share of the deliveries that are sent twice, from 0 to 1.",
+)
+@click.option(
+    "--provider",
+    type=cli.provider_named,
+    default="commsease",
+    show_default=True,
+    metavar="PROVIDER",
+    help="Which IM service to play.",
+)
+@cli.credentials_options
+@cli.SEED_OPTION
+@cli.JSON_OPTION
+def load(
+    url: str,
+    users: int,
+    duration: int,
+    rate: float | None,
+    workers: int,
+    engine: bool,
+    duplicate: float,
+    provider: Provider,
+    app_key: str | None,
+    app_secret: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Load a receiver with signed deliveries, and count what it acknowledges.
+
+    Piped, or with --json, there is one line for each second and one for the whole. Exit 0 only if all were
+    acknowledged. Ctrl-C ends it after the deliveries under way; a second one does not wait for their replies.
+    """
+    from provider_mock.delivery.clock import utc_millis
+    from provider_mock.load.processes import LocustFailed
+    from provider_mock.traffic.world import NothingToTell, tell
+
+    if engine and workers > 1:
+        raise cli.Fault("--engine is one process; leave --workers out, or leave --engine out to spread over processes")
+    if engine and users > ENGINE_USERS:
+        raise cli.Fault(f"--users {users}: --engine takes up to {ENGINE_USERS}; more do not make it faster")
+    if users < workers:
+        raise cli.Fault(f"--users {users}: fewer than --workers {workers}; give each worker one user at least")
+    if not engine and find_spec("locust") is None:
+        raise cli.Fault(
+            "Locust is not installed; pip install 'im-callback-conformance[load]', or send with --engine, without it"
+        )
+    credentials = cli.credentials_for(provider, app_key, app_secret)
+    chosen = Load(provider, credentials, url, users, duration, rate, workers, duplicate, cli.chosen_seed(seed))
+    try:
+        next(tell(provider, Random(), utc_millis()))
+    except NothingToTell as error:
+        raise cli.fail(error) from None
+    _knock(url, provider.deadline)
+    if engine:
+        from provider_mock.load.engine import deliver
+    else:
+        from provider_mock.load.processes import deliver
+    people = cli.for_people(as_json)
+    whole, each_second = Tally(), _untold if people else _second
+    with _stopped_by_signals() as stop:
+        tallies = deliver(chosen, stop)
+        try:
+            # On a terminal that shows the lines, a bar would be in their way.
+            if sys.stderr.isatty() and (people or not sys.stdout.isatty()):
+                with click.progressbar(length=duration, label="Delivering", file=sys.stderr) as bar:
+                    _sum_up(whole, tallies, duration, bar.update, each_second)
+            else:
+                _sum_up(whole, tallies, duration, lambda _: None, each_second)
+        except KeyboardInterrupt:
+            stop.set()
+        except LocustFailed as error:
+            raise cli.fail(error) from None
+        finally:
+            tallies.close()
+        interrupted = stop.is_set()
+    if people:
+        click.echo(_told(whole, interrupted))
+    else:
+        shown = {**whole.shown(), "achieved_rate": round(whole.rate, 1), "reasons": dict(whole.rules.most_common())}
+        cli.line({"summary": True, **shown, "seed": chosen.seed, "interrupted": interrupted})
+    if interrupted:
+        raise SystemExit(INTERRUPTED)
+    if not whole.all_acked:
+        raise SystemExit(1)
+
+
+def _knock(url: str, deadline: float) -> None:
+    """Find out before anything starts whether anybody listens there."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((str(parts.hostname), port), deadline).close()
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise cli.Fault(
+            f"nobody listens at {parts.hostname}:{port} ({why}); start the receiver, or correct --to"
+        ) from None
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """Yield what the first Ctrl-C or SIGTERM sets; a second one raises KeyboardInterrupt."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def asked(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _sum_up(
+    whole: Tally,
+    tallies: Iterable[Tally],
+    seconds: int,
+    progress: Callable[[int], None],
+    each_second: Callable[[int, Tally], None],
+) -> None:
+    """Take everything into the whole; the seconds count from the first delivery on, and the last one takes the rest."""
+    current, second = Tally(), 0
+    for tally in tallies:
+        whole.include(tally)
+        current.include(tally)
+        while whole.sent and second < seconds - 1 and time.time() >= whole.first + second + 1:
+            second += 1
+            progress(1)
+            each_second(second, current)
+            current = Tally()
+    progress(seconds - second)
+    each_second(second + 1, current)
+
+
+def _second(number: int, tally: Tally) -> None:
+    cli.line({"second": number, **tally.shown()})
+
+
+def _untold(number: int, tally: Tally) -> None:
+    """Say nothing: people see the bar."""
+
+
+def _told(whole: Tally, interrupted: bool) -> str:
+    shown = whole.shown()
+    times, counts = shown["ack_ms"], whole.counts()
+    listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if name != "sent")
+    lines = [f"{whole.sent} sent: {listed}", f"{whole.rate:.1f} per second"]
+    if times["max"] is not None:
+        lines.append(
+            f"acknowledged within {times['p50']:g} ms (p50), {times['p95']:g} ms (p95), {times['max']:g} ms (max)"
+        )
+    lines += [f"{count} x {rule}" for rule, count in whole.rules.most_common(SHOWN_RULES)]
+    if interrupted:
+        lines.append("interrupted")
+    elif not whole.sent:
+        lines.append("nothing was sent")
+    return "\n".join(lines)

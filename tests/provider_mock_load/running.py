@@ -1,0 +1,78 @@
+"""Runs commands as a user would, and keeps what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any
+
+PROVIDER_MOCK = ("-c", "from provider_mock.cli import entry; entry()")
+ENOUGH = 90
+"""Seconds that a command may take on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Any]:
+        """The JSON lines on standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def summary(self) -> Any:
+        """The last line: the whole run."""
+        return self.lines[-1]
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment without credentials and Locust's settings, and with what is given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("IM_APP_", "LOCUST_"))}
+    return {**kept, **(more or {})}
+
+
+def start(*arguments: str, more: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start Python with these arguments; whoever starts it waits for it."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment(more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> Ran:
+    """Wait for a process."""
+    try:
+        out, err = process.communicate(timeout=ENOUGH)
+    finally:
+        process.kill()
+    return Ran(process.returncode, out, err)
+
+
+def load(*arguments: str, more: Mapping[str, str] | None = None) -> Ran:
+    """Run `provider-mock load`."""
+    return ended(start(*PROVIDER_MOCK, "load", *arguments, more=more))
+
+
+def quiet_port() -> int:
+    """Return a free port below those that systems hand out, so that it is still free when a slow program takes it."""
+    dice = SystemRandom()
+    while True:
+        port = dice.randrange(15000, 30000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
