@@ -18,8 +18,8 @@ import click
 from provider_mock import cli
 from provider_mock.commands.traffic import INTERRUPTED, positive
 from provider_mock.contract import Provider
+from provider_mock.delivery.tally import Tally
 from provider_mock.load import Load
-from provider_mock.load.tally import Tally
 
 SHOWN_RULES = 5
 """Rules that are told to people, the most frequent first."""

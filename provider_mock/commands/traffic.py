@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,6 +19,7 @@ import click
 from provider_mock import cli
 from provider_mock.commands.send import fault_option
 from provider_mock.contract import Credentials, Event, Outcome, Provider
+from provider_mock.delivery.tally import Tally
 
 if TYPE_CHECKING:
     from provider_mock.delivery.clock import Clock
@@ -38,7 +38,6 @@ A receiver that falls further behind than that slows the stream down."""
 NEXT = 0.02
 """Seconds ahead of its time at which a chunk is handed over."""
 INTERRUPTED = 130
-OUTCOMES = ("acked", "refused", "timed_out", "unreachable")
 
 
 def positive(name: str, unit: str, most: float = math.inf) -> Callable[[str], float]:
@@ -127,44 +126,6 @@ def traffic(
         raise SystemExit(INTERRUPTED)
     if not run.fulfilled:
         raise SystemExit(1)
-
-
-class Tally:
-    """Counts attempts by outcome, and how long acknowledgements took: in steps of one percent, in bounded memory."""
-
-    def __init__(self) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
-        self._steps: Counter[int] = Counter()
-        self._longest = 0.0
-
-    def add(self, attempt: PlannedAttempt) -> None:
-        """Count one attempt."""
-        self.outcomes[attempt.outcome] += 1
-        if attempt.acked:
-            seconds = attempt.reply.seconds
-            self._steps[round(math.log(max(seconds, 1e-6)) * 100)] += 1
-            self._longest = max(self._longest, seconds)
-
-    def ack_millis(self, share: float) -> float | None:
-        """Return within how many milliseconds this share of the acknowledgements came; None without any."""
-        left = math.ceil(sum(self._steps.values()) * share)
-        for step in sorted(self._steps):
-            left -= self._steps[step]
-            if left <= 0:
-                return round(min(math.exp(step / 100), self._longest) * 1000, 3)
-        return None
-
-    def shown(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        return {
-            "sent": sum(self.outcomes.values()),
-            **{name: self.outcomes[Outcome(name.replace("_", " "))] for name in OUTCOMES},
-            "ack_ms": {
-                "p50": self.ack_millis(0.5),
-                "p95": self.ack_millis(0.95),
-                "max": round(self._longest * 1000, 3) if self._steps else None,
-            },
-        }
 
 
 @dataclass(frozen=True)
@@ -383,8 +344,8 @@ class Run:
             delivered(int(not news.step.repeats))
 
     def _count(self, attempt: PlannedAttempt) -> None:
-        self.whole.add(attempt)
-        self._tally.add(attempt)
+        for tally in (self.whole, self._tally):
+            tally.add(attempt.judgement, attempt.reply.seconds, attempt.sent_at / 1000 + attempt.reply.seconds)
         first, last = self._sent_at or (attempt.sent_at, attempt.sent_at)
         self._sent_at = min(first, attempt.sent_at), max(last, attempt.sent_at)
 
@@ -401,7 +362,7 @@ def _second(number: int, tally: Tally) -> None:
 
 def _told(summary: dict[str, Any], run: Run) -> str:
     times = summary["ack_ms"]
-    counts = ", ".join(f"{summary[name]} {name.replace('_', ' ')}" for name in OUTCOMES)
+    counts = ", ".join(f"{summary[one.value.replace(' ', '_')]} {one.value}" for one in Outcome)
     lines = [f"{summary['sent']} sent: {counts}", f"{summary['achieved_rate']:g} per second"]
     if times["max"] is not None:
         lines.append(

@@ -12,8 +12,8 @@ from random import Random
 from provider_mock.contract import Request, Stamp
 from provider_mock.delivery.clock import utc_millis
 from provider_mock.delivery.connections import Connections, Way
+from provider_mock.delivery.tally import Tally
 from provider_mock.load import Load
-from provider_mock.load.tally import Tally
 from provider_mock.traffic.world import tell
 
 PAUSE = 0.05

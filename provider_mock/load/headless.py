@@ -17,7 +17,7 @@ from locust import events
 from locust.runners import MasterRunner
 
 from provider_mock.contract import Judgement
-from provider_mock.load.tally import Tally
+from provider_mock.delivery.tally import Tally
 from provider_mock.load.user import CallbackUser
 
 EVERY = 0.1

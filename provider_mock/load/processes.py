@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from provider_mock.contract import NO_SECRET
+from provider_mock.delivery.tally import Tally
 from provider_mock.load import Load
-from provider_mock.load.tally import Tally
 
 LOCUSTFILE = Path(__file__).with_name("headless.py")
 LOOPBACK = "127.0.0.1"

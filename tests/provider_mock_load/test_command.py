@@ -20,8 +20,8 @@ import pytest
 import trustme
 
 from provider_mock import cli
+from provider_mock.delivery.tally import Tally
 from provider_mock.load import Load, engine
-from provider_mock.load.tally import Tally
 from tests.provider_mock import oracle
 from tests.provider_mock.peers import answers, peer, read_request, receiver, silent, unused_port
 from tests.provider_mock_load.running import ENOUGH, PROVIDER_MOCK, ended, load, start

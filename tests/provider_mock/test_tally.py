@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from provider_mock.contract import Judgement, Outcome
-from provider_mock.load.tally import OTHER, RULES, Tally
+from provider_mock.delivery.tally import OTHER, RULES, Tally
 
 ACKED = Judgement(Outcome.ACKED, "status 200")
 REFUSED = Judgement(Outcome.REFUSED, "status 401")
