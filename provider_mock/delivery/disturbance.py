@@ -16,6 +16,21 @@ from provider_mock.delivery import faults as catalogue
 from provider_mock.delivery.make import Maker
 from provider_mock.delivery.plan import Plan, Step, plan
 
+MOST_STEPS = 20_000
+"""Requests that are planned together."""
+
+
+class PlanTooLong(ValueError):
+    """The faults make too many requests."""
+
+    def __init__(self, fault: str, steps: int) -> None:
+        super().__init__(
+            f"with the fault {fault} the plan has {steps} requests; {MOST_STEPS} are the most: repeat less,"
+            " or accept fewer deliveries together"
+        )
+        self.fault = fault
+        self.steps = steps
+
 
 @dataclass(frozen=True)
 class Disturbance:
@@ -43,10 +58,14 @@ class Disturbance:
     def plan(self) -> Plan:
         """Return the plan of all `size` deliveries.
 
-        Raises what `faults.parse` raises, and `NothingToDisturb`.
+        Raises what `faults.parse` raises, `NothingToDisturb`, and `PlanTooLong`.
         """
         planned: Plan = tuple(replace(step, index=step.index + self.offset) for step in plan(self.size))
-        planned = catalogue.apply([catalogue.parse(fault) for fault in self.faults], planned, Random(self.seed))
+        random = Random(self.seed)
+        for fault in self.faults:
+            planned = catalogue.parse(fault).apply(planned, random)
+            if len(planned) > MOST_STEPS:
+                raise PlanTooLong(fault, len(planned))
         return tuple(replace(step, index=step.index - self.offset) for step in planned)
 
 

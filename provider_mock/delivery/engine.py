@@ -437,6 +437,9 @@ class Engine:
 
     def _rest(self, *, until_idle: bool) -> bool:
         """Wait for the next delivery that is due; return False if there is none and none is waited for."""
+        if self._stopping and not self._under_way():
+            # Steps of plans that are still to come are not waited for.
+            return False
         moments: list[int] = []
         now, acting = self._clock.now(), False
         for lane in self._lanes.values():

@@ -36,6 +36,9 @@ from provider_mock.delivery.plan import (
     moved,
 )
 
+MOST_REPEATS = 100
+"""Requests that one fault makes of one at most."""
+
 
 @runtime_checkable
 class Fault(Protocol):
@@ -60,13 +63,20 @@ class NothingToDisturb(ValueError):
 
 
 def attribute(
-    default: Any, meaning: str, *, least: float | None = None, choices: tuple[str, ...] = (), zero: bool = True
+    default: Any,
+    meaning: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+    zero: bool = True,
 ) -> Any:
     """Return the dataclass field of an attribute: its type is that of the default.
 
-    `least` is the smallest value, `choices` are all there are, and `zero` says whether 0 is allowed.
+    `least` is the smallest value, `most` the largest, `choices` are all there are, and `zero` says whether 0 is allowed.
     """
-    return field(default=default, metadata={"meaning": meaning, "least": least, "choices": choices, "zero": zero})
+    limits = {"least": least, "most": most, "choices": choices, "zero": zero}
+    return field(default=default, metadata={"meaning": meaning, **limits})
 
 
 def attributes(kind: type[Fault]) -> tuple[Field[Any], ...]:
@@ -87,7 +97,7 @@ class Failing(ABC):
     takes_time: ClassVar[bool] = False
     """Whether the others should go on meanwhile."""
 
-    times: int = attribute(1, "attempts in a row that fail", least=1)
+    times: int = attribute(1, "attempts in a row that fail", least=1, most=MOST_REPEATS)
     gap: float = attribute(0.0, "seconds until the next attempt", least=0)
     retry: bool = attribute(True, "whether it is then sent again, undisturbed")
     every: int = every_attribute()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 from provider_mock import providers
 from provider_mock.contract import Event, Outcome, RetryPolicy
 from provider_mock.delivery.clock import ManualClock
-from provider_mock.delivery.disturbance import Disturbance, disturbed
+from provider_mock.delivery.disturbance import Disturbance, PlanTooLong, disturbed
 from provider_mock.delivery.engine import Engine
 from provider_mock.delivery.fault import NothingToDisturb
-from provider_mock.delivery.faults import UnknownFault
+from provider_mock.delivery.faults import BadValue, UnknownFault
 from provider_mock.delivery.ledger import Ledger
 from provider_mock.delivery.make import CannotChange
 from tests.provider_mock import peers
@@ -58,6 +59,8 @@ class TestDisturbed:
             (["sign-afresh:on=repeats"], "commsease", LookupError),
             (["tamper-body:on=repeats"], "commsease", NothingToDisturb),
             (["tamper-digest"], "rongcloud", CannotChange),
+            (["duplicate-concurrently:copies=100"] * 3, "commsease", PlanTooLong),
+            (["oversize:bytes=999999999"], "commsease", BadValue),
         ],
     )
     def test_found_before_it_is_accepted(self, faults: list[str], provider: str, error: type[Exception]) -> None:
@@ -148,6 +151,19 @@ class TestPlans:
                 attempts(ledger, delivery)[0],
                 [made.outcome for made in attempts(ledger, delivery)[1]],
             )
+
+    def test_stopped_between_steps(self, tmp_path: Path) -> None:
+        """A stop while a plan waits for its next step does not wait for it."""
+        with Ledger(str(tmp_path / "ledger.db")) as ledger, peers.peer(peers.OK) as server:
+            accept(ledger, "commsease", faults=["delay:seconds=3600"])
+            (plain,) = accept(ledger, "commsease")
+            running = Engine(
+                ledger,
+                apps=[app("commsease", server.url, deadline=10.0, concurrency=2)],
+                on_attempt=lambda *_: threading.Timer(0.01, running.stop).start(),
+            )
+            running.run()
+            assert "acked" == attempts(ledger, plain)[0]
 
     def test_a_plan_that_cannot_be_made(self, ledger: Ledger, clock: ManualClock) -> None:
         """Is on record as our own error, and stops nothing else."""

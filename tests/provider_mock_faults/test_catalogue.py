@@ -88,12 +88,12 @@ class TestParse:
             ),
             (
                 BadValue,
-                "the fault duplicate cannot take times=x: give a whole number not less than 1, such as times=1",
+                "the fault duplicate cannot take times=x: give a whole number from 1 to 100, such as times=1",
                 "duplicate:times=x",
             ),
             (
                 BadValue,
-                "the fault duplicate cannot take times=0: give a whole number not less than 1, such as times=1",
+                "the fault duplicate cannot take times=0: give a whole number from 1 to 100, such as times=1",
                 "duplicate:times=0",
             ),
             (

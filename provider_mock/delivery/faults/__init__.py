@@ -138,8 +138,10 @@ def _value(fault: str, one: Field[Any], text: str) -> Any:
             raise BadValue(fault, typed(one), repr(text), "printable text", example)
         return text
     due = "a whole number" if kind is int else "a number"
-    least, zero = one.metadata.get("least"), one.metadata.get("zero", True)
-    if least is not None:
+    least, most, zero = one.metadata.get("least"), one.metadata.get("most"), one.metadata.get("zero", True)
+    if least is not None and most is not None:
+        due += f" from {shown(least)} to {shown(most)}"
+    elif least is not None:
         due += f" not less than {shown(least)}"
     elif not zero:
         due += " other than 0"
@@ -147,6 +149,7 @@ def _value(fault: str, one: Field[Any], text: str) -> Any:
         value = int(text) if kind is int else float(text)
     except ValueError:
         raise BadValue(fault, typed(one), text, due, example) from None
-    if not math.isfinite(value) or (least is not None and value < least) or not (value or zero):
+    low, high = -math.inf if least is None else least, math.inf if most is None else most
+    if not (math.isfinite(value) and low <= value <= high and (value or zero)):
         raise BadValue(fault, typed(one), text, due, example)
     return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import attribute, chosen, every_attribute
+from provider_mock.delivery.fault import MOST_REPEATS, attribute, chosen, every_attribute
 from provider_mock.delivery.plan import Plan, again, chains, joined
 
 
@@ -16,7 +16,7 @@ class Duplicate:
 
     name: ClassVar[str] = "duplicate"
 
-    times: int = attribute(1, "how often it is sent again", least=1)
+    times: int = attribute(1, "how often it is sent again", least=1, most=MOST_REPEATS)
     gap: float = attribute(0.0, "seconds in between", least=0)
     every: int = every_attribute()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import attribute, every_attribute, side_by_side
+from provider_mock.delivery.fault import MOST_REPEATS, attribute, every_attribute, side_by_side
 from provider_mock.delivery.plan import Plan, joined
 
 
@@ -16,7 +16,7 @@ class DuplicateConcurrently:
 
     name: ClassVar[str] = "duplicate-concurrently"
 
-    copies: int = attribute(16, "requests at once", least=2)
+    copies: int = attribute(16, "requests at once", least=2, most=MOST_REPEATS)
     every: int = every_attribute()
 
     def apply(self, plan: Plan, rng: Random) -> Plan:

@@ -8,6 +8,8 @@ from typing import ClassVar
 from provider_mock.delivery.fault import Changing, attribute, with_change
 from provider_mock.delivery.plan import Change, Step
 
+MOST_BYTES = 100 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Oversize(Changing):
@@ -15,7 +17,7 @@ class Oversize(Changing):
 
     name: ClassVar[str] = "oversize"
 
-    bytes: int = attribute(10 * 1024 * 1024, "length of the body", least=1)
+    bytes: int = attribute(10 * 1024 * 1024, "length of the body", least=1, most=MOST_BYTES)
 
     def change(self, step: Step) -> Step:
         """Return the step with the disturbance."""

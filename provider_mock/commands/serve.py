@@ -1,0 +1,187 @@
+"""`provider-mock serve`: the standalone mock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provider_mock import cli
+
+if TYPE_CHECKING:
+    from provider_mock.server.models import AppSettings
+    from provider_mock.server.service import Service
+    from provider_mock.server.serving import Serving
+
+DATABASE = "provider-mock.db"
+ANSWER_SECONDS = 15.0
+"""How long requests under way can take when the server stops: longer than the ledger's patience."""
+
+
+@cli.main.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on; a wide one wants a token."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8600, show_default=True, help="The port; 0: any that is free."
+)
+@click.option(
+    "--database",
+    default=DATABASE,
+    show_default=True,
+    metavar="URL",
+    help="sqlite:///PATH, postgresql://… or the path of a file.",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [apps.NAME] for each app."
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Requests need the token in this file; else the one in PROVIDER_MOCK_TOKEN, if set.",
+)
+@click.option(
+    "--keep",
+    type=float,
+    metavar="DAYS",
+    help="Delete acked and dropped deliveries that are older; the default is never.",
+)
+@click.option(
+    "--scale", type=float, default=1.0, show_default=True, metavar="N", help="Seconds that pass in one second."
+)
+@click.option(
+    "--secrets",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where secrets given through the API are kept; the default is a folder beside the SQLite file.",
+)
+@cli.JSON_OPTION
+def serve(
+    host: str,
+    port: int,
+    database: str,
+    config: Path | None,
+    token_file: Path | None,
+    keep: float | None,
+    scale: float,
+    secrets: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the mock as a server: it accepts events, delivers them by the provider's rules and keeps a record.
+
+    SIGTERM or Ctrl-C stops it once what is under way has landed; a second one at once, and nothing is lost.
+    """
+    try:
+        from provider_mock.server import logs
+        from provider_mock.server.app import create_app, is_loopback
+        from provider_mock.server.serving import CannotListen, Serving
+    except ImportError as error:
+        raise cli.Fault(
+            f"this needs {error.name}, which is not installed: pip install 'im-callback-conformance[server]'"
+        ) from None
+    if keep is not None and not 0 < keep <= 36500:
+        raise cli.Fault(f"--keep {keep:g}: give days above 0, up to 36500")
+    if not 0 < scale <= 1_000_000:
+        raise cli.Fault(f"--scale {scale:g}: give a number above 0, up to 1000000")
+    token = _token(token_file)
+    if token is None and not is_loopback(host):
+        raise cli.Fault(
+            f"--host {host} can be reached from other machines, and there is no token; "
+            "give --token-file FILE or set PROVIDER_MOCK_TOKEN, or listen on 127.0.0.1"
+        )
+    apps = {} if config is None else _configured(config)
+    logs.configure()
+    # From here on a signal is an orderly end, also while the database is still being opened.
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _stop(asked))
+    service = _open(database, apps, secrets, scale, keep)
+    with service:
+        try:
+            serving = Serving(create_app(service, token), host, port)
+        except CannotListen as error:
+            raise cli.fail(error) from None
+        _announce(serving, service, as_json=as_json)
+        asked.wait()
+        serving.drain(ANSWER_SECONDS)
+    serving.close()
+    if cli.for_people(as_json):
+        click.echo("stopped; what was accepted is on disk")
+
+
+def _stop(asked: threading.Event) -> None:
+    """Ask for the end; from now on a signal does not wait."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    asked.set()
+
+
+def _announce(serving: Serving, service: Service, *, as_json: bool) -> None:
+    apps = [{"name": one.name, "endpoint": one.endpoint, "ready": one.ready} for one in service.apps.list()]
+    if not cli.for_people(as_json):
+        cli.line({"url": serving.url, "api": f"{serving.url}/api/v1", "apps": apps})
+        return
+    click.echo(f"listening on {serving.url}; the API is described at {serving.url}/docs; Ctrl-C stops it")
+    for app in apps:
+        click.echo(f"  {app['name']}: {app['endpoint']}{'' if app['ready'] else ' (not ready)'}")
+
+
+def _token(file: Path | None) -> str | None:
+    """Return the token, or None; it is never part of an error."""
+    if file is None:
+        token, where = os.environ.get("PROVIDER_MOCK_TOKEN"), "PROVIDER_MOCK_TOKEN"
+        if token is None:
+            return None
+    else:
+        where = f"--token-file {file}"
+        try:
+            token = file.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise cli.Fault(f"{where}: cannot be read ({error.strerror}); put the token there") from None
+        except UnicodeDecodeError:
+            raise cli.Fault(f"{where}: the token is not ASCII; choose letters and digits") from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise cli.Fault(f"{where}: the token is empty or holds spaces or other characters; choose letters and digits")
+    return token
+
+
+def _configured(file: Path) -> dict[str, AppSettings]:
+    from provider_mock.server.config import BadConfig, read
+
+    try:
+        return read(file)
+    except BadConfig as error:
+        for line in error.lines[:-1]:
+            click.echo(f"error: {line}", err=True)
+        raise cli.Fault(error.lines[-1]) from None
+
+
+def _open(
+    database: str, apps: dict[str, AppSettings], secrets: Path | None, scale: float, keep: float | None
+) -> Service:
+    from provider_mock.delivery.ledger import LedgerError
+    from provider_mock.server.service import Service
+
+    try:
+        return Service(
+            database,
+            configured=apps,
+            secrets=secrets or _beside(database),
+            scale=scale,
+            keep_days=keep,
+        )
+    except LedgerError as error:
+        raise cli.fail(error) from None
+
+
+def _beside(database: str) -> Path | None:
+    """Return the folder for secrets beside a SQLite file; None for another database."""
+    if "://" in database and not database.startswith("sqlite:///"):
+        return None
+    file = Path(database.removeprefix("sqlite:///"))
+    return file.with_name(f"{file.name}.secrets")

@@ -1,0 +1,46 @@
+"""What monitoring asks for. The routes are the application's own; here they are only described."""
+
+from __future__ import annotations
+
+from provider_mock.server.api.operation import Answer, Operation, Resource, listed, record, ref
+
+RESOURCE = Resource(
+    "monitoring",
+    "Health and metrics.",
+    {
+        "Readiness": record(
+            {
+                "ready": {"type": "boolean"},
+                "reasons": listed({"type": "string"}, description="Why not, one sentence each."),
+            }
+        )
+    },
+    [
+        Operation(
+            "GET",
+            "/healthz",
+            "healthz",
+            "Whether the process lives",
+            "",
+            {200: Answer("It does.", {"type": "string"}, content_type="text/plain")},
+            open=True,
+        ),
+        Operation(
+            "GET",
+            "/readyz",
+            "readyz",
+            "Whether deliveries can be accepted and made",
+            "",
+            {200: Answer("They can.", ref("Readiness")), 503: Answer("They cannot.", ref("Readiness"))},
+            open=True,
+        ),
+        Operation(
+            "GET",
+            "/metrics",
+            "metrics",
+            "Metrics for Prometheus",
+            "",
+            {200: Answer("In its text format.", {"type": "string"}, content_type="text/plain")},
+        ),
+    ],
+)

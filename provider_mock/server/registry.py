@@ -1,0 +1,344 @@
+"""The apps: those of the configuration file and those that came through the API and are stored in the ledger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from provider_mock import providers
+from provider_mock.contract import NO_SECRET, BadCredentials, Provider
+from provider_mock.delivery.engine import App, Lane
+from provider_mock.delivery.ledger import Ledger, Query, StoredApp
+from provider_mock.delivery.ledger.records import PARKED, WAITING
+from provider_mock.server import settings as checked
+from provider_mock.server.errors import Conflict, Invalid, NotFound, Problem
+from provider_mock.server.models import AppSettings, AppView, Source
+from provider_mock.server.secrets import SecretMissing, SecretStore
+
+log = logging.getLogger("provider_mock.server")
+
+TEST, NONE, CONFIG = "test", "none", "config"
+_TEST_REF = "config:test"
+"""How the ledger refers to the provider's test secret."""
+_STORED = ("options", "concurrency", "headers", "ca_file", "proxy", "faults")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An app with what it takes to accept for it, and to deliver: `app` is None while it cannot be delivered."""
+
+    name: str
+    settings: AppSettings
+    secret: str
+    """Where the secret comes from, as it is shown."""
+    source: Source
+    provider: Provider | None
+    app: App | None
+    not_ready: str | None
+    faults: tuple[str, ...]
+    standing: Standing
+
+
+@dataclass
+class Standing:
+    """How many deliveries were accepted since the app's standing faults were set, so that every=N counts through."""
+
+    count: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+
+class Registry:
+    """The apps by name. `changed` is called with each app that can be delivered, `gone` with the name of one that cannot.
+
+    `configured` are the apps of the configuration file, without problems; those win over stored ones of their name.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        secrets: SecretStore,
+        configured: Mapping[str, AppSettings],
+        *,
+        changed: Callable[[App], None],
+        gone: Callable[[str], None],
+        lanes: Callable[[], Mapping[str, Lane]],
+    ) -> None:
+        self._ledger, self._secrets = ledger, secrets
+        self._changed, self._gone, self._lanes = changed, gone, lanes
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        for stored in ledger.apps():
+            if stored.name not in configured:
+                self._enter(self._from_ledger(stored))
+        for name, settings in configured.items():
+            entry = self._entry(name, settings, _reference(settings), "config")
+            problem = self._others_wait(name, settings.provider)
+            self._enter(entry if problem is None else replace(entry, app=None, not_ready=problem))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def names(self) -> list[str]:
+        """Return the names of all apps, in order."""
+        return sorted(self._entries)
+
+    def entry(self, name: str) -> Entry:
+        """Return an app with everything that belongs to it; NotFound."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise NotFound.of("app", f"there is no app {name[:80]!r}", "see the list of apps") from None
+
+    def list(self) -> list[AppView]:
+        """Return all apps by name."""
+        lanes = self._lanes()
+        return [_view(entry, lanes) for _, entry in sorted(dict(self._entries).items())]
+
+    def get(self, name: str) -> AppView:
+        """Return one app; NotFound."""
+        return _view(self.entry(name), self._lanes())
+
+    def put(self, name: str, settings: AppSettings, *, new: bool = False) -> tuple[AppView, bool]:
+        """Add an app, or replace the one of this name unless it has to be `new`; return it, and whether it is new.
+
+        What has not left yet is delivered by the new settings.
+
+        Raises:
+            Invalid: something is wrong with the settings; all of it is said.
+            Conflict: the app is in the configuration file, or there is one already.
+        """
+        with self._lock:
+            before = self._entries.get(name)
+            self._check_changeable(before)
+            if before is not None and new:
+                raise Conflict.of("name", f"there is an app {name!r} already", "choose another name, or replace it")
+            settings = _kept(settings, before)
+            if problem := self._others_wait(name, settings.provider):
+                raise Conflict.of("/provider", problem, "choose another name, or let them be delivered first")
+            if found := checked.problems(name, settings) + _by_api(settings):
+                raise Invalid(found)
+            reference, written = self._place_secret(name, settings, before)
+            entry = self._entry(name, replace(settings, app_secret=None, secret_ref=None), reference, "api")
+            if entry.not_ready is not None:
+                raise Invalid.of("/secret_ref", entry.not_ready, "give the secret where the reference leads")
+            assert entry.app is not None
+            if found := checked.without_effect(entry.faults, entry.app):
+                raise Invalid(found)
+            self._store(entry, reference)
+            if before is not None and not written:
+                self._secrets.forget(name, _stored_reference(before.secret) if before.secret != entry.secret else None)
+            self._enter(entry)
+        return self.get(name), before is None
+
+    def remove(self, name: str) -> None:
+        """Remove an app; its deliveries stay on record, those that are waiting wait for an app of this name.
+
+        Raises NotFound, or Conflict if it is in the configuration file.
+        """
+        with self._lock:
+            entry = self.entry(name)
+            self._check_changeable(entry)
+            self._ledger.remove_app(name)
+            del self._entries[name]
+            self._secrets.forget(name, _stored_reference(entry.secret))
+            self._gone(name)
+
+    def set_faults(self, name: str, faults: Sequence[str]) -> AppView:
+        """Disturb everything that is accepted for an app from now on; none: nothing any more.
+
+        For an app of the configuration file this holds until the next start. Raises NotFound, Invalid.
+        """
+        if found := checked.fault_problems(tuple(faults)):
+            raise Invalid(found)
+        with self._lock:
+            before = self.entry(name)
+            if before.app is not None and (found := checked.without_effect(tuple(faults), before.app)):
+                raise Invalid(found)
+            entry = replace(before, faults=tuple(faults), standing=Standing())
+            if entry.source == "api":
+                self._store(entry, _stored_reference(entry.secret))
+            self._entries[name] = entry
+        return self.get(name)
+
+    def _others_wait(self, name: str, provider: str) -> str | None:
+        """Return what keeps an app's deliveries from being this provider's, or None."""
+        for record in self._ledger.deliveries(Query(name, (WAITING, PARKED)), limit=1):
+            of = record.event_type.partition(".")[0]
+            if of != provider:
+                return f"deliveries of {of} wait under the name {name!r}, and {provider} cannot send them"
+        return None
+
+    def _check_changeable(self, entry: Entry | None) -> None:
+        if entry is not None and entry.source == "config":
+            raise Conflict.of(
+                "name", f"the app {entry.name!r} is in the configuration file", "change it there and start again"
+            )
+
+    def _enter(self, entry: Entry) -> None:
+        self._entries[entry.name] = entry
+        if entry.app is not None:
+            self._changed(entry.app)
+        else:
+            self._gone(entry.name)
+            log.warning(
+                "the app %s is not ready, and its deliveries wait: %s",
+                entry.name,
+                entry.not_ready,
+                extra={"event": "app-not-ready", "fields": {"app": entry.name}},
+            )
+
+    def _place_secret(self, name: str, settings: AppSettings, before: Entry | None) -> tuple[str | None, bool]:
+        """Return the reference to an app's secret, and whether it was written to a file for that."""
+        if settings.app_secret == NO_SECRET:
+            return None, False
+        if settings.app_secret is None:
+            if settings.secret_ref is not None:
+                return settings.secret_ref, False
+            same = before is not None and before.settings.provider == settings.provider
+            return (_stored_reference(before.secret) if before is not None and same else _TEST_REF), False
+        if self._secrets.folder is None:
+            raise Invalid.of(
+                "/app_secret",
+                "there is no folder to keep secrets in",
+                "give secret_ref (env:NAME or file:PATH), or start the server with --secrets DIR",
+            )
+        try:
+            return self._secrets.keep(name, settings.app_secret), True
+        except OSError as error:
+            raise Invalid.of(
+                "/app_secret",
+                f"it cannot be written to {self._secrets.folder} ({error.strerror})",
+                "make the folder writable, or give secret_ref",
+            ) from None
+
+    def _entry(self, name: str, settings: AppSettings, reference: str | None, source: Source) -> Entry:
+        """Return the app of settings that were checked; one whose secret cannot be found is not ready."""
+        shown = CONFIG if settings.app_secret not in (None, NO_SECRET) else _shown_reference(reference)
+        provider = providers.load(settings.provider)
+        made, not_ready = None, None
+        try:
+            secret = settings.app_secret
+            if secret in (None, NO_SECRET):
+                secret = None if reference is None else self._secret(provider, reference)
+            made = checked.app(name, provider, settings, secret)
+        except (SecretMissing, BadCredentials) as error:
+            not_ready = str(error)
+        return Entry(name, settings, shown, source, provider, made, not_ready, settings.faults or (), Standing())
+
+    def _secret(self, provider: Provider, reference: str) -> str | None:
+        return provider.defaults.app_secret if reference == _TEST_REF else self._secrets.find(reference)
+
+    def _from_ledger(self, stored: StoredApp) -> Entry:
+        options = {name: stored.options[name] for name in _STORED if name in stored.options}
+        options["faults"] = tuple(options.get("faults", ()))
+        settings = AppSettings(stored.provider, stored.endpoint, stored.app_key, policy=stored.policy, **options)
+        if found := checked.problems(stored.name, settings):
+            # It was right when it was stored: a provider's package or a file may be gone.
+            secret = _shown_reference(stored.secret_ref)
+            faults = settings.faults or ()
+            return Entry(
+                stored.name, settings, secret, "api", _provider(settings), None, str(found[0]), faults, Standing()
+            )
+        return self._entry(stored.name, settings, stored.secret_ref, "api")
+
+    def _store(self, entry: Entry, reference: str | None) -> None:
+        settings = replace(entry.settings, faults=entry.faults)
+        kept: dict[str, Any] = {name: getattr(settings, name) for name in _STORED}
+        kept["options"], kept["headers"] = dict(settings.options), dict(settings.headers or {})
+        kept["faults"] = list(entry.faults)
+        self._ledger.save_app(
+            StoredApp(
+                entry.name,
+                settings.provider,
+                _app_key(entry),
+                reference,
+                settings.endpoint,
+                _policy(entry),
+                kept,
+            )
+        )
+
+
+def _kept(settings: AppSettings, before: Entry | None) -> AppSettings:
+    """Return the settings with what an app keeps that is not given again."""
+    headers, faults = settings.headers, settings.faults
+    if headers is None:
+        headers = before.settings.headers if before else None
+    if faults is None:
+        faults = before.faults if before else None
+    return replace(settings, headers=headers, faults=faults)
+
+
+def _by_api(settings: AppSettings) -> list[Problem]:
+    """Return what only a configuration file can give, because it would be stored readable."""
+    if settings.proxy is not None and "@" in settings.proxy:
+        return [Problem("/proxy", "holds a user name or password", "put the app in the configuration file")]
+    return []
+
+
+def _reference(settings: AppSettings) -> str | None:
+    """Return the reference of an app in the configuration file, whose literal secret stays there."""
+    if settings.secret_ref is not None:
+        return settings.secret_ref
+    return None if settings.app_secret == NO_SECRET else _TEST_REF
+
+
+def _shown_reference(reference: str | None) -> str:
+    return NONE if reference is None else TEST if reference == _TEST_REF else reference
+
+
+def _stored_reference(shown: str) -> str | None:
+    return None if shown == NONE else _TEST_REF if shown == TEST else shown
+
+
+def _provider(settings: AppSettings) -> Provider | None:
+    try:
+        return providers.load(settings.provider)
+    except providers.UnknownProvider:
+        return None
+
+
+def _app_key(entry: Entry) -> str:
+    if entry.settings.app_key is not None:
+        return entry.settings.app_key
+    return "" if entry.provider is None else entry.provider.defaults.app_key
+
+
+def _policy(entry: Entry) -> str:
+    if entry.provider is None:
+        return entry.settings.policy or ""
+    return checked.policy_name(entry.provider, entry.settings)
+
+
+def _view(entry: Entry, lanes: Mapping[str, Lane]) -> AppView:
+    settings, lane = entry.settings, lanes.get(entry.name)
+    return AppView(
+        name=entry.name,
+        provider=settings.provider,
+        endpoint=settings.endpoint,
+        app_key=_app_key(entry),
+        secret=entry.secret,
+        policy=_policy(entry),
+        options=dict(settings.options),
+        concurrency=settings.concurrency,
+        headers=tuple(settings.headers or ()),
+        ca_file=settings.ca_file,
+        proxy=_without_password(settings.proxy),
+        faults=entry.faults,
+        source=entry.source,
+        ready=entry.app is not None,
+        not_ready=entry.not_ready,
+        in_flight=lane.in_flight if lane else 0,
+        paused_until=lane.paused_until if lane else None,
+    )
+
+
+def _without_password(proxy: str | None) -> str | None:
+    if proxy is None or "@" not in proxy:
+        return proxy
+    parts = urlsplit(proxy)
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()

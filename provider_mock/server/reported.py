@@ -1,0 +1,46 @@
+"""The log of attempts: what was not acknowledged, no more often than a log can bear."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from provider_mock.contract import Outcome
+from provider_mock.delivery.ledger import Done, Waiting
+
+log = logging.getLogger("provider_mock.delivery")
+
+PER_SECOND = 20
+"""Attempts of an app that are logged in a second; the next record says how many were left out."""
+
+
+class Reported:
+    """Logs attempts, from the engine's thread alone."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, tuple[int, int]] = {}
+
+    def attempt(self, waiting: Waiting, done: Done) -> None:
+        """Log an attempt that was not acknowledged."""
+        if done.outcome == Outcome.ACKED.value:
+            return
+        second = int(time.monotonic())
+        since, count = self._seconds.get(waiting.app, (second, 0))
+        left_out = max(0, count - PER_SECOND)
+        if since != second:
+            count = 0
+        self._seconds[waiting.app] = (second, count + 1)
+        if count >= PER_SECOND:
+            return
+        fields = {
+            "app": waiting.app,
+            "delivery": waiting.id,
+            "event_type": waiting.event_type,
+            "attempt": done.number,
+            "outcome": done.outcome,
+            "rule": done.rule,
+            "state": done.state,
+        }
+        if since != second and left_out:
+            fields["left_out"] = left_out
+        log.info("an attempt was not acknowledged", extra={"event": "attempt", "fields": fields})

@@ -1,0 +1,48 @@
+"""Schemathesis, unmodified, finds nothing: what the document says is what the server does.
+
+It lives in a folder of its own beside the environment's packages, because as an installed package it would be
+loaded by every pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.provider_mock.peers import OK
+from tests.provider_mock_server.served import TOKEN, served
+
+TOOL = Path(sys.prefix) / "schemathesis"
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "6")
+SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
+APPS = {"staging": ("commsease", "commsease.login"), "rooms": ("rongcloud", "rongcloud.chatroom-kv")}
+
+
+@pytest.mark.parametrize("token", [None, TOKEN], ids=["open", "token"])
+def test_nothing_found(tmp_path: Path, token: str | None) -> None:
+    """All its checks, all phases: no 5xx, no undocumented status, nothing accepted or refused against the document."""
+    assert TOOL.is_dir(), f"{TOOL} is missing; `make test` installs it"
+    with served(tmp_path / "server", token=token, script=OK) as server:
+        for name, (provider, event_type) in APPS.items():
+            server.ask("PUT", f"/apps/{name}", {"provider": provider, "endpoint": "http://127.0.0.1:9/cb"})
+            server.accept(name, event_type, event_type)
+        server.accept("staging", "commsease.login", faults=["duplicate:times=2"])
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
+                *("--max-examples", EXAMPLES, "--seed", SEED, "--no-color"),
+                *(("-H", f"Authorization: Bearer {token}") if token else ()),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(TOOL), "PYTHONSAFEPATH": "1", "NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
+        )
+    assert "No issues found" in done.stdout, f"{done.stdout}\n{done.stderr}"
+    assert 0 == done.returncode
