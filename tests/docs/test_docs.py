@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from conformance.check import all_checks
@@ -18,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMES = [SWITCH, "--receiver-list", *(f"--receiver-{one[0]}" for one in (*OPTIONS, *REPEATABLE, ALLOW_INCOMPLETE))]
+SERVE = "provider-mock serve"
 COMMANDS = re.compile(r"^\$ (provider-mock .+?)(?:\s+#.*)?$", re.MULTILINE)
 
 
@@ -47,7 +51,27 @@ class TestReference:
 class TestExamples:
     """What the pages show as typed can be typed."""
 
-    @pytest.mark.parametrize("typed", COMMANDS.findall(README))
+    def test_serve(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server starts with the configuration that its page shows, and stops when it is asked to."""
+        (shown,) = re.findall(
+            r"```toml\n(.*?)```", (ROOT / "docs" / "server.md").read_text(encoding="utf-8"), re.DOTALL
+        )
+        (tmp_path / "mock.toml").write_text(shown)
+        trustme.CA().cert_pem.write_to_path(str(tmp_path / "staging-ca.pem"))
+        monkeypatch.setenv("SHOP_SECRET", "secret")
+        (typed,) = [one for one in COMMANDS.findall(README) if one.startswith(SERVE)]
+        run = [sys.executable, "-c", "from provider_mock.cli import entry; entry()", *typed.split()[1:], "--port", "0"]
+        with subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline() or "{}")
+            process.terminate()
+            _, errors = process.communicate(timeout=60)
+        assert (0, [("rooms", True), ("shop", True)]) == (
+            process.returncode,
+            [(app["name"], app["ready"]) for app in told.get("apps", ())],
+        ), errors
+
+    @pytest.mark.parametrize("typed", [one for one in COMMANDS.findall(README) if not one.startswith(SERVE)])
     def test_command(self, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Commands of the README run; those that need a receiver get as far as not finding one."""
         monkeypatch.chdir(tmp_path)
