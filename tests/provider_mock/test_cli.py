@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provider_mock import cli, providers
+from tests.commands import Ran, Run
 from tests.provider_mock import oracle
 from tests.provider_mock.peers import OK, answers, peer, receiver, unused_port
 
@@ -36,41 +35,6 @@ UNDESCRIBED = (
 )
 REFUSING = answers(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
 each_provider = pytest.mark.parametrize("provider", OURS)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        """The JSON lines on standard output."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process, as the installed script would."""
-    for name in ("IM_APP_KEY", "IM_APP_SECRET"):
-        monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments: str, stdin: bytes = b"") -> Ran:
-        monkeypatch.setattr(sys, "argv", ["provider-mock", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        with pytest.raises(SystemExit) as ended:
-            cli.entry()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Ran(int(str(ended.value.code or 0)), printed.out, printed.err)
-
-    return command
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from provider_mock import cli
 from provider_mock.delivery import faults
+from tests.commands import Ran, Run
 from tests.provider_mock.peers import unused_port
 from tests.provider_mock_faults.recorder import Recorder, always, body_of, recorder
 from tests.receivers.good import Good
@@ -22,39 +20,6 @@ from tests.receivers.serving import serve
 
 REFUSING = always(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
 SAMPLES = {"commsease": "commsease.login", "rongcloud": "rongcloud.chatroom-kv", "tencent": "tencent.c2c-after-send"}
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        """The JSON lines on standard output."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process, as the installed script would."""
-    for name in ("IM_APP_KEY", "IM_APP_SECRET"):
-        monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["provider-mock", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.entry()
-        printed = capsys.readouterr()
-        return Ran(int(str(ended.value.code or 0)), printed.out, printed.err)
-
-    return command
 
 
 @pytest.fixture

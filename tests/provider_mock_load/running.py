@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any
+
+from tests.commands import Ran
 
 PROVIDER_MOCK = ("-c", "from provider_mock.cli import entry; entry()")
 ENOUGH = 90
 """Seconds that a command may take on a busy machine."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        """The JSON lines on standard output."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def summary(self) -> Any:
-        """The last line: the whole run."""
-        return self.lines[-1]
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

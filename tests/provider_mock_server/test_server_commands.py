@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 
 from provider_mock import cli
 from provider_mock.commands import backlog
+from tests.commands import Run
 from tests.provider_mock.peers import OK, Script, answers, peer, unused_port
 from tests.provider_mock_server.served import TOKEN, Served, served
 
@@ -25,40 +24,6 @@ PARKING = {
     "options": {"retries": 0},
 }
 REFUSED = answers(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        """The JSON lines on standard output."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process, as the installed script would."""
-    for name in ("PROVIDER_MOCK_TOKEN", "PROVIDER_MOCK_SERVER"):
-        monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["provider-mock", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.entry()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Ran(int(str(ended.value.code or 0)), printed.out, printed.err)
-
-    return command
 
 
 @dataclass

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,12 @@ from provider_mock import cli, providers
 from provider_mock.commands import traffic
 from provider_mock.delivery import faults
 from provider_mock.traffic import world
+from tests.commands import Run
 from tests.provider_mock.peers import unused_port
 from tests.receivers.good import Answer, Good, Request
 from tests.receivers.serving import serve
 
 NAMES = ["commsease", "rongcloud", "tencent"]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command came to."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        """The JSON lines on standard output."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
 
 
 class Counting(Good):
@@ -58,28 +42,18 @@ class Counting(Good):
         return super().receive(request)
 
 
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Run `provider-mock traffic`."""
+    return partial(run, "traffic")
+
+
 class Refusing(Good):
     """Takes nothing."""
 
     def receive(self, request: Request) -> Answer:
         """Refuse."""
         return Answer(401)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process, as the installed script would."""
-    for name in ("IM_APP_KEY", "IM_APP_SECRET"):
-        monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["provider-mock", "traffic", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.entry()
-        printed = capsys.readouterr()
-        return Ran(int(str(ended.value.code or 0)), printed.out, printed.err)
-
-    return command
 
 
 class TestDeliveries:

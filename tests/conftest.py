@@ -1,0 +1,31 @@
+"""Running the command `provider-mock` in the process of the tests."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from provider_mock import cli
+from tests.commands import Ran, Run
+
+SETTINGS = ("IM_APP_KEY", "IM_APP_SECRET", "PROVIDER_MOCK_TOKEN", "PROVIDER_MOCK_SERVER")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command as the installed script would."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+    def command(*arguments: str, stdin: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["provider-mock", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            cli.entry()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ran(int(str(ended.value.code or 0)), printed.out, printed.err)
+
+    return command
