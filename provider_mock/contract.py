@@ -10,6 +10,7 @@ contract passes the time and the nonce in as a `Stamp`. Two rules every provider
 from __future__ import annotations
 
 import hmac
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -246,6 +247,16 @@ class Provider(ABC):
         wire: Wire = DOCUMENTED,
     ) -> Request:
         """Return the signed request that delivers the events to the endpoint."""
+
+    def request_written(
+        self, event_type: str, text: str, endpoint: str, credentials: Credentials, stamp: Stamp
+    ) -> Request:
+        """Return the request of `request` for events whose payloads are written already: a JSON array, compact, unescaped.
+
+        A provider whose body is that text, or what stands in it, need not read it and write it again.
+        """
+        events = [Event(event_type, payload) for payload in json.loads(text)]
+        return self.request(events, endpoint, credentials, stamp)
 
     @abstractmethod
     def sign(

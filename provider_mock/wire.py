@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 AS_DOCUMENTED = "as documented"
@@ -30,7 +31,9 @@ class Wire:
 
     def header(self, name: str) -> str:
         """Return a header's name in this wire's case."""
-        return {"documented": name, "lower": name.lower(), "upper": name.upper()}[self.header_case]
+        if self.header_case == "documented":
+            return name
+        return name.lower() if self.header_case == "lower" else name.upper()
 
 
 def encode(value: Any, wire: Wire) -> bytes:
@@ -38,18 +41,20 @@ def encode(value: Any, wire: Wire) -> bytes:
     reorder = _ORDERS[wire.key_order]
     if reorder is not None or wire.integers_as_floats:
         value = _rewrite(value, reorder, wire.integers_as_floats)
-    text = json.dumps(
-        value,
-        ensure_ascii=wire.escapes == "unicode",
-        separators=(" , ", " : ") if wire.spaces else (",", ":"),
-        allow_nan=False,
-    )
+    text = _encoder(wire.escapes == "unicode", wire.spaces)(value)
     if wire.spaces:
         text = f" {text} "
     if wire.escapes == "slashes":
         # In JSON text a solidus can only stand inside a string, where both forms mean the same.
         text = text.replace("/", r"\/")
     return (text + wire.tail).encode()
+
+
+@cache
+def _encoder(ascii_only: bool, spaces: bool) -> Callable[[Any], str]:
+    """Return what writes JSON this way; `json.dumps` would make one anew for every payload."""
+    separators = (" , ", " : ") if spaces else (",", ":")
+    return json.JSONEncoder(ensure_ascii=ascii_only, separators=separators, allow_nan=False).encode
 
 
 def java_hashmap_order(keys: list[str]) -> list[str]:

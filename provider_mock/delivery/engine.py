@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from provider_mock.contract import Credentials, Event, NoReply, Outcome, Provider, Reply, RetryPolicy, Stamp
+from provider_mock.contract import Credentials, NoReply, Outcome, Provider, Reply, RetryPolicy, Stamp
 from provider_mock.delivery.acting import Acting, Played
 from provider_mock.delivery.client import Client
 from provider_mock.delivery.clock import Clock, RealClock, utc_millis
@@ -268,9 +268,10 @@ class Engine:
             stamp = waiting.signed
             if stamp is None or app.policy.signed_afresh:
                 stamp = Stamp(self._wall(), str(self._random.getrandbits(48)))
-            events = [Event(waiting.event_type, payload) for payload in waiting.payloads]
             try:
-                request = app.provider.request(events, app.endpoint, app.credentials, stamp)
+                request = app.provider.request_written(
+                    waiting.event_type, waiting.text, app.endpoint, app.credentials, stamp
+                )
                 self._connections.launch((lane, app, waiting, stamp, now), request, lane.way)
             except Exception as error:  # noqa: BLE001 - One delivery that cannot be made stops no other.
                 self._give_up(lane, app, waiting, waiting.attempts + 1, error)

@@ -84,6 +84,13 @@ class RongCloud(Provider):
         body = encode([event.payload for event in events], wire)
         return self.sign(body, "", endpoint, credentials, stamp, wire)
 
+    def request_written(
+        self, event_type: str, text: str, endpoint: str, credentials: Credentials, stamp: Stamp
+    ) -> Request:
+        """Return the signed POST of the array as it stands."""
+        del event_type
+        return self.sign(text.encode(), "", endpoint, credentials, stamp)
+
     def sign(
         self, body: bytes, command: str, endpoint: str, credentials: Credentials, stamp: Stamp, wire: Wire = DOCUMENTED
     ) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -11,19 +12,22 @@ from hypothesis import strategies as st
 from provider_mock import providers
 from provider_mock.contract import (
     Credentials,
+    Event,
     Judgement,
     NoReply,
     Outcome,
     Parameter,
     Reply,
     Request,
+    Stamp,
     in_time,
     query_pairs,
     same,
     with_query,
 )
+from provider_mock.delivery.ledger.records import to_text
 from provider_mock.history import Attempt, History, Shot
-from tests.provider_mock.strategies import repeatable
+from tests.provider_mock.strategies import json_values, keys, repeatable
 
 HEADER = Parameter("MD5", "header", "digest")
 QUERY = Parameter("nonce", "query", "nonce")
@@ -252,6 +256,40 @@ class TestCredentials:
     def test_repr(self) -> None:
         """The key shows, the secret does not."""
         assert "Credentials(app_key='k')" == repr(Credentials("k", "hush"))
+
+
+class TestRequestWritten:
+    """Tests for `Provider.request_written`."""
+
+    @pytest.mark.parametrize("name", providers.names())
+    @given(payload=st.dictionaries(keys, json_values, max_size=6))
+    @repeatable
+    def test_same(self, name: str, payload: dict[str, Any]) -> None:
+        """What the ledger has written goes out as if it were written now."""
+        provider = providers.load(name)
+        rest = ("http://h/cb?a=1", provider.defaults, Stamp(1_700_000_000_000, "7"))
+        assert provider.request([Event("", payload)], *rest) == provider.request_written("", to_text([payload]), *rest)
+
+    @pytest.mark.parametrize("name", providers.names())
+    @pytest.mark.parametrize("payloads", [[], [{}, {}], [{"a": {}}, {"a": {}}], [{"a": "},{"}]])
+    def test_number(self, name: str, payloads: list[dict[str, Any]]) -> None:
+        """A request carries as many events as the provider's can, whether written or not."""
+        provider = providers.load(name)
+        rest = ("http://h/cb", provider.defaults, Stamp(1_700_000_000_000, "7"))
+        if provider.batches or len(payloads) == 1:
+            due = provider.request([Event("", payload) for payload in payloads], *rest)
+            assert due == provider.request_written("", to_text(payloads), *rest)
+        else:
+            with pytest.raises(ValueError, match="values to unpack"):
+                provider.request_written("", to_text(payloads), *rest)
+
+    def test_surrogates(self) -> None:
+        """Half a character, which no JSON text in UTF-8 can hold, is sent as its escape."""
+        provider = providers.load("commsease")
+        request = provider.request_written(
+            "", to_text([{"a": "\ud800"}]), "http://h/cb", provider.defaults, Stamp(1_700_000_000_000, "7")
+        )
+        assert b'{"a":"\\ud800"}' == request.body
 
 
 def _shot() -> Shot:

@@ -254,7 +254,7 @@ class TestWaiting:
 
     def test_outcomes(self) -> None:
         """As many as count, all as the last one."""
-        waiting = Waiting(1, "a", "t", ({},), 5, 2, "timed out", 0, None)
+        waiting = Waiting(1, "a", "t", "[{}]", 5, 2, "timed out", 0, None)
         assert ("timed out",) * 3 == waiting.outcomes
         assert () == waiting._replace(attempts=0, earlier=0, last_outcome=None).outcomes
 

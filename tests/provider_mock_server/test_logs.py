@@ -87,7 +87,7 @@ class TestReported:
         """The next second's first one says how many were left out."""
         now = [100.0]
         monkeypatch.setattr("provider_mock.server.reported.time", SimpleNamespace(monotonic=lambda: now[0]))
-        reported, waiting = Reported(), Waiting(7, "shop", "commsease.login", ({"x": 1},), 0, 0, None, 0, None)
+        reported, waiting = Reported(), Waiting(7, "shop", "commsease.login", '[{"x":1}]', 0, 0, None, 0, None)
         done = Done(7, 1, 0, 0.1, "refused", 503, "status 503", "waiting", 0)
         for _ in range(PER_SECOND + 5):
             reported.attempt(waiting, done)

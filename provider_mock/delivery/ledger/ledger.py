@@ -30,7 +30,6 @@ from provider_mock.delivery.ledger.records import (
     Waiting,
     check_done,
     check_states,
-    payloads,
     stamp,
     stamp_text,
     storable,
@@ -299,8 +298,8 @@ _Change = Callable[[Sequence[ColumnElement[bool]], Connection], int]
 
 
 def _waiting(row: Any) -> Waiting:
-    row_id, app, event_type, payload, *counts, signed, plan = row
-    return Waiting._make((row_id, app, event_type, payloads(payload), *counts, stamp(signed), plan))
+    waiting = Waiting._make(row)
+    return waiting if waiting.signed is None else waiting._replace(signed=stamp(row.signed_stamp))
 
 
 def _ahead(waiting: Waiting, done: DoneRow) -> Waiting:

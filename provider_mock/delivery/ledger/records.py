@@ -46,21 +46,27 @@ class NewDelivery:
 class Waiting(NamedTuple):
     """A delivery that is due, with what its next attempt needs.
 
-    `attempts` counts all that were made (the next one's number is one more), `earlier` those of
-    them that came before it was last released or redelivered. `signed` is the stamp that `Done`
-    gave, for retries that repeat the first attempt byte for byte.
+    `text` holds its payloads, a JSON array. `attempts` counts all that were made (the next one's
+    number is one more), `earlier` those of them that came before it was last released or
+    redelivered. `signed` is the stamp that `Done` gave, for retries that repeat the first attempt
+    byte for byte.
     """
 
     id: int
     app: str
     event_type: str
-    payloads: tuple[dict[str, Any], ...]
+    text: str
     attempts: int
     earlier: int
     last_outcome: str | None
     due_at: int
     signed: Stamp | None
     plan: str | None = None
+
+    @property
+    def payloads(self) -> tuple[dict[str, Any], ...]:
+        """The payloads, read anew."""
+        return payloads(self.text)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
