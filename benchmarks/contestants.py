@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from provider_mock.contract import Event, Request, Stamp
+from provider_mock.contract import Request, Stamp
 from provider_mock.delivery.clock import utc_millis
 from provider_mock.delivery.engine import App, Engine
 from provider_mock.delivery.ledger.records import ACKED, Done, NewDelivery, Waiting, to_text
@@ -51,9 +51,17 @@ def payload(number: int) -> dict[str, Any]:
     return {**PAYLOAD, "msgidServer": str(number)}
 
 
+BEFORE, AFTER = to_text([payload(0)]).split('"0"', 1)
+
+
+def text(number: int) -> str:
+    """Return the same as it stands in a ledger, and as wrk's script writes it."""
+    return f'{BEFORE}"{number}"{AFTER}'
+
+
 def signed(url: str, number: int) -> Request:
     """Return the request that delivers it."""
-    return PROVIDER.request([Event(TYPE, payload(number))], url, PROVIDER.defaults, Stamp(utc_millis(), "1"))
+    return PROVIDER.request_written(TYPE, text(number), url, PROVIDER.defaults, Stamp(utc_millis(), "1"))
 
 
 def numbers(count: int) -> Iterator[int]:
@@ -73,7 +81,7 @@ class Memory:
     def due(self, app: str, now: int, limit: int, after: tuple[int, int] | None = None) -> Sequence[Waiting]:
         """Return the next ones."""
         found = [
-            Waiting(index, app, TYPE, to_text([payload(number)]), 0, 0, None, now, None)
+            Waiting(index, app, TYPE, text(number), 0, 0, None, now, None)
             for index, number in islice(self._numbers, limit)
         ]
         self._left -= len(found)

@@ -133,6 +133,9 @@ class NextAttempt:
     after: float = 0.0
 
 
+DONE = NextAttempt("done")
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One signature parameter: its name, where it travels and what it is for.
@@ -295,7 +298,7 @@ class Provider(ABC):
         """Return what follows the attempts made so far (at least one)."""
         last = outcomes[-1]
         if last is Outcome.ACKED:
-            return NextAttempt("done")
+            return DONE
         if len(outcomes) <= policy.retries.get(last, 0):
             return NextAttempt("retry", policy.spacing.get(last, 0.0))
         return NextAttempt(policy.exhausted if last in policy.retries else "dropped")
@@ -306,6 +309,16 @@ class Provider(ABC):
             if parameter.role == role:
                 return parameter
         raise LookupError(f"{self.name} has no signature parameter with the role {role!r}")
+
+    def headers(self, wire: Wire, values: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Return the headers of a provider whose parameters all travel there: Content-Type, then these in order."""
+        documented = wire.header_case == "documented"
+        names = self._names if documented else [wire.header(name) for name in self._names]
+        return (*self.content_type_header(wire), *zip(names, values, strict=True))
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self.parameters)
 
     def content_type_header(self, wire: Wire) -> list[tuple[str, str]]:
         """Return the Content-Type header that this wire sends, or none."""

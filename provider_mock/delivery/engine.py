@@ -364,8 +364,8 @@ class Engine:
         self, lane: _Lane, app: App, waiting: Waiting, stamp: Stamp, sent_at: int, reply: Reply | NoReply
     ) -> None:
         judgement = app.provider.judge(reply)
-        outcomes = [Outcome(outcome) for outcome in waiting.outcomes]
-        outcomes.append(judgement.outcome)
+        outcome = judgement.outcome
+        outcomes = [*map(Outcome, waiting.outcomes), outcome] if waiting.attempts else [outcome]
         now = self._clock.now()
         state, rule, due_at = self._follow(lane, app, outcomes, judgement.rule, now)
         done = Done(
@@ -373,7 +373,7 @@ class Engine:
             waiting.attempts + 1,
             sent_at,
             reply.seconds,
-            judgement.outcome.value,
+            outcome.value,
             reply.status if isinstance(reply, Reply) else None,
             rule,
             state,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from provider_mock.contract import (
@@ -97,10 +98,8 @@ class CommsEase(Provider):
         digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
         time = str(stamp.millis)
         signature = checksum(credentials.app_secret or "", digest, time)
-        values = (credentials.app_key, time, digest, signature)
-        headers = self.content_type_header(wire)
-        headers += [(wire.header(p.name), value) for p, value in zip(self.parameters, values, strict=True)]
-        return Request(endpoint, tuple(headers), body, chunked=wire.chunked)
+        headers = self.headers(wire, (credentials.app_key, time, digest, signature))
+        return Request(endpoint, headers, body, "POST", wire.chunked)
 
     def verify(self, request: Request, credentials: Credentials, now_millis: int) -> str | None:
         """Return what is wrong with the four headers, or None; the documents set no limit to CurTime's age."""
@@ -122,8 +121,7 @@ class CommsEase(Provider):
         timely = in_time(reply, self.deadline)
         if isinstance(timely, Judgement):
             return timely
-        outcome = Outcome.ACKED if timely.status in ACKS else Outcome.REFUSED
-        return Judgement(outcome, f"status {timely.status}; CommsEase takes 200 and 500 as received")
+        return _judged(timely.status)
 
     def probe(self, endpoint: str, credentials: Credentials, stamp: Stamp) -> Request | None:
         """Return the signed `{}` with a `charset` header that the console sends."""
@@ -138,6 +136,12 @@ class CommsEase(Provider):
             "MD5": "$(md5sum < body.json | cut -d' ' -f1)",
             "CheckSum": "$(printf %s \"$SECRET$MD5$T\" | sha1sum | cut -d' ' -f1)",
         }
+
+
+@lru_cache
+def _judged(status: int) -> Judgement:
+    outcome = Outcome.ACKED if status in ACKS else Outcome.REFUSED
+    return Judgement(outcome, f"status {status}; CommsEase takes 200 and 500 as received")
 
 
 def checksum(app_secret: str, digest: str, time: str) -> str:

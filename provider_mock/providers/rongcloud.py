@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from provider_mock.contract import (
@@ -125,8 +126,7 @@ class RongCloud(Provider):
         timely = in_time(reply, self.deadline)
         if isinstance(timely, Judgement):
             return timely
-        outcome = Outcome.ACKED if timely.status == 200 else Outcome.REFUSED
-        return Judgement(outcome, f"status {timely.status}; RongCloud takes 200 as received")
+        return _judged(timely.status)
 
     def shell(self) -> Mapping[str, str]:
         """Return the shell expressions of timestamp, nonce and signature."""
@@ -141,6 +141,12 @@ class RongCloud(Provider):
 def signature(app_secret: str, nonce: str, timestamp: str) -> str:
     """Return sha1(AppSecret + nonce + timestamp) in lower-case hex."""
     return hashlib.sha1(octets(app_secret + nonce + timestamp), usedforsecurity=False).hexdigest()
+
+
+@lru_cache
+def _judged(status: int) -> Judgement:
+    outcome = Outcome.ACKED if status == 200 else Outcome.REFUSED
+    return Judgement(outcome, f"status {status}; RongCloud takes 200 as received")
 
 
 PROVIDER = RongCloud()
