@@ -183,8 +183,7 @@ class Ledger(LedgerReader):
             # Read first: what is recorded from here on is not the caller's past.
             unwritten = self._writer.unwritten()
             wanted = limit - len(found)
-            query = in_turn(app, WAITING, after, wanted, *_WAITING).where(_D.due_at <= now)
-            page = self._rows(query)
+            page = self._page(app, WAITING, after, wanted, *_WAITING, until=now)
             for waiting in map(_waiting, page):
                 if (done := unwritten.get(waiting.id)) is None:
                     found.append(waiting)
@@ -212,7 +211,7 @@ class Ledger(LedgerReader):
         how long to sleep: what was due then is in flight.
         """
         self.flush()
-        query = in_turn(app, WAITING, None, 1, _D.due_at)
+        query = in_turn(app, WAITING, 1, _D.due_at)
         rows = self._rows(query if after is None else query.where(_D.due_at > after))
         return int(rows[0][0]) if rows else None
 
@@ -282,7 +281,7 @@ class Ledger(LedgerReader):
         return connection.execute(update(models.delivery).where(*which).values(again)).rowcount
 
     def _release(self, app: str, size: int, connection: Connection) -> int:
-        ids = connection.execute(in_turn(app, PARKED, None, size, _D.id)).scalars().all()
+        ids = connection.execute(in_turn(app, PARKED, size, _D.id)).scalars().all()
         return self._redeliver([_D.id.in_(ids)], connection) if ids else 0
 
     def _prune(self, which: Sequence[ColumnElement[bool]], connection: Connection) -> int:

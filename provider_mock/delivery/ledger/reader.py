@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import ColumnElement, Result, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Result, Select, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
@@ -128,7 +128,7 @@ class LedgerReader:
 
     def parked(self, app: str, cursor: tuple[int, int] | None = None, limit: int = 100) -> list[DeliveryRecord]:
         """Return parked deliveries, the longest waiting first; due_at and id of the last are the next cursor."""
-        return [_record(row) for row in self._rows(in_turn(app, PARKED, cursor, limit, *_RECORD))]
+        return [_record(row) for row in self._page(app, PARKED, cursor, limit, *_RECORD)]
 
     def apps(self) -> list[StoredApp]:
         """Return the apps on record, by name."""
@@ -139,6 +139,24 @@ class LedgerReader:
         """Return what was stored under a key, or None."""
         rows = self._rows(select(models.setting.c.value).where(models.setting.c.key == key))
         return rows[0][0] if rows else None
+
+    def _page(
+        self, app: str, state: str, after: tuple[int, int] | None, limit: int, *columns: Any, until: int | None = None
+    ) -> Sequence[Any]:
+        """Return an app's deliveries in a state by (due_at, id), those behind a cursor, with due_at <= `until`.
+
+        Those with the cursor's due_at are asked for apart: SQLite seeks by the first column of a
+        pair alone, and would walk through all of them each time.
+        """
+        query = in_turn(app, state, limit, *columns)
+        if until is not None:
+            query = query.where(_D.due_at <= until)
+        if after is None:
+            return self._rows(query)
+        found = list(self._rows(query.where(_D.due_at == after[0], _D.id > after[1])))
+        if len(found) < limit:
+            found += self._rows(query.where(_D.due_at > after[0]).limit(limit - len(found)))
+        return found
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         return self._read(query, lambda result: result.all())
@@ -183,12 +201,9 @@ def conditions(query: Query) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def in_turn(app: str, state: str, after: tuple[int, int] | None, limit: int, *columns: Any) -> Select[Any]:
-    """Return the query for an app's deliveries in a state by (due_at, id), after a cursor: a walk along an index."""
-    query = select(*columns).where(_D.app == app, _D.state == state)
-    if after is not None:
-        query = query.where(tuple_(_D.due_at, _D.id) > tuple_(*after))
-    return query.order_by(_D.due_at, _D.id).limit(limit)
+def in_turn(app: str, state: str, limit: int, *columns: Any) -> Select[Any]:
+    """Return the query for an app's deliveries in a state by (due_at, id): a walk along an index."""
+    return select(*columns).where(_D.app == app, _D.state == state).order_by(_D.due_at, _D.id).limit(limit)
 
 
 def _record(row: Any) -> DeliveryRecord:
