@@ -20,7 +20,8 @@ _SECONDS: Schema = {"type": "number", "minimum": 0, "maximum": _BILLION}
 _SETTINGS: dict[str, Schema] = {
     "app_key": {
         "type": "string",
-        "pattern": "^[!-~]([ -~]{0,198}[!-~])?$",
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+        "maxLength": 200,
         "x-wanted": "up to 200 printable ASCII characters without spaces around them",
         "description": "AppKey, appKey or SdkAppid; left out: the provider's test key.",
     },
@@ -35,7 +36,8 @@ _SETTINGS: dict[str, Schema] = {
     },
     "secret_ref": {
         "type": "string",
-        "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:[ -~]{1,500})$",
+        "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:[ -~]+)$",
+        "maxLength": 500,
         "x-wanted": "env:NAME or file:PATH",
         "description": "Where the server finds the secret: `env:NAME` or `file:PATH`.",
     },
@@ -66,12 +68,14 @@ _SETTINGS: dict[str, Schema] = {
     "headers": {
         "type": "object",
         "propertyNames": {
-            "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$",
+            "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+            "maxLength": 100,
             "x-wanted": "a header's name: letters, digits and hyphens",
         },
         "additionalProperties": {
             "type": "string",
-            "pattern": "^[ -~]{0,2000}$",
+            "pattern": "^[ -~]*$",
+            "maxLength": 2000,
             "x-wanted": "printable ASCII",
             "writeOnly": True,
         },
@@ -85,7 +89,8 @@ _REQUIRED: dict[str, Schema] = {
     "provider": {"type": "string", "enum": providers.names()},
     "endpoint": {
         "type": "string",
-        "pattern": r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[1-9][0-9]{0,4})?([/?][!-~]{0,1500})?$",
+        "pattern": r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[1-9][0-9]{0,4})?([/?][!-~]*)?$",
+        "maxLength": 1800,
         "x-wanted": "an address as http://host:port/path, without user name and password",
         "description": "Where callbacks are posted.",
         "examples": ["http://127.0.0.1:8000/callback"],

@@ -113,7 +113,7 @@ _ID = Parameter("delivery_id", "path", ID, "The delivery's id.")
     Parameter(
         "idempotency_key",
         "query",
-        {"type": "string", "pattern": "^[!-~]{1,200}$", "x-wanted": "the key of a call"},
+        {"type": "string", "pattern": "^[!-~]+$", "maxLength": 200, "x-wanted": "the key of a call"},
         "Accepted by the call with this key; give the app beside it.",
     ),
     cursor("N"),

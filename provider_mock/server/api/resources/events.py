@@ -15,7 +15,8 @@ _TYPES = [
 ]
 _KEY: Schema = {
     "type": "string",
-    "pattern": "^[!-~]{1,200}$",
+    "pattern": "^[!-~]+$",
+    "maxLength": 200,
     "x-wanted": "up to 200 printable ASCII characters without spaces",
 }
 
