@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from provider_mock.contract import Event, Outcome
 from provider_mock.delivery.client import Client
 from provider_mock.delivery.clock import Clock
-from provider_mock.delivery.disturbance import Disturbance
+from provider_mock.delivery.disturbance import Disturbance, check_proxied
 from provider_mock.delivery.ledger.records import Waiting
 from provider_mock.delivery.make import Maker
 from provider_mock.delivery.perform import Performer, PlannedAttempt
@@ -91,6 +91,8 @@ class Acting:
         found = source.together(self.app.name, first, disturbance.size)
         members = {one.id - first: one for one in found if one.plan is not None and one.id not in self._taking_part}
         planned = tuple(step for step in disturbance.plan() if step.index in members)
+        if self.app.proxy is not None:
+            check_proxied(planned)
         batches: list[list[Event]] = [[] for _ in range(disturbance.size)]
         for index, one in members.items():
             batches[index] = [Event(one.event_type, payload) for payload in one.payloads]

@@ -7,7 +7,7 @@ after a restart. The plan is made anew from it: the same text gives the same pla
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 
@@ -30,6 +30,16 @@ class PlanTooLong(ValueError):
         )
         self.fault = fault
         self.steps = steps
+
+
+class NotThroughProxy(ValueError):
+    """What is done on the socket would be done to the proxy."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "faults on the connection cannot reach a receiver through a proxy;"
+            " leave them out, or take the proxy out of the app"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,12 @@ class Disturbance:
         return tuple(replace(step, index=step.index - self.offset) for step in planned)
 
 
+def check_proxied(steps: Iterable[Step]) -> None:
+    """Raise `NotThroughProxy` if a step does something on the socket."""
+    if any(step.disturbed for step in steps):
+        raise NotThroughProxy
+
+
 def disturbed(
     faults: Sequence[str],
     provider: Provider,
@@ -76,19 +92,24 @@ def disturbed(
     batches: Sequence[Sequence[Event]],
     seed: int,
     offset: int = 0,
+    *,
+    proxied: bool = False,
 ) -> list[str | None]:
     """Return the text of each delivery that is accepted together with the others; None for those left as they are.
 
-    `batches` are the events of each.
+    `batches` are the events of each; `proxied` says whether they go through a proxy.
 
     Raises:
         ValueError, LookupError: a fault, an attribute or its value does not exist, or the fault would have
-            nothing to disturb (`faults.UnknownFault`, `UnknownAttribute`, `BadValue`, `NothingToDisturb`, `CannotChange`).
+            nothing to disturb (`faults.UnknownFault`, `UnknownAttribute`, `BadValue`, `NothingToDisturb`, `CannotChange`),
+            too much, or the wrong one (`PlanTooLong`, `NotThroughProxy`).
     """
     if not faults:
         return [None] * len(batches)
     first = Disturbance(tuple(faults), seed, 0, len(batches), offset)
     planned = first.plan()
+    if proxied:
+        check_proxied(planned)
     Maker(provider, credentials, "http://127.0.0.1/", batches, lambda: "0").check(planned)
     steps: dict[int, list[Step]] = {}
     for step in planned:

@@ -150,7 +150,7 @@ def _disturbed(app: App, faults: Sequence[str], batches: Sequence[Batch], seed: 
     events = [events for _, events in batches]
     while True:
         try:
-            return disturbed(faults, app.provider, app.credentials, events, seed, offset)
+            return disturbed(faults, app.provider, app.credentials, events, seed, offset, proxied=app.proxy is not None)
         except (ValueError, LookupError) as error:
             if not (isinstance(error, NothingToDisturb) and offset):
                 raise Invalid(checked.unusable(error)) from None

@@ -68,7 +68,8 @@ def without_effect(texts: tuple[str, ...], app: App) -> list[Problem]:
     if sample is None:
         return []
     try:
-        disturbed(texts, app.provider, app.credentials, [[Event(sample.name, dict(sample.examples[0]))]], 0)
+        events = [[Event(sample.name, dict(sample.examples[0]))]]
+        disturbed(texts, app.provider, app.credentials, events, 0, proxied=app.proxy is not None)
     except (ValueError, LookupError) as error:
         return unusable(error)
     return []

@@ -44,6 +44,7 @@ BESIDES = {
     "provider_mock.traffic.generate": {"random"},
     "provider_mock.traffic.words": {"random", "faker"},
     "provider_mock.documents": set(),
+    "provider_mock.delivery.disturbance": {"random"},
 }
 HEAVY = [
     "aiohttp", "click", "faker", "flask", "httpx", "locust", "pycurl", "pytest", "redis", "requests", "sqlalchemy",
@@ -129,12 +130,22 @@ class TestDirections:
         assert files
         assert {} == {str(file): found for file in files if (found := tops(imported(file)) & never)}
 
-    def test_traffic_does_not_deliver(self) -> None:
-        """Events are made without the means to send them."""
-        files = sorted((ROOT / "provider_mock" / "traffic").rglob("*.py"))
+    @pytest.mark.parametrize(
+        ("package", "never"),
+        [
+            ("delivery", {"server", "load", "commands", "cli", "demo"}),
+            ("server", {"load", "commands", "demo"}),
+            ("load", {"server", "commands", "cli", "demo"}),
+            ("traffic", {"delivery", "server", "load", "commands", "cli", "demo"}),
+        ],
+    )
+    def test_inside(self, package: str, never: set[str]) -> None:
+        """What delivers knows nothing of who has it deliver."""
+        files = sorted((ROOT / "provider_mock" / package).rglob("*.py"))
         assert files
         for file in files:
-            assert not {name for name in imported(file) if name.startswith("provider_mock.delivery")}
+            ours = {name.split(".")[1] for name in imported(file) if name.startswith("provider_mock.")}
+            assert set() == ours & never, file
 
     def test_oracle_is_independent(self) -> None:
         """The second opinion in these tests borrows nothing."""

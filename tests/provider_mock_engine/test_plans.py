@@ -11,7 +11,7 @@ import pytest
 from provider_mock import providers
 from provider_mock.contract import Event, Outcome, RetryPolicy
 from provider_mock.delivery.clock import ManualClock
-from provider_mock.delivery.disturbance import Disturbance, PlanTooLong, disturbed
+from provider_mock.delivery.disturbance import Disturbance, NotThroughProxy, PlanTooLong, disturbed
 from provider_mock.delivery.engine import Engine
 from provider_mock.delivery.fault import NothingToDisturb
 from provider_mock.delivery.faults import BadValue, UnknownFault
@@ -67,6 +67,14 @@ class TestDisturbed:
         """What cannot be done is an error at once."""
         with pytest.raises(error):
             texts(faults, 2, provider)
+
+    def test_proxy(self) -> None:
+        """What is done on the socket cannot be done behind a proxy; what is done to the request can."""
+        played = providers.load("commsease")
+        batches = [[Event(kind, payload)] for kind, payload in payloads("commsease", 1)]
+        with pytest.raises(NotThroughProxy, match="leave them out"):
+            disturbed(["lose-ack"], played, played.defaults, batches, 7, proxied=True)
+        assert [None] != disturbed(["duplicate"], played, played.defaults, batches, 7, proxied=True)
 
 
 class TestPlans:
@@ -177,6 +185,15 @@ class TestPlans:
         assert ("dropped", "not sent") == (state, made.outcome)
         assert made.rule.startswith("our own error, nothing was sent: ")
         assert 1 == len(attempts(ledger, plain)[1])
+
+    def test_proxy_since(self, ledger: Ledger, clock: ManualClock) -> None:
+        """A receiver is not reached past the proxy that its application has got since."""
+        (delivery,) = accept(ledger, "commsease", faults=["lose-ack"])
+        with peers.peer(peers.OK) as server:
+            one = replace(app("commsease", server.url), proxy=f"http://127.0.0.1:{peers.unused_port()}")
+            Engine(ledger, clock, apps=[one]).run(until_idle=True)
+            assert [] == server.requests
+        assert "not sent" == attempts(ledger, delivery)[1][0].outcome
 
     def test_hanging_plans_hold_up_nobody(self, ledger: Ledger, clock: ManualClock) -> None:
         """Another application's deliveries go on while a plan hangs."""
