@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from provider_mock import providers
 from provider_mock.contract import NO_SECRET, BadCredentials, Credentials, Event, Provider, RetryPolicy
@@ -89,10 +90,18 @@ def unusable(error: Exception) -> list[Problem]:
     return [Problem("/faults", fact, fix or _LIST)]
 
 
+def _split(text: str) -> SplitResult:
+    """Return the parts of a URL; ValueError if it is none. Python 3.10 takes anything in brackets for an address."""
+    parts = urlsplit(text)
+    if ":" in (parts.hostname or ""):
+        ip_address((parts.hostname or "").partition("%")[0])
+    return parts
+
+
 def address(field: str, text: str) -> list[Problem]:
     """Return what is wrong with an address that callbacks are to be posted to."""
     try:
-        parts = urlsplit(text)
+        parts = _split(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return [Problem(field, "is no address that can be read", _ADDRESS)]
@@ -209,7 +218,7 @@ def _header(name: str, value: str) -> list[Problem]:
 
 def _proxy(text: str) -> list[Problem]:
     try:
-        parts = urlsplit(text)
+        parts = _split(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
