@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from provider_mock.server.serving import Serving
 
 DATABASE = "provider-mock.db"
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 M_ARENA_MAX = -8
 """As in glibc's malloc.h; other C libraries have no such call, or ignore it."""
 ANSWER_SECONDS = 15.0
@@ -102,9 +103,7 @@ def serve(
     logs.configure()
     _share_memory()
     # From here on a signal is an orderly end, also while the database is still being opened.
-    asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _stop(asked))
+    until_asked = catch_signals()
     service = _open(database, apps, secrets, scale, keep)
     with service:
         try:
@@ -112,7 +111,7 @@ def serve(
         except CannotListen as error:
             raise cli.fail(error) from None
         _announce(serving, service, as_json=as_json)
-        asked.wait()
+        until_asked()
         serving.drain(ANSWER_SECONDS)
     serving.close()
     if cli.for_people(as_json):
@@ -125,11 +124,22 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
-def _stop(asked: threading.Event) -> None:
-    """Ask for the end; from now on a signal does not wait."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    asked.set()
+def catch_signals() -> Callable[[], object]:
+    """Let SIGTERM and Ctrl-C ask for the end, and return what waits for that; a second signal does not wait.
+
+    They ask through a pipe: a handler runs in the middle of whatever the main thread does, and
+    `Event.set` in the middle of `Event.wait` can wait for itself.
+    """
+    asked, ask = os.pipe()
+
+    def stop(*_: object) -> None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_DFL)
+        os.write(ask, b".")
+
+    for number in STOPPING:
+        signal.signal(number, stop)
+    return lambda: os.read(asked, 1)
 
 
 def _announce(serving: Serving, service: Service, *, as_json: bool) -> None:

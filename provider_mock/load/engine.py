@@ -70,7 +70,8 @@ class _Run:
             if len(connections):
                 self._land(self._pause(began, now))
             elif going_on:
-                stop.wait(self._pause(began, now))
+                # Not `stop.wait`: a signal handler that sets it in the middle of that could wait for itself.
+                time.sleep(self._pause(began, now))
             if now - said >= EVERY:
                 said = now
                 yield self._counted()

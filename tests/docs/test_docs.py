@@ -65,7 +65,10 @@ class TestExamples:
             assert process.stdout is not None
             told = json.loads(process.stdout.readline() or "{}")
             process.terminate()
-            _, errors = process.communicate(timeout=60)
+            try:
+                _, errors = process.communicate(timeout=60)
+            finally:
+                process.kill()
         assert (0, [("rooms", True), ("shop", True)]) == (
             process.returncode,
             [(app["name"], app["ready"]) for app in told.get("apps", ())],

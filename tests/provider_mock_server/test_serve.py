@@ -384,3 +384,34 @@ class TestBrowsers:
             body, headers = b" " * (33 * 1024 * 1024), {"Content-Type": "application/json"}
             answer = session.post(f"{server.url}/api/v1/apps", data=body, headers=headers, timeout=60)
         assert 413 == answer.status_code
+
+
+ASKED_ANYWHERE = """
+import os, signal, sys, threading
+from provider_mock.commands.serve import catch_signals
+
+def ask():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+for place in range(16):
+    until_asked = catch_signals()
+    left = place or 99
+    def trace(frame, event, argument):
+        global left
+        left -= 1
+        if left == 0:
+            ask()
+        return trace
+    later = threading.Timer(0.05, lambda: ask() if left > 0 else None)
+    later.start()
+    sys.settrace(trace)
+    until_asked()
+    sys.settrace(None)
+    later.cancel()
+    later.join()
+"""
+
+
+def test_asked_anywhere() -> None:
+    """A signal ends the waiting at whatever line of it the main thread is."""
+    subprocess.run([sys.executable, "-c", ASKED_ANYWHERE], check=True, timeout=60)
