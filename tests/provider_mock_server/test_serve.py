@@ -393,6 +393,12 @@ from provider_mock.commands.serve import catch_signals
 def ask():
     os.kill(os.getpid(), signal.SIGTERM)
 
+def ask_late():
+    global left
+    if left > 0:
+        left = 0
+        ask()
+
 for place in range(16):
     until_asked = catch_signals()
     left = place or 99
@@ -402,7 +408,7 @@ for place in range(16):
         if left == 0:
             ask()
         return trace
-    later = threading.Timer(0.05, lambda: ask() if left > 0 else None)
+    later = threading.Timer(0.05, ask_late)
     later.start()
     sys.settrace(trace)
     until_asked()
