@@ -70,13 +70,12 @@ class Disturbance:
 
         Raises what `faults.parse` raises, `NothingToDisturb`, and `PlanTooLong`.
         """
-        planned: Plan = tuple(replace(step, index=step.index + self.offset) for step in plan(self.size))
-        random = Random(self.seed)
+        planned, random = plan(self.size), Random(self.seed)
         for fault in self.faults:
-            planned = catalogue.parse(fault).apply(planned, random)
+            planned = catalogue.apply([catalogue.parse(fault)], planned, random, self.offset)
             if len(planned) > MOST_STEPS:
                 raise PlanTooLong(fault, len(planned))
-        return tuple(replace(step, index=step.index - self.offset) for step in planned)
+        return planned
 
 
 def check_proxied(steps: Iterable[Step]) -> None:

@@ -15,7 +15,6 @@ from provider_mock.contract import Event, Provider
 from provider_mock.delivery.clock import Clock, utc_millis
 from provider_mock.delivery.disturbance import disturbed
 from provider_mock.delivery.engine import App
-from provider_mock.delivery.fault import NothingToDisturb
 from provider_mock.delivery.ledger import Ledger, NewDelivery
 from provider_mock.server import calls
 from provider_mock.server import settings as checked
@@ -148,15 +147,10 @@ class Intake:
 
 def _disturbed(app: App, faults: Sequence[str], batches: Sequence[Batch], seed: int, offset: int) -> list[str | None]:
     events = [events for _, events in batches]
-    while True:
-        try:
-            return disturbed(faults, app.provider, app.credentials, events, seed, offset, proxied=app.proxy is not None)
-        except (ValueError, LookupError) as error:
-            if not (isinstance(error, NothingToDisturb) and offset):
-                raise Invalid(checked.unusable(error)) from None
-            # Every fault chooses the very first delivery; those that come later may hold none of its share.
-            name = error.name
-        faults = [fault for fault in faults if fault.partition(":")[0] != name]
+    try:
+        return disturbed(faults, app.provider, app.credentials, events, seed, offset, proxied=app.proxy is not None)
+    except (ValueError, LookupError) as error:
+        raise Invalid(checked.unusable(error)) from None
 
 
 def _problems(

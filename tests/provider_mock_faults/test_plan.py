@@ -254,3 +254,18 @@ class TestPurity:
         first, retry = made(name, count=1)
         assert not first.transport.ackable
         assert Step(0, attempt=1) == retry
+
+
+class TestPartOfAStream:
+    """Faults count through a stream that is planned in parts."""
+
+    def test_none_of_its_share(self) -> None:
+        """A later part that a fault finds nothing in stays as it is, for that fault alone; the first part is an error."""
+        found = [faults.parse("tamper-body:every=10"), faults.parse("duplicate:every=2")]
+        later = faults.apply(found, plan(3), Random(1), offset=5)
+        assert [0, 1, 1, 2] == [step.index for step in later]
+        assert not any(step.changes for step in later)
+        nothing = [faults.parse("tamper-body:on=repeats")]
+        assert plan(3) == faults.apply(nothing, plan(3), Random(1), offset=5)
+        with pytest.raises(NothingToDisturb):
+            faults.apply(nothing, plan(3), Random(1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import pkgutil
 from collections.abc import Iterable
-from dataclasses import Field
+from dataclasses import Field, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from random import Random
 from typing import Any
 
-from provider_mock.delivery.fault import Fault, attributes
+from provider_mock.delivery.fault import Fault, NothingToDisturb, attributes
 from provider_mock.delivery.plan import Plan
 
 GROUP = "im_callback.faults"
@@ -92,11 +92,30 @@ def parse(text: str) -> Fault:
     return kind(**values)
 
 
-def apply(faults: Iterable[Fault], plan: Plan, rng: Random) -> Plan:
-    """Return the plan with the faults applied from left to right."""
+def apply(faults: Iterable[Fault], plan: Plan, rng: Random, offset: int = 0) -> Plan:
+    """Return the plan with the faults applied from left to right; raises `NothingToDisturb`.
+
+    `offset` is the place of its first delivery in a longer stream, so that every=N means the same
+    in each part. Every fault chooses the very first delivery; later parts may hold none of its
+    share, and stay as they are.
+    """
+    plan = _moved_on(plan, offset)
     for fault in faults:
-        plan = fault.apply(plan, rng)
-    return plan
+        plan = _applied(fault, plan, rng, later=offset > 0)
+    return _moved_on(plan, -offset)
+
+
+def _applied(fault: Fault, plan: Plan, rng: Random, *, later: bool) -> Plan:
+    try:
+        return fault.apply(plan, rng)
+    except NothingToDisturb:
+        if not later:
+            raise
+        return plan
+
+
+def _moved_on(plan: Plan, places: int) -> Plan:
+    return tuple(replace(step, index=step.index + places) for step in plan) if places else plan
 
 
 def sentence(kind: type[Fault]) -> str:
