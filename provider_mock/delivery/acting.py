@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -102,7 +103,8 @@ class Acting:
             # Signed with the time of day, however fast the clock goes.
             return maker(step, self._wall())
 
-        parts = {index: _Part(one, sum(step.index == index for step in planned)) for index, one in members.items()}
+        steps = Counter(step.index for step in planned)
+        parts = {index: _Part(one, steps[index]) for index, one in members.items()}
         self._performer.add(planned, make_shot, parts)
         self._taking_part.update(one.id for one in members.values())
 
@@ -117,16 +119,12 @@ class Acting:
     def landed(self) -> Iterator[Played]:
         """Yield what has ended since the last call."""
         for parts, step, attempt in self._performer.landed():
+            if isinstance(attempt, BaseException) and not isinstance(attempt, Exception):
+                raise attempt
             part = parts[step.index]
             part.left -= 1
-            if isinstance(attempt, Exception):
-                part.outcomes.append(Outcome.UNREACHABLE)
-                yield Played(part.waiting, attempt, tuple(part.outcomes), part.left == 0)
-            elif isinstance(attempt, BaseException):
-                raise attempt
-            else:
-                part.outcomes.append(attempt.outcome)
-                yield Played(part.waiting, attempt, tuple(part.outcomes), part.left == 0)
+            part.outcomes.append(Outcome.UNREACHABLE if isinstance(attempt, Exception) else attempt.outcome)
+            yield Played(part.waiting, attempt, tuple(part.outcomes), part.left == 0)
 
     def forget(self, delivery_id: int) -> None:
         """Let a delivery go whose part is over and on record."""

@@ -27,7 +27,8 @@ from provider_mock.history import Attempt, Shot
 MakeShot = Callable[[Step, int], Shot]
 """Makes the shot of a step that leaves at a time in UTC milliseconds."""
 Token = TypeVar("Token")
-NO_SHOT = Shot(NO_REQUEST := Request("", (), b""), NO_REQUEST)
+_NOTHING = Request("", (), b"")
+NO_SHOT = Shot(_NOTHING, _NOTHING)
 """Stands where none could be made."""
 Expected = Literal["acknowledgement", "refusal", "answer", "nothing"]
 
