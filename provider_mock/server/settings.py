@@ -98,16 +98,22 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
+def _usable(parts: SplitResult, text: str) -> bool:
+    """Return whether a URL names an http or https server; ValueError if its port is none."""
+    named = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    return named and text.isprintable() and text.isascii() and " " not in text
+
+
 def address(field: str, text: str) -> list[Problem]:
     """Return what is wrong with an address that callbacks are to be posted to."""
     try:
         parts = _split(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = _usable(parts, text)
     except ValueError:
         return [Problem(field, "is no address that can be read", _ADDRESS)]
     if parts.username is not None or parts.password is not None:
         return [Problem(field, "holds a user name or password", "leave it out, and give a header instead")]
-    if not usable or not text.isprintable() or not text.isascii() or " " in text:
+    if not usable:
         return [Problem(field, f"{text[:200]!r} is no http or https address", _ADDRESS)]
     return []
 
@@ -219,9 +225,9 @@ def _header(name: str, value: str) -> list[Problem]:
 def _proxy(text: str) -> list[Problem]:
     try:
         parts = _split(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = _usable(parts, text)
     except ValueError:
         usable = False
-    if usable and text.isprintable() and text.isascii() and " " not in text:
+    if usable:
         return []
     return [Problem("/proxy", "is no http or https address", "give it as http://host:port")]
