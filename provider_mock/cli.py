@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pkgutil
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from provider_mock.documents import Unreadable, read_documents
 from schemas import EventType, PointerError, SchemasError, jsontext, replace, resolve
 
 INVALID, UNKNOWN = 1, 2
+INTERRUPTED = 130
 
 
 # New in click 8.2: its message is the help text.
@@ -80,7 +82,31 @@ def line(value: Any) -> None:
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON lines even on a terminal.")
 SEED_OPTION = click.option("--seed", type=int, help="The same seed gives the same events.")
+PROVIDER_OPTION = click.option(
+    "--provider",
+    type=provider_named,
+    default="commsease",
+    show_default=True,
+    metavar="PROVIDER",
+    help="Which IM service to play.",
+)
 FILE_ARGUMENT = click.argument("file", type=click.File("rb"), default="-")
+
+
+def positive(name: str, unit: str, most: float = math.inf) -> Callable[[str], float]:
+    """Return what reads a number above 0 from an option; the error names the value and the fix."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (0 < number <= most and math.isfinite(number)):
+            limit = "above 0" if most == math.inf else f"above 0 and up to {most:g}"
+            raise Fault(f"{name} {text}: give a number of {unit} {limit}, such as {name} 10")
+        return number
+
+    return read
 
 
 def credentials_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import click
 
 from provider_mock import cli
-from provider_mock.commands.traffic import INTERRUPTED, positive
 from provider_mock.contract import Provider
 from provider_mock.delivery.tally import Tally
 from provider_mock.load import Load
@@ -39,7 +38,7 @@ ENGINE_USERS = 500
 @click.option("--duration", type=click.IntRange(1), default=10, show_default=True, help="For how many seconds.")
 @click.option(
     "--rate",
-    type=positive("--rate", "deliveries per second"),
+    type=cli.positive("--rate", "deliveries per second"),
     metavar="N",
     help="Deliveries per second of all users together; the default is as fast as it goes.",
 )
@@ -58,14 +57,7 @@ ENGINE_USERS = 500
     metavar="SHARE",
     help="Share of the deliveries that are sent twice, from 0 to 1.",
 )
-@click.option(
-    "--provider",
-    type=cli.provider_named,
-    default="commsease",
-    show_default=True,
-    metavar="PROVIDER",
-    help="Which IM service to play.",
-)
+@cli.PROVIDER_OPTION
 @cli.credentials_options
 @cli.SEED_OPTION
 @cli.JSON_OPTION
@@ -137,7 +129,7 @@ def load(
         shown = {**whole.shown(), "achieved_rate": round(whole.rate, 1), "reasons": dict(whole.rules.most_common())}
         cli.line({"summary": True, **shown, "seed": chosen.seed, "interrupted": interrupted})
     if interrupted:
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(cli.INTERRUPTED)
     if not whole.all_acked:
         raise SystemExit(1)
 
@@ -163,9 +155,14 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
         yield stop
         return
 
+    once = False
+
     def asked(*_: object) -> None:
-        if stop.is_set():
+        nonlocal once
+        if once:
             raise KeyboardInterrupt
+        # Before `set`: a second signal can come in the middle of that, which would wait for itself.
+        once = True
         stop.set()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -37,23 +37,6 @@ UNDER_WAY = 7
 A receiver that falls further behind than that slows the stream down."""
 NEXT = 0.02
 """Seconds ahead of its time at which a chunk is handed over."""
-INTERRUPTED = 130
-
-
-def positive(name: str, unit: str, most: float = math.inf) -> Callable[[str], float]:
-    """Return what reads a number above 0 from an option; the error names the value and the fix."""
-
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not (0 < number <= most and math.isfinite(number)):
-            limit = "above 0" if most == math.inf else f"above 0 and up to {most:g}"
-            raise cli.Fault(f"{name} {text}: give a number of {unit} {limit}, such as {name} 10")
-        return number
-
-    return read
 
 
 @cli.main.command()
@@ -61,21 +44,14 @@ def positive(name: str, unit: str, most: float = math.inf) -> Callable[[str], fl
 @click.option(
     "--rate",
     required=True,
-    type=positive("--rate", "deliveries per second", FASTEST),
+    type=cli.positive("--rate", "deliveries per second", FASTEST),
     metavar="N",
     help="Deliveries per second, however fast the receiver answers.",
 )
 @click.option(
-    "--duration", required=True, type=positive("--duration", "seconds"), metavar="SECONDS", help="For how long."
+    "--duration", required=True, type=cli.positive("--duration", "seconds"), metavar="SECONDS", help="For how long."
 )
-@click.option(
-    "--provider",
-    type=cli.provider_named,
-    default="commsease",
-    show_default=True,
-    metavar="PROVIDER",
-    help="Which IM service to play.",
-)
+@cli.PROVIDER_OPTION
 @cli.credentials_options
 @fault_option
 @cli.SEED_OPTION
@@ -123,7 +99,7 @@ def traffic(
     else:
         cli.line({"summary": True, **summary, "seed": source.seed, "interrupted": run.interrupted})
     if run.interrupted:
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(cli.INTERRUPTED)
     if not run.fulfilled:
         raise SystemExit(1)
 
@@ -161,6 +137,7 @@ class Source:
 
     def chunk(self, begin: int) -> Chunk:
         """Return the chunk that begins with this delivery; the deliveries must be asked for in order."""
+        from provider_mock.delivery import faults
         from provider_mock.delivery.client import Client
         from provider_mock.delivery.courier import Courier
         from provider_mock.delivery.make import Maker
@@ -168,11 +145,7 @@ class Source:
 
         size = min(math.ceil(self.rate), self.total - begin)
         batches: list[Sequence[Event]] = list(islice(self._told, size))
-        # Faults see the place in the whole stream, so that every=N means the same in each chunk.
-        planned = tuple(replace(step, index=step.index + begin) for step in plan(size, self.rate))
-        for fault in self._disturbances:
-            planned = self._disturbed(fault, planned, begin)
-        planned = tuple(replace(step, index=step.index - begin) for step in planned)
+        planned = faults.apply(self._disturbances, plan(size, self.rate), self._dice, begin)
         maker = Maker(self.provider, self._credentials, self._url, batches, lambda: str(self._nonces.getrandbits(48)))
         maker.check(planned)
         return Chunk(begin / self.rate, planned, maker, Courier(self.provider, Client(self.provider.deadline)))
@@ -182,17 +155,6 @@ class Source:
         yield first
         for begin in range(math.ceil(self.rate), self.total, math.ceil(self.rate)):
             yield self.chunk(begin)
-
-    def _disturbed(self, fault: Fault, planned: Plan, begin: int) -> Plan:
-        from provider_mock.delivery.fault import NothingToDisturb
-
-        try:
-            return fault.apply(planned, self._dice)
-        except NothingToDisturb:
-            # Every fault chooses the very first delivery; later chunks may hold none of its share.
-            if begin == 0:
-                raise
-            return planned
 
 
 class Stopped(Exception):
