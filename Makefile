@@ -5,6 +5,8 @@ VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+# Everything comes in the versions that were tried, and unchanged: requirements/ is written by `tox run -e lock`.
+LOCKED = --quiet --require-hashes --requirement
 
 .PHONY: demo test docs clean
 
@@ -12,7 +14,7 @@ demo: $(VENV)/demo
 	@$(VENV)/bin/provider-mock demo
 
 test: $(VENV)/test
-	$(VENV)/bin/python -m pytest -n auto $(ARGS)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -rfEs --no-fold-skipped $(ARGS)
 
 docs: $(VENV)/docs
 	$(VENV)/bin/python -m mkdocs build --strict
@@ -21,27 +23,30 @@ clean:
 	rm -rf $(VENV) site build dist
 
 # Some systems ship Python without ensurepip; there the system's own pip fills the environment.
-$(VENV)/pip:
+$(VENV)/pip: requirements/pip.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 or newer found; install one, or name it: make PYTHON=…"; exit 1; }
 	@echo "Making an environment of its own in $(VENV) …"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) \
-		&& $(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip; } \
+		&& $(PYTHON) -m pip --python $(VENV)/bin/python install $(LOCKED) requirements/pip.txt; } \
 		|| { echo "error: $(PYTHON) can make no environment; install its venv or pip package (python3-venv)"; exit 1; }
-	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install $(LOCKED) requirements/pip.txt
 	@touch $@
 
-$(VENV)/demo: $(VENV)/pip pyproject.toml
+# pip checks no hash of a folder, so ours comes last. Setuptools warns of every editable installation.
+$(VENV)/demo: $(VENV)/pip requirements/demo.txt pyproject.toml setup.py
 	@echo "Installing …"
-	@$(PIP) install --quiet --editable '.[demo]'
+	@$(PIP) install $(LOCKED) requirements/demo.txt
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/test: $(VENV)/demo
-	@$(PIP) install --quiet --editable '.[demo,traffic,server,postgresql,load]' --group test
+$(VENV)/test: $(VENV)/demo requirements/test.txt requirements/schemathesis.txt
+	@$(PIP) install $(LOCKED) requirements/test.txt
 	@# Beside the environment: as an installed package pytest would load it each time.
-	@$(PIP) install --quiet --upgrade --target $(VENV)/schemathesis 'schemathesis>=4.30'
+	@rm -rf $(VENV)/schemathesis
+	@$(PIP) install --target $(VENV)/schemathesis $(LOCKED) requirements/schemathesis.txt
 	@touch $@
 
-$(VENV)/docs: $(VENV)/demo
-	@$(PIP) install --quiet --group docs
+$(VENV)/docs: $(VENV)/demo requirements/docs.txt
+	@$(PIP) install $(LOCKED) requirements/docs.txt
 	@touch $@

@@ -24,13 +24,14 @@ from itertools import islice
 from pathlib import Path
 
 import requests
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import RealClock
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.ledger import Ledger, LedgerReader, NewDelivery
+from im_callback.provider_mock.delivery.ledger.records import ACKED
 
 from benchmarks import receiver
 from benchmarks.contestants import GROUP, PROVIDER, TYPE, numbers, payload
-from provider_mock.delivery.clock import RealClock
-from provider_mock.delivery.engine import App, Engine
-from provider_mock.delivery.ledger import Ledger, LedgerReader, NewDelivery
-from provider_mock.delivery.ledger.records import ACKED
 
 POLICY = "reliable"
 SPACING = 60.0
@@ -81,7 +82,7 @@ def drained(reader: LedgerReader, backlog: int, start: list[str], port: int, go:
 def by_engine(backlog: int, start: list[str], folder: Path) -> None:
     """Do it with ledger and engine in this process."""
     port, clock = unused_port(), RealClock()
-    app = App("shop", PROVIDER, f"http://127.0.0.1:{port}/", PROVIDER.defaults, PROVIDER.policies[POLICY])
+    app = App("shop", PROVIDER, f"http://127.0.0.1:{port}/", PROVIDER.defaults, PROVIDER.feeds[0].policies[POLICY])
     with Ledger(str(folder / "ledger.db")) as ledger:
 
         def look() -> None:
@@ -127,7 +128,7 @@ def served(folder: Path, port: int) -> Iterator[tuple[str, int]]:
         f'[apps.shop]\nprovider = "commsease"\nendpoint = "http://127.0.0.1:{port}/"\npolicy = "{POLICY}"\n'
         f'app_key = "{PROVIDER.defaults.app_key}"\napp_secret = "{PROVIDER.defaults.app_secret}"\n'
     )
-    command = [sys.executable, "-c", "from provider_mock.cli import entry; entry()", "serve", "--port", "0"]
+    command = [sys.executable, "-c", "from im_callback.provider_mock.cli import entry; entry()", "serve", "--port", "0"]
     command += ["--database", str(folder / "ledger.db"), "--config", str(config)]
     with (
         (folder / "log").open("w") as log,

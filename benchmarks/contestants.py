@@ -7,7 +7,10 @@ messages, each unlike the others and signed by the provider's own code.
 
 from __future__ import annotations
 
+import gc
 import json
+import selectors
+import socket
 import sys
 import tempfile
 import threading
@@ -16,12 +19,15 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from provider_mock.contract import Request, Stamp
-from provider_mock.delivery.clock import utc_millis
-from provider_mock.delivery.engine import App, Engine
-from provider_mock.delivery.ledger.records import ACKED, Done, NewDelivery, Waiting, to_text
-from provider_mock.providers import load
+from im_callback.provider_mock.contract import Request, Stamp, Written, octets
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import utc_millis
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.ledger.records import ACKED, Done, NewDelivery, Waiting, to_text
+from im_callback.provider_mock.delivery.sockets.message import head, where
+from im_callback.provider_mock.providers import load
 
 PROVIDER = load("commsease")
 TYPE = "commsease.conversation"
@@ -61,7 +67,7 @@ def text(number: int) -> str:
 
 def signed(url: str, number: int) -> Request:
     """Return the request that delivers it."""
-    return PROVIDER.request_written(TYPE, text(number), url, PROVIDER.defaults, Stamp(utc_millis(), "1"))
+    return PROVIDER.feeds[0].request(Written(TYPE, text(number)), url, PROVIDER.defaults, Stamp(utc_millis(), "1"))
 
 
 def numbers(count: int) -> Iterator[int]:
@@ -95,19 +101,21 @@ class Memory:
         """Return none: no delivery is disturbed."""
         return []
 
-    def record(self, done: Done) -> None:
-        """Count it."""
-        self.acked += done.state == ACKED
+    def record(self, dones: Sequence[Done]) -> int:
+        """Count them."""
+        self.acked += sum(done.state == ACKED for done in dones)
+        return len(dones)
 
-    def counts(self, app: str | None = None) -> dict[str, int]:
-        """Return no counts: nothing is parked."""
-        return {}
+    def backlog(self, app: str) -> int:
+        """Return 0: nothing is parked."""
+        return 0
 
 
 def engine(url: str, store: Any) -> Engine:
     """Return an engine for one application."""
-    policy = PROVIDER.policies["reliable"]
+    policy = PROVIDER.feeds[0].policies["reliable"]
     app = App("shop", PROVIDER, url, PROVIDER.defaults, policy, concurrency=TOGETHER)
+    gc.freeze()  # As `provider-mock serve` does.
     return Engine(store, apps=[app])
 
 
@@ -133,7 +141,7 @@ def accepted(ledger: Any, count: int, then: Callable[[], None] = lambda: None) -
 
 def from_ledger(url: str, count: int) -> Callable[[], int]:
     """The engine with deliveries that were accepted into a SQLite ledger before; every attempt is on disk at the end."""
-    from provider_mock.delivery.ledger import Ledger
+    from im_callback.provider_mock.delivery.ledger import Ledger
 
     folder = tempfile.TemporaryDirectory()
     ledger = Ledger(str(Path(folder.name, "ledger.db")))
@@ -151,7 +159,7 @@ def from_ledger(url: str, count: int) -> Callable[[], int]:
 
 def while_accepting(url: str, count: int) -> Callable[[], int]:
     """The engine while another thread accepts what it delivers."""
-    from provider_mock.delivery.ledger import Ledger
+    from im_callback.provider_mock.delivery.ledger import Ledger
 
     folder = tempfile.TemporaryDirectory()
     ledger = Ledger(str(Path(folder.name, "ledger.db")))
@@ -162,8 +170,9 @@ def while_accepting(url: str, count: int) -> Callable[[], int]:
             thread = threading.Thread(target=runner.run)
             thread.start()
             accepted(ledger, count, runner.wake)
-            while ledger.counts()[ACKED] < count:
+            while ledger.next_due("shop") is not None:
                 time.sleep(0.02)
+            ledger.flush()
             runner.stop()
             thread.join()
             return ledger.counts()[ACKED]
@@ -255,7 +264,34 @@ def aiohttp_session(url: str, count: int) -> Callable[[], int]:
     return lambda: asyncio.run(all_of_them())
 
 
+def bare_sockets(url: str, count: int) -> Callable[[], int]:
+    """Sockets alone, for the floor: requests that were made and signed before are sent, and what comes is read."""
+    parts = urlsplit(url)
+    data = [octets(head(one, where(one), (), f"Content-Length: {len(one.body)}")[0]) + one.body
+            for one in (signed(url, number) for number in numbers(count))]  # fmt: skip
+    selector = selectors.DefaultSelector()
+    for _ in range(TOGETHER):
+        one = socket.create_connection((parts.hostname, parts.port))
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(one, selectors.EVENT_READ)
+
+    def send() -> int:
+        left, acked = iter(data), 0
+        for key in selector.get_map().values():
+            key.fileobj.send(next(left))  # type: ignore[union-attr]
+        while acked < count:
+            for key, _ in selector.select():
+                one: Any = key.fileobj
+                acked += one.recv(65536).startswith(b"HTTP/1.1 200")
+                if request := next(left, None):
+                    one.send(request)
+        return acked
+
+    return send
+
+
 CONTESTANTS = {
+    "bare": bare_sockets,
     "memory": from_memory,
     "ledger": from_ledger,
     "accepting": while_accepting,

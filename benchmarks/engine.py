@@ -27,9 +27,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from im_callback.provider_mock.wire import Wire, encode
+
 from benchmarks import receiver
 from benchmarks.contestants import PAYLOAD, PROVIDER, TOGETHER
-from provider_mock.wire import Wire, encode
 
 SECONDS = 4
 """How long wrk sends: it takes no number of requests."""
@@ -44,12 +45,17 @@ class Row:
     processes: int = 1
     share: float = 1.0
     needs: str | None = None
+    both: bool = False
+    """Whether it has both cores, and shares the second one with the receiver."""
 
 
 ROWS = {
+    "bare": Row("sockets alone, nothing signed or judged: the floor", "bare"),
     "memory": Row("engine without a ledger", "memory"),
     "ledger": Row("engine, SQLite ledger: what was accepted before", "ledger"),
     "accepting": Row("engine, SQLite ledger: while it is accepted", "accepting"),
+    "ledger-both": Row("the same as accepted before, its writer beside the receiver", "ledger", both=True),
+    "accepting-both": Row("the same while it is accepted", "accepting", both=True),
     "memory-2": Row("two engines without a ledger, two processes", "memory", 2),
     "ledger-2": Row("two engines, each with a SQLite ledger", "ledger", 2),
     "fasthttpuser": Row("Locust's FastHttpUser", "fasthttpuser", share=0.2, needs="locust"),
@@ -77,11 +83,13 @@ def cores() -> tuple[set[int], set[int]]:
 def measure(row: Row, count: int, start: list[str]) -> Measured:
     """Let a contestant send to a fresh receiver; raises ValueError if not everything arrived as it must."""
     own, others = cores()
-    with receiver.running(start, own | others if row.processes > 1 else others) as there:
+    if row.both or row.processes > 1:
+        own |= others
+    with receiver.running(start, own if row.processes > 1 else others) as there:
         if row.name == "wrk":
             sent, seconds, cpu = wrk(there.url, own)
         else:
-            sent, seconds, cpu = python(row, count, there.url, own | others if row.processes > 1 else own)
+            sent, seconds, cpu = python(row, count, there.url, own)
     # wrk leaves when its time is over, also those that wait for an answer.
     there.check(sent, over=TOGETHER if row.name == "wrk" else 0)
     return Measured(sent / seconds, cpu / sent * 1e6, there.cpu_seconds / sent * 1e6)

@@ -16,17 +16,16 @@ from random import Random
 from typing import Any
 
 from faker import Faker
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Event, Provider
+from im_callback.provider_mock.traffic.generate import LOCALES, Generator
+from im_callback.provider_mock.traffic.words import words
+from im_callback.provider_mock.traffic.world import STORIES, tell
+from im_callback.provider_mock.wire import Wire, encode
+from im_callback.schemas import Catalogue, EventType
+from im_callback.schemas.validate import problems, validator
 from jsonschema import Draft202012Validator as Plain
 from jsonschema_rs import Draft202012Validator as Rust
-
-from provider_mock import providers
-from provider_mock.contract import Event, Provider
-from provider_mock.traffic.generate import LOCALES, Generator
-from provider_mock.traffic.words import words
-from provider_mock.traffic.world import STORIES, tell
-from provider_mock.wire import Wire, encode
-from schemas import Catalogue, EventType
-from schemas.validate import problems, validator
 
 NOW = 1_767_225_600_000
 AS_DOCUMENTED = Wire()

@@ -27,9 +27,10 @@ from itertools import count
 from pathlib import Path
 
 import requests
+from im_callback.provider_mock.delivery.ledger import LedgerReader
 
-from provider_mock.delivery.ledger import LedgerReader
-from tests.provider_mock_ledger.postgres import WANTED, Cluster, cluster, programs
+from tests.programs import missing
+from tests.provider_mock_ledger.postgres import Cluster, cluster, programs
 from tests.provider_mock_server.running import COMMAND, Running, environment, running
 
 CLIENTS = 4
@@ -173,7 +174,7 @@ def run(
     rounds: int, seed: int, folder: Path, database: str, crash: Callable[[], None] | None, told: Callable[[str], None]
 ) -> Report:
     """Return what came of so many rounds; `crash` ends the database without warning and starts it again."""
-    from provider_mock import providers
+    from im_callback.provider_mock import providers
 
     rng = random.Random(seed)
     receiver, report = Receiver(), Report()
@@ -263,7 +264,7 @@ def databases(*, postgresql: bool, durable: bool = True) -> Iterator[tuple[Path,
             yield folder, str(folder / "mock.db"), None
             return
         if (found := programs()) is None:
-            raise LookupError(f"PostgreSQL is not installed: {WANTED}")
+            raise LookupError(missing("initdb"))
         with cluster(found, durable=durable) as server:
             yield folder, server.new_database(), lambda: _restart(server)
 

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from provider_mock.delivery.ledger import Done, Ledger, NewDelivery
+from im_callback.provider_mock.delivery.ledger import Done, Ledger, NewDelivery
+
 from tests.provider_mock_ledger.postgres import cluster, programs
 
 PAYLOAD = {
@@ -39,6 +40,17 @@ PAYLOAD = {
     "resendFlag": 0,
 }
 NOW = 1_712_345_678_901
+SENT = """POST http://127.0.0.1:8080/callbacks HTTP/1.1
+Host: 127.0.0.1:8080
+User-Agent: Apache-HttpClient/4.5
+Content-Type: application/json
+AppKey: test-key
+CurTime: 1712345678901
+MD5: 0123456789abcdef0123456789abcdef
+CheckSum: 0123456789abcdef0123456789abcdef01234567
+Content-Length: 400
+"""
+ANSWERED = "Content-Length: 2\nContent-Type: text/plain\n\nok"
 
 
 def new(due_at: int = NOW) -> NewDelivery:
@@ -48,7 +60,7 @@ def new(due_at: int = NOW) -> NewDelivery:
 
 def done(delivery_id: int) -> Done:
     """Return its attempt."""
-    return Done(delivery_id, 1, NOW, 0.012, "acked", 200, "200 within 5 s", "acked", NOW)
+    return Done(delivery_id, 1, NOW, 0.012, "acked", 200, "200 within 5 s", "acked", NOW, request=SENT, answer=ANSWERED)
 
 
 def in_groups(url: str, pairs: int) -> float:
@@ -56,8 +68,8 @@ def in_groups(url: str, pairs: int) -> float:
     with Ledger(url) as ledger:
         started = time.perf_counter()
         for _ in range(0, pairs, 500):
-            for delivery_id in ledger.accept([new() for _ in range(500)]):
-                ledger.record(done(delivery_id))
+            ids = ledger.accept([new() for _ in range(500)])
+            ledger.record([done(delivery_id) for delivery_id in ids])
         ledger.flush()
         return pairs / (time.perf_counter() - started)
 
@@ -68,7 +80,7 @@ def one_by_one(url: str, pairs: int) -> float:
         started = time.perf_counter()
         for _ in range(pairs):
             (delivery_id,) = ledger.accept([new()])
-            ledger.record(done(delivery_id))
+            ledger.record([done(delivery_id)])
             ledger.flush()
         return pairs / (time.perf_counter() - started)
 
@@ -80,7 +92,7 @@ def by_threads(url: str, pairs: int, threads: int = 64) -> float:
         def work() -> None:
             for _ in range(pairs // threads):
                 (delivery_id,) = ledger.accept([new()])
-                ledger.record(done(delivery_id))
+                ledger.record([done(delivery_id)])
 
         started = time.perf_counter()
         workers = [threading.Thread(target=work) for _ in range(threads)]
@@ -97,7 +109,7 @@ def plain_sqlite(url: str, pairs: int) -> float:
     Ledger(url).close()
     text = json.dumps([PAYLOAD], ensure_ascii=False)
     insert = "INSERT INTO delivery (id, app, event_type, payload, state, due_at, created_at) VALUES (?,?,?,?,?,?,?)"
-    attempt = "INSERT INTO attempt VALUES (?,?,?,?,?,?,?,?)"
+    attempt = "INSERT INTO attempt VALUES (?,?,?,?,?,?,?,?,?,?,?)"
     change = "UPDATE delivery SET state = 'acked', attempts = 1, last_outcome = 'acked' WHERE id = ?"
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = full")
@@ -109,7 +121,8 @@ def plain_sqlite(url: str, pairs: int) -> float:
             connection.executemany(insert, rows)
             connection.execute("COMMIT")
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(attempt, [(i, 1, NOW, 0.012, "acked", 200, "200 within 5 s", "") for i in ids])
+            sent = (1, NOW, 0.012, "acked", 200, "200 within 5 s", "", SENT, None, ANSWERED)
+            connection.executemany(attempt, [(i, *sent) for i in ids])
             connection.executemany(change, [(i,) for i in ids])
             connection.execute("COMMIT")
         return pairs / (time.perf_counter() - started)

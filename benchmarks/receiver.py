@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provider_mock.contract import Request
-from provider_mock.providers import load
+from im_callback.provider_mock.contract import Request
+from im_callback.provider_mock.providers import load
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 SAMPLED, KEPT = 100, 200
@@ -46,7 +46,7 @@ class Receiver:
             raise ValueError(f"of {self.received} bodies only {self.distinct} are unlike")
         provider = load("commsease")
         for raw in self.sample:
-            if (problem := provider.verify(parsed(raw), provider.defaults, 0)) is not None:
+            if (problem := provider.feeds[0].verify(parsed(raw), provider.defaults, 0)) is not None:
                 raise ValueError(f"a request does not verify: {problem}")
 
 

@@ -1,75 +1,104 @@
-"""One requirement as a function: what it is called, whom it binds, where it comes from."""
+"""One requirement as a function: what it is called, what it needs, where it comes from."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from conformance.verdict import Level
+from im_callback.conformance.verdict import Level
+from im_callback.provider_mock.plugins import Plugins, Unusable
 
 if TYPE_CHECKING:
-    from conformance.run import Run
-    from provider_mock.contract import Provider
+    from collections.abc import Sequence
+
+    from im_callback.conformance.needs import Need
+    from im_callback.conformance.run import Run
+    from im_callback.provider_mock.contract import Feed, Provider
 
 PREFIX = "check_"
 
 CheckFunction = Callable[["Run"], None]
 
 
+class MissingSource(LookupError):
+    """A feed does not say where a rule comes from that it has: its package is to be mended."""
+
+    def __init__(self, feed: Feed, topic: str) -> None:
+        super().__init__(
+            f"the feed {feed.full_name} gives no source for the topic {topic!r}; name document and section in `sources`"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check function with what is known of it before it runs.
 
-    `levels` maps provider names to levels; `*` stands for every provider not named. A check
-    holds for no provider that is neither named nor covered by `*`. `topic` names the rule's
-    source among a provider's `sources`.
+    It holds at every feed whose contract has what it `needs`. `usual_level` is how binding it is where the
+    feed says nothing else about the `topic`; the topic also names the rule's source.
     """
 
     function: CheckFunction
     family: str
     slug: str
     title: str
-    levels: Mapping[str, Level]
+    usual_level: Level
     topic: str
     why: str
     fix: str
     effects: bool = False
     last: bool = False
     preflight: bool = False
+    needs: Need | None = None
 
-    def level(self, provider: Provider) -> Level | None:
-        """Return how binding the check is at this provider, or None where it does not hold."""
-        return self.levels.get(provider.name) or self.levels.get("*")
+    def level(self, feed: Feed) -> Level | None:
+        """Return how binding the check is at this feed, or None where it does not hold."""
+        if self.needs is not None and not self.needs(feed):
+            return None
+        named = feed.levels.get(self.topic)
+        return self.usual_level if named is None else Level(named)
+
+    def among(self, feeds: Sequence[Feed]) -> list[Feed]:
+        """Return those of the feeds at which the check holds."""
+        return [feed for feed in feeds if self.level(feed) is not None]
+
+    def level_among(self, feeds: Sequence[Feed]) -> Level | None:
+        """Return how binding the check is at the feed where it binds most, or None where it holds at none."""
+        levels = [level for feed in feeds if (level := self.level(feed)) is not None]
+        return min(levels, key=list(Level).index, default=None)
 
     def id(self, provider: Provider) -> str:
         """Return the check's id at this provider; it never changes once released."""
         return f"{provider.name}.{self.family}.{self.slug}"
 
-    def source(self, provider: Provider) -> str:
-        """Return the document and section that the requirement comes from."""
-        return provider.sources.get(self.topic) or provider.sources["transport"]
+    def source(self, feed: Feed) -> str:
+        """Return the document and section that the requirement comes from; raises `MissingSource`."""
+        try:
+            return feed.sources[self.topic]
+        except KeyError:
+            raise MissingSource(feed, self.topic) from None
 
 
 def check(
     title: str,
     *,
     topic: str,
+    level: str,
     why: str,
     fix: str,
     effects: bool = False,
     last: bool = False,
     preflight: bool = False,
-    **levels: str,
+    needs: Need | None = None,
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Mark a `check_*` function as a check.
 
-    Levels are given by provider (`commsease="must"`); `every="must"` is for all providers. A check
-    with `effects` could not run without them; `last`
-    puts it at the end of the run; `preflight` lets it run before the receiver is known to work.
+    `level` (must, should, may) is how binding it is unless a feed's contract says otherwise for the topic. What the
+    contract `needs` to have for the check to hold is asked of each feed. A check with `effects` could not run without
+    them; `last` puts it at the end of the run; `preflight` lets it run before the receiver is known to work.
     """
 
     def mark(function: CheckFunction) -> CheckFunction:
@@ -78,13 +107,14 @@ def check(
             family=function.__module__.rpartition(".")[2],
             slug=function.__name__.removeprefix(PREFIX).replace("_", "-"),
             title=title,
-            levels={"*" if name == "every" else name: Level(level) for name, level in levels.items()},
+            usual_level=Level(level),
             topic=topic,
             why=why,
             fix=fix,
             effects=effects,
             last=last,
             preflight=preflight,
+            needs=needs,
         )
         return function
 
@@ -97,16 +127,36 @@ def checks_of(module: ModuleType) -> list[Check]:
     return [one for one in found if isinstance(one, Check)]
 
 
-def family_modules() -> list[ModuleType]:
-    """Return the modules of checks, preflight first, then by name."""
-    import conformance.checks
+GROUP = "im_callback.checks"
+"""Entry points of packages that add checks: each names a module with `check_*` functions, whose name is the family."""
 
-    names = sorted(m.name for m in pkgutil.iter_modules(conformance.checks.__path__))
+
+def family_modules() -> list[ModuleType]:
+    """Return the modules of checks, preflight first, then ours by name, then those that packages add."""
+    from im_callback.conformance import checks
+
+    names = sorted(m.name for m in pkgutil.iter_modules(checks.__path__))
     names.sort(key=lambda name: name != "preflight")
-    return [import_module(f"{conformance.checks.__name__}.{name}") for name in names]
+    return [import_module(f"{checks.__name__}.{name}") for name in names] + list(_added.usable().values())
+
+
+def unusable_checks() -> list[Unusable]:
+    """Return why packages that add checks cannot be loaded: a run without them would be green for too little."""
+    return list(_added.unusable().values())
 
 
 def all_checks() -> list[Check]:
     """Return every check, in the order in which a run takes them."""
     found = [one for module in family_modules() for one in checks_of(module)]
     return sorted(found, key=lambda one: one.last)
+
+
+def _checked(found: object) -> ModuleType:
+    if not isinstance(found, ModuleType):
+        raise TypeError("it is no module")
+    if not checks_of(found):
+        raise ValueError("it holds no check; mark its check_ functions with @check")
+    return found
+
+
+_added: Plugins[ModuleType] = Plugins(GROUP, "family of checks", _checked)

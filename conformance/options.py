@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from random import SystemRandom
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 import pytest
+from im_callback.conformance import option_values
+from im_callback.conformance.check import Check, MissingSource, all_checks, unusable_checks
+from im_callback.conformance.effects import BadEffects, ReadEffects, SourceOptions, compiled, open_effects
+from im_callback.conformance.report.masking import Masking, secrets_in
+from im_callback.conformance.resultfile import ResultFile, Unwritable
+from im_callback.conformance.settings import Fixed, Settings
+from im_callback.conformance.text_files import text_of
+from im_callback.conformance.verdict import Level
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.addresses import BadAddress, sendable
+from im_callback.provider_mock.contract import DOCUMENTED, BadCredentials, Credentials, Feed, Provider, UnknownFeed
+from im_callback.provider_mock.headers import TOKEN, refused
 
-from conformance.check import Check, all_checks
-from conformance.effects import BadEffects, SourceOptions, compiled, open_effects
-from conformance.run import ReadEffects, Settings
-from conformance.verdict import Level
-from provider_mock import providers
-from provider_mock.contract import BadCredentials, Credentials, Provider
-
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""The name of a header (RFC 9110, section 5.6.2)."""
+T = TypeVar("T")
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -64,10 +68,34 @@ def provider(config: pytest.Config) -> Provider:
         raise pytest.UsageError(f"--receiver-provider={name}: {error}") from None
 
 
+def arriving(config: pytest.Config, provider: Provider) -> tuple[Feed, ...]:
+    """Return the feeds that arrive at the address; UsageError for one that the provider does not have."""
+    value = option(config, "feed")
+    if value is None:
+        return provider.usual_feeds
+    names = [name.strip().removeprefix(f"{provider.name}.") for name in value.split(",") if name.strip()]
+    try:
+        # In the provider's order, each once.
+        named = {provider.feed(name) for name in names}
+    except UnknownFeed as error:
+        raise pytest.UsageError(f"--receiver-feed={value}: {error}") from None
+    if not named:
+        raise pytest.UsageError(
+            f"--receiver-feed={value}: name one or more of: {', '.join(provider.feed_names)}, separated by commas"
+        )
+    return tuple(feed for feed in provider.feeds if feed in named)
+
+
+def _named(provider: Provider, feeds: Sequence[Feed]) -> str:
+    if len(provider.feeds) == 1:
+        return provider.name
+    return f"{provider.name} ({', '.join(feed.name for feed in feeds)})"
+
+
 def settings(config: pytest.Config) -> Settings:
     """Return everything that was asked for; UsageError names the option that cannot be used."""
     chosen = provider(config)
-    handles = option(config, "handles")
+    folder = config.invocation_params.dir
     return Settings(
         url=_url(str(config.getoption("--receiver-url"))),
         provider=chosen,
@@ -75,8 +103,17 @@ def settings(config: pytest.Config) -> Settings:
         seed=_number(config, "seed", SystemRandom().randrange(2**32)),
         settle=_seconds(config),
         level=_level(config),
-        handles=_handles(handles, chosen) if handles else None,
-        headers=tuple(_header(text) for text in options(config, "header")),
+        handles=_told(
+            config, "handles", lambda text: option_values.handles(text, chosen, arriving(config, chosen)) or None
+        ),
+        accounts=_told(config, "accounts", lambda text: option_values.accounts(text, folder)),
+        fixed=_fixed(config, chosen),
+        rate=_told(config, "rate", option_values.rate),
+        wire=_told(config, "wire", lambda text: option_values.wire(text, chosen, arriving(config, chosen)))
+        or DOCUMENTED,
+        feeds=arriving(config, chosen),
+        unordered=flag(config, "effects-unordered"),
+        headers=tuple(_header(text, chosen) for text in options(config, "header")),
         ca_file=_file(config, "ca"),
         allow_incomplete=flag(config, "allow-incomplete"),
         baseline=_baseline(config),
@@ -94,30 +131,41 @@ def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
         raise pytest.UsageError(str(error)) from None
 
 
-def chosen_checks(config: pytest.Config, provider: Provider) -> list[Check]:
+def chosen_checks(config: pytest.Config, provider: Provider, feeds: Sequence[Feed]) -> list[Check]:
     """Return the checks that hold for the provider and were asked for; UsageError if there are none."""
-    holding = [one for one in all_checks() if one.level(provider)]
+    for broken in unusable_checks():
+        raise pytest.UsageError(str(broken))
+    holding = [one for one in all_checks() if one.among(feeds)]
+    ids = Counter(one.id(provider) for one in holding)
+    if doubled := [name for name, count in ids.items() if count > 1]:
+        raise pytest.UsageError(
+            f"two checks are called {doubled[0]}; rename one, or uninstall the package that adds it"
+        )
+    try:
+        for one in holding:
+            for feed in one.among(feeds):
+                one.source(feed)
+    except MissingSource as error:
+        raise pytest.UsageError(str(error)) from None
     globs = options(config, "check")
     for glob in globs:
         if not any(fnmatchcase(one.id(provider), glob) for one in holding):
             raise pytest.UsageError(
-                f"--receiver-check={glob} matches no check of {provider.name}; "
+                f"--receiver-check={glob} matches no check of {_named(provider, feeds)}; "
                 f"list them with: pytest --receiver-list --receiver-provider={provider.name}"
             )
     return [one for one in holding if not globs or any(fnmatchcase(one.id(provider), glob) for glob in globs)]
 
 
-def json_file(config: pytest.Config) -> Path | None:
-    """Return where the JSON result goes; UsageError if its folder is not there."""
+def json_file(config: pytest.Config) -> ResultFile | None:
+    """Return where the JSON result goes, tried already; UsageError if it cannot be written."""
     name = option(config, "json")
     if name is None:
         return None
-    path = config.invocation_params.dir / name
-    if not path.parent.is_dir():
-        raise pytest.UsageError(f"--receiver-json={name}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise pytest.UsageError(f"--receiver-json={name}: it is a folder; give a file in it")
-    return path
+    try:
+        return ResultFile(config.invocation_params.dir / name)
+    except Unwritable as error:
+        raise pytest.UsageError(f"--receiver-json={name}: {error}") from None
 
 
 def list_checks(config: pytest.Config) -> None:
@@ -127,21 +175,30 @@ def list_checks(config: pytest.Config) -> None:
     globs = options(config, "check") or ["*"]
     for one in chosen:
         for check in all_checks():
-            level = check.level(one)
+            feeds = arriving(config, one) if named and option(config, "feed") else one.feeds
+            level = check.level_among(feeds)
             if level is not None and any(fnmatchcase(check.id(one), glob) for glob in globs):
-                sys.stdout.write(f"{check.id(one)}\t{level.value}\t{check.title}\t{check.source(one)}\n")
+                sys.stdout.write(
+                    f"{check.id(one)}\t{level.value}\t{check.title}\t{check.source(check.among(feeds)[0])}\n"
+                )
 
 
 def _url(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        # Raises where it is no number.
-        parts.port  # noqa: B018
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
-        raise pytest.UsageError(f"--receiver-url={url}: give the whole address, as in http://127.0.0.1:8080/callbacks")
-    return url
+        return sendable(url, login=True, any_port=True)
+    except BadAddress:
+        # Without its scheme, say, an address can hold a password all the same.
+        words, places = secrets_in(url if "://" in url else f"http://{url}")
+        shown = Masking.hiding([*words, *(_userinfo(url))], places)(url)
+        raise pytest.UsageError(
+            f"--receiver-url={shown}: give the whole address, as in http://127.0.0.1:8080/callbacks"
+        ) from None
+
+
+def _userinfo(url: str) -> list[str]:
+    """Return the password of an address that may have no scheme."""
+    before = url.rpartition("@")[0].rpartition("/")[2]
+    return [before.partition(":")[2]] if ":" in before else []
 
 
 def _credentials(config: pytest.Config, provider: Provider) -> Credentials:
@@ -180,21 +237,30 @@ def _level(config: pytest.Config) -> Level:
         raise pytest.UsageError(f"--receiver-level={value}: give must, should or may") from None
 
 
-def _handles(value: str, provider: Provider) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    for name in names:
-        if name not in provider.catalogue:
-            raise pytest.UsageError(
-                f"--receiver-handles: {provider.name} has no event type {name!r}; "
-                f"list them with: provider-mock events {provider.name}"
-            )
-    return names
+def _told(config: pytest.Config, name: str, read: Callable[[str], T]) -> T | None:
+    """Return what the value of an option stands for, or None where it is not given."""
+    value = option(config, name)
+    if value is None:
+        return None
+    try:
+        return read(value)
+    except option_values.BadValue as error:
+        raise pytest.UsageError(f"--receiver-{name}={value}: {error}") from None
 
 
-def _header(text: str) -> tuple[str, str]:
+def _fixed(config: pytest.Config, provider: Provider) -> tuple[Fixed, ...]:
+    try:
+        return option_values.fixed(options(config, "set"), provider)
+    except option_values.BadValue as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _header(text: str, provider: Provider) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not TOKEN.fullmatch(name.strip()):
         raise pytest.UsageError("--receiver-header: give it as NAME:VALUE")
+    if (wrong := refused(name.strip(), provider)) is not None:
+        raise pytest.UsageError(f"--receiver-header: {name.strip()} {wrong[0]}; {wrong[1]}")
     if any(c in text for c in "\r\n\0"):
         raise pytest.UsageError(f"--receiver-header: the value of {name.strip()} holds a line break")
     return name.strip(), value.strip()
@@ -215,7 +281,7 @@ def _baseline(config: pytest.Config) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = json.loads(text_of(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise pytest.UsageError(f"--receiver-baseline={path.name}: not JSON ({error})") from None
     if not isinstance(known, dict) or not _reasons(list(known.values())):

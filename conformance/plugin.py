@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conformance.session import ReceiverSession
+    from im_callback.conformance.session import ReceiverSession
 
 SWITCH = "--receiver-url"
 GROUP = "receiver conformance (checks a server that an IM service calls)"
@@ -16,6 +16,11 @@ GROUP = "receiver conformance (checks a server that an IM service calls)"
 # Option, what stands for its value, help. Each can also come from the environment and the ini file.
 OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("provider", "NAME", "which IM service to play: commsease (default), rongcloud, tencent, or one of a plugin"),
+    (
+        "feed",
+        "NAMES",
+        "which of its feeds arrive there, separated by commas (default: the first, or all at one address)",
+    ),
     ("app-key", "KEY", "AppKey, appKey or SdkAppid (default: test-key; tencent 1400000001)"),
     (
         "app-secret",
@@ -24,7 +29,10 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ),
     ("effects", "SPEC", "where to read what the receiver recorded: http(s)://… answering a JSON array or JSON lines"),
     ("effects-map", "JMESPATH", "from one of your records to the payload's field names"),
-    ("handles", "a,b", "event types the receiver records (default: discovered, and printed)"),
+    ("handles", "a,b", "event types that are recorded, or variants: EVENT-TYPE/*/TEXT (default: discovered, printed)"),
+    ("accounts", "SPEC", "names of made-up accounts: a pattern with {n} (user-{n}), or file:PATH, an account a line"),
+    ("rate", "N", "deliveries per second at most, for a receiver behind a limit; bursts are then left out"),
+    ("wire", "NAME", "how the whole run speaks: java-hashmap, ascii, … (provider-mock events --wires); several: a,b"),
     ("level", "must|should|may", "the lowest level that fails the run (default: should)"),
     ("baseline", "FILE", "known failures: a JSON object from check id to reason"),
     ("ca", "FILE", "certificates of a private authority, PEM"),
@@ -33,10 +41,18 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("json", "FILE", "write the result as JSON"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
+    (
+        "set",
+        "[EVENT-TYPE:]/POINTER=VALUE",
+        "a field that every event carries, as documented samples have it; repeatable",
+    ),
     ("check", "GLOB", "only the checks with these ids; repeatable"),
     ("header", "NAME:VALUE", "an extra header for a gateway on the way; repeatable"),
 )
-ALLOW_INCOMPLETE = ("allow-incomplete", "exit 0 although gated checks could not run")
+FLAGS: tuple[tuple[str, str], ...] = (
+    ("effects-unordered", "the records come in no order that the application shows: order is then not judged"),
+    ("allow-incomplete", "exit 0 although gated checks could not run"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,9 +66,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, value, text in REPEATABLE:
         group.addoption(f"--receiver-{name}", metavar=value, action="append", help=text)
         parser.addini(f"receiver_{name.replace('-', '_')}", text, type="linelist")
-    name, text = ALLOW_INCOMPLETE
-    group.addoption(f"--receiver-{name}", action="store_true", default=None, help=text)
-    parser.addini(f"receiver_{name.replace('-', '_')}", text)
+    for name, text in FLAGS:
+        group.addoption(f"--receiver-{name}", action="store_true", default=None, help=text)
+        parser.addini(f"receiver_{name.replace('-', '_')}", text)
 
 
 @pytest.fixture
@@ -68,7 +84,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print the checks, if that is all that was asked for."""
     if not config.getoption("--receiver-list"):
         return None
-    from conformance.options import list_checks
+    from im_callback.conformance.options import list_checks
 
     list_checks(config)
     return 0
@@ -79,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hand over to the receiver session if there is a receiver."""
     if config.getoption(SWITCH) is None:
         return
-    from conformance.session import ReceiverSession
+    from im_callback.conformance.session import ReceiverSession
 
     config.pluginmanager.register(ReceiverSession(config), "receiver-session")
 
@@ -89,3 +105,4 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session: ReceiverSession | None = config.pluginmanager.get_plugin("receiver-session")
     if session is not None:
         config.pluginmanager.unregister(session)
+        session.close()

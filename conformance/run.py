@@ -7,56 +7,58 @@ only in a form the provider would never send is remembered as forbidden.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from random import Random
-from typing import Any
+from random import Random, SystemRandom
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from conformance.judge import Effects, Matcher, Occurrence, Record, occurrences_of, text
-from conformance.preflight import Preflight
-from conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
-from provider_mock.contract import DOCUMENTED, Credentials, Event, Outcome, Provider, Request, Stamp
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.clock import utc_millis
-from provider_mock.delivery.courier import Courier
-from provider_mock.history import Attempt, History, Shot
-from provider_mock.traffic.identity import Identities
-from provider_mock.wire import Wire
-from schemas import EventType
+from im_callback.conformance.effects import EffectsError, ReadEffects
+from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
+from im_callback.conformance.sent import Sent
+from im_callback.conformance.settings import Settings
+from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Outside
+from im_callback.provider_mock.contract import (
+    Credentials,
+    Event,
+    Feed,
+    NoReply,
+    Outcome,
+    Parameter,
+    Request,
+    Stamp,
+    Tried,
+)
+from im_callback.provider_mock.delivery.changes import CannotChange, Change, Way, judged, made
+from im_callback.provider_mock.delivery.clock import utc_millis
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.history import Attempt, History, Shot
+from im_callback.provider_mock.traffic.identity import Identities
+from im_callback.provider_mock.wire import Wire
+from im_callback.schemas import MISSING, EventType, resolve
 
-ReadEffects = Callable[[], Sequence[Record]]
-Change = Callable[[Request], Request]
+Alter = Callable[[Request], Request]
 
 PATIENCE = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
+QUESTIONS = 5
+"""How many are asked until one is let through, where the answer decides whether it shows."""
+NAMED = 20
+"""How many exchanges a failure names."""
+GONE_SECONDS = 3.0
+"""How long nobody may listen before the receiver counts as gone: a supervisor may be starting it again."""
 
 
-class EffectsError(Exception):
-    """The effects could not be read: `reason` says why, `fix` what to do."""
+@dataclass(slots=True)
+class Found:
+    """What preflight has found out about a feed: what it sent, by stage how that ended, and how many effects were due."""
 
-    def __init__(self, reason: str, fix: str) -> None:
-        super().__init__(f"{reason}. {fix}")
-        self.reason = reason
-        self.fix = fix
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for. `settle` is how many seconds effects may take to appear."""
-
-    url: str
-    provider: Provider
-    credentials: Credentials
-    seed: int
-    settle: float = 5.0
-    level: Level = Level.SHOULD
-    handles: tuple[str, ...] | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    ca_file: Path | None = None
-    allow_incomplete: bool = False
-    baseline: Mapping[str, str] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    done: dict[str, Outside | None] = field(default_factory=dict)
+    due: int = 0
 
 
 class Run:
@@ -65,21 +67,56 @@ class Run:
     def __init__(self, settings: Settings, read_effects: ReadEffects | None = None) -> None:
         self.settings = settings
         self.provider = settings.provider
+        self.feeds = settings.arriving
+        self._feed = self.feeds[0]
         self.read_effects = read_effects
         self.random = Random(settings.seed)
-        self.ids = Identities(self.random, utc_millis())
-        client = Client(self.provider.deadline, extra_headers=settings.headers, ca_file=settings.ca_file)
-        self.courier = Courier(self.provider, client)
+        # Not from the seed: what an earlier run left in the store must mean nothing to this one.
+        own = SystemRandom().getrandbits(64)
+        self.ids = Identities(self.random, utc_millis(), run=own, accounts=settings.accounts)
+        longest = max(feed.deadline for feed in self.feeds)
+        client = Client(longest, extra_headers=settings.headers, ca_file=settings.ca_file)
+        self.courier = Courier(client, rate=settings.rate)
         self.matcher = Matcher(self.provider.catalogue)
-        self.handled: tuple[EventType, ...] = ()
-        self.preflight = Preflight(self)
-        self._sent_validly: set[Occurrence] = set()
-        self._sent_badly: dict[Occurrence, Level] = {}
-        self._refusable: list[tuple[Attempt, Level]] = []
+        self.kept: dict[str, frozenset[str]] = {}
+        """By event type, the variants that the receiver records; one without variants has the variant ''."""
+        self.models: dict[str, Mapping[str, Any]] = {}
+        """By event type, a payload of a kind that the receiver records."""
+        self.sent = Sent(self.occurrences, self.provider.feed_of, self._feed)
+        self._found: dict[Feed, Found] = {}
         self.binding = Level.MUST
         """How binding the check is that is running now."""
-        self.indistinct: set[Occurrence] = set()
-        """What was sent without the fields that tell it from others; nothing can be said about its effects."""
+        self.causes: dict[str, tuple[str, Level]] = {}
+        """By cause, the id and level of the check that has shown it first."""
+        self.gone = ""
+        """Where the receiver went away in the middle of the run: during which check."""
+        self.notes: list[str] = []
+        """What the user should know although no check failed for it."""
+        self._answered = False
+
+    @property
+    def feed(self) -> Feed:
+        """The feed that is judged now."""
+        return self._feed
+
+    def turn_to(self, feed: Feed) -> None:
+        """Judge another feed from now on."""
+        self._feed = self.sent.feed = feed
+
+    @property
+    def several(self) -> bool:
+        """Whether several feeds arrive at the address."""
+        return len(self.feeds) > 1
+
+    @property
+    def found(self) -> Found:
+        """What preflight has found out about the feed."""
+        return self._found.setdefault(self._feed, Found())
+
+    @property
+    def handled(self) -> tuple[EventType, ...]:
+        """The event types of the feed that the receiver records, as far as is known."""
+        return tuple(one for one in self.documented if one.name in self.models)
 
     @property
     def history(self) -> History:
@@ -88,14 +125,37 @@ class Run:
 
     @property
     def documented(self) -> list[EventType]:
-        """The event types that have documented samples."""
-        return [one for one in self.provider.catalogue if one.examples]
+        """The event types of the feed that have documented samples."""
+        return [one for one in self.feed.event_types if one.examples]
 
     @property
     def subject(self) -> EventType:
         """The event type to show a general rule with: one the receiver records, if effects show one."""
         candidates = self.handled or tuple(self.documented)
         return next((one for one in candidates if one.items is None and one.identity), candidates[0])
+
+    @property
+    def sight(self) -> Literal["none", "blind", "clear"]:
+        """What effects show: none were given, they were and show nothing that was sent, or they show it.
+
+        What answers decide need not be recorded: the answers are then all there is to see.
+        """
+        if self.read_effects is None:
+            return "none"
+        if self.handled:
+            return "clear"
+        return "none" if self.feed.decides else "blind"
+
+    def must_not_be_blind(self) -> None:
+        """End the check as could-not-run where effects were given that show nothing: a status proves nothing then."""
+        if self.sight == "blind" and self.models:
+            raise NotApplicable(f"the receiver records nothing of the feed {self.feed.name}")
+        if self.sight == "blind":
+            raise CouldNotRun(
+                "effects were given, but nothing that was delivered shows in them, so that nothing can be "
+                "concluded from an answer",
+                "Mend what preflight.effects-show-delivery says first",
+            )
 
     def event(
         self,
@@ -105,10 +165,29 @@ class Run:
         keep: Iterable[str] = (),
         values: Mapping[str, Any] | None = None,
     ) -> Event:
-        """Return a fresh event: by default the first documented sample of the subject, with a new identity."""
+        """Return a fresh event: by default of the subject, of a kind that is recorded, with a new identity."""
         event_type = event_type or self.subject
-        sample = event_type.examples[0] if payload is None else payload
-        return self.ids.fresh(event_type, sample, keep=tuple(keep), values=values)
+        model = self.models.get(event_type.name, event_type.examples[0]) if payload is None else payload
+        fixed = self.fixed_values(event_type, model)
+        made = self.ids.fresh(event_type, model, keep=tuple(keep), values={**(values or {}), **fixed})
+        if fixed and not event_type.valid(made.payload):
+            # What fits most events of the type need not fit this one.
+            return self.ids.fresh(event_type, model, keep=tuple(keep), values=values)
+        return made
+
+    def fixed_values(self, event_type: EventType, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values, by pointer, that the user has every event of the type carry."""
+        place = f"{event_type.items}/0" if event_type.items is not None else ""
+        return {
+            one.pointer: one.value
+            for one in self.settings.fixed
+            if one.type == event_type.name
+            or (one.type is None and resolve(payload, place + one.pointer) is not MISSING)
+        }
+
+    def is_fixed(self, event_type: EventType, pointer: str) -> bool:
+        """Return whether the user has every event of the type carry one value there."""
+        return any(one.pointer == pointer and one.type in (None, event_type.name) for one in self.settings.fixed)
 
     def checked(self, event: Event) -> Event:
         """Return the event if it is valid by its own schema; else the fault is ours."""
@@ -117,38 +196,56 @@ class Run:
             raise AssertionError(f"we made an invalid {event.type}: {problems[0]}")
         return event
 
-    def handled_type(self, *names: str) -> list[EventType]:
-        """Return the named event types, if the receiver records them all; else the check does not apply."""
-        missing = [name for name in names if name not in [one.name for one in self.handled]]
-        if missing:
-            raise NotApplicable(f"the receiver does not record {', '.join(missing)}")
-        return [self.provider.catalogue[name] for name in names]
+    def keeps(self, event: Event) -> bool:
+        """Return whether the receiver records events of this type and variant, as far as is known."""
+        event_type, kept = self.provider.catalogue[event.type], self.kept.get(event.type, frozenset())
+        variant = self.variant_of(event)
+        # Of a payload that reports several things, each is recorded by itself.
+        return variant in kept or (event_type.items is not None and kept.issuperset(variant.split("+")))
 
     def stamp(self, shift_millis: int = 0) -> Stamp:
         """Return a new stamp: now, or so many milliseconds away from it."""
-        return Stamp(utc_millis() + shift_millis, f"{self.random.getrandbits(48)}")
+        nonce = f"{self.random.getrandbits(48)}"
+        return Stamp(utc_millis() + shift_millis, nonce, nonce)
+
+    def wire(self, **changes: Any) -> Wire:
+        """Return how the run speaks, with changes by the names of `Wire`'s attributes."""
+        return replace(self.settings.wire, **changes)
+
+    def parameter(self, role: str) -> Parameter:
+        """Return the signature parameter with this role, as the run spells it."""
+        return self.feed.parameter(role, self.settings.wire)
 
     def shot(
         self,
         *events: Event,
-        wire: Wire = DOCUMENTED,
+        wire: Wire | None = None,
         stamp: Stamp | None = None,
         credentials: Credentials | None = None,
-        change: Change | None = None,
+        change: Change | Alter | None = None,
+        donor: Request | None = None,
         forged: bool = False,
         note: str = "",
     ) -> Shot:
-        """Return the signed request for the events, changed after signing by `change`.
+        """Return the signed request for the events, changed by `change`: one of the catalogue, or a function.
 
-        A `forged` shot is one that the provider would never send: its events must leave no
-        effect unless they are also sent validly.
+        Without a note the change says what it is. `donor` is a request that a change takes parameters from.
+        What the feed's own rule finds wrong is forged: its events must leave no effect unless they are also
+        sent validly. With `forged` so is what no documented rule forbids.
         """
         for event in events:
             self.checked(event)
-        used = credentials or self.settings.credentials
-        signed = self.provider.request(events, self.settings.url, used, stamp or self.stamp(), wire)
-        request = change(signed) if change else signed
-        return Shot(request, signed, events, used, forged=forged, note=note)
+        feed = self.provider.feed_of(events[0].type)
+        used, way = credentials or self.settings.credentials, Way(self.settings.url, wire or self.settings.wire, donor)
+        changes = [change] if isinstance(change, Change) else []
+        try:
+            shot = made(feed, events, used, stamp or self.stamp(), way, changes, note)
+        except CannotChange as error:
+            raise NotApplicable(str(error)) from error
+        if change is not None and not isinstance(change, Change):
+            shot = replace(shot, request=change(shot.signed))
+        shot = replace(shot, forged=forged)
+        return judged(shot, self.settings.credentials, utc_millis()) if change or credentials or stamp else shot
 
     def raw(self, body: bytes, *, events: Sequence[Event] = (), command: str = "", note: str = "") -> Shot:
         """Return a correctly signed request for a body that the provider would not send.
@@ -157,28 +254,59 @@ class Run:
         URL names, by default the subject's.
         """
         code = command or self.subject.code
-        signed = self.provider.sign(body, code, self.settings.url, self.settings.credentials, self.stamp())
-        return Shot(signed, signed, tuple(events), self.settings.credentials, broken=True, note=note)
+        used, stamp = self.settings.credentials, self.stamp()
+        signed = self.feed.sign(body, code, self.settings.url, used, stamp, self.settings.wire)
+        return Shot(self.feed, signed, signed, tuple(events), used, stamp, broken=True, note=note)
 
     def probe(self) -> Shot | None:
         """Return the handshake that the provider's console sends, if it documents one."""
-        request = self.provider.probe(self.settings.url, self.settings.credentials, self.stamp())
+        used, stamp = self.settings.credentials, self.stamp()
+        request = self.feed.probe(self.settings.url, used, stamp)
         if request is None:
             return None
-        return Shot(request, request, (), self.settings.credentials, note="the console's address probe")
+        return Shot(self.feed, request, request, (), used, stamp, note="the console's address probe")
 
-    def send(self, *shots: Shot) -> list[Attempt]:
-        """Send the shots, all at once; return their attempts in the same order."""
+    def send(self, *shots: Shot, together: bool = False) -> list[Attempt]:
+        """Send the shots at once, with `together` so that their last bytes arrive at one moment.
+
+        Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
+        """
+        if self.gone:
+            raise CouldNotRun(f"the receiver went away during {self.gone}", "Start it again; its log says why it ended")
         for shot in shots:
             self.matcher.add(shot.events)
-            occurrences = self.occurrences(*shot.events)
-            if shot.valid:
-                self._sent_validly.update(occurrences)
-            else:
-                self._sent_badly.update(dict.fromkeys(occurrences, self.binding))
-        attempts = self.courier.send(shots)
-        self._refusable += [(attempt, self.binding) for attempt in attempts if attempt.shot.forged]
+            self.sent.leaving(shot.events, self.binding, valid=shot.valid)
+        attempts = self.courier.together(shots) if together else self.courier.send(shots)
+        self.sent.came_back(attempts, self.binding)
+        self._notice_end(attempts)
         return attempts
+
+    def _notice_end(self, attempts: Sequence[Attempt]) -> None:
+        """Raise `Gone` if the receiver has answered before and nobody listens there any more."""
+        self._answered = self._answered or any(not isinstance(a.reply, NoReply) for a in attempts)
+        lost = [a for a in attempts if a.outcome is Outcome.UNREACHABLE]
+        if not (lost and self._answered) or self._somebody_listens():
+            return
+        before = [a for a in self.history if not isinstance(a.reply, NoReply)][-1:]
+        said = f"; the last request that it answered: {before[0].shot.note or 'a valid delivery'}" if before else ""
+        assert isinstance(lost[0].reply, NoReply)
+        raise Gone(
+            "the receiver goes on listening",
+            f"it went away: {lost[0].reply.detail} ({lost[0].shot.note or 'a valid delivery'}){said}",
+            [*before, lost[0]],
+            cause="gone",
+            fix="Its log says why it ended: an exception that nobody caught, memory, or somebody who stopped it.",
+        )
+
+    def _somebody_listens(self) -> bool:
+        parts = urlsplit(self.settings.url)
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            if _connects(address):
+                return True
+            time.sleep(LONGEST_PAUSE)
+        return False
 
     def send_each(self, shots: Iterable[Shot]) -> list[Attempt]:
         """Send the shots one after the other.
@@ -193,33 +321,58 @@ class Run:
                 break
         return attempts
 
-    def deliver(self, *events: Event, wire: Wire = DOCUMENTED, note: str = "") -> Attempt:
+    def deliver(self, *events: Event, wire: Wire | None = None, note: str = "") -> Attempt:
         """Send one request with the events as the provider would."""
         return self.send(self.shot(*events, wire=wire, note=note))[0]
 
-    def again(self, attempt: Attempt, *, afresh: bool = False, note: str = "the same delivery again") -> Shot:
-        """Return the same delivery once more: byte for byte, or signed afresh."""
-        if afresh:
-            return self.shot(*attempt.shot.events, note=note)
+    def own_attempts(self) -> list[Attempt]:
+        """Return the attempts that the provider itself could have made, of checks as binding as this one.
+
+        Sends one if there is none.
+        """
+        if not self.sent.valid(self.binding, blamed=True):
+            self.deliver(self.event())
+        return self.sent.valid(self.binding, blamed=True)
+
+    def again(
+        self, attempt: Attempt, *, afresh: bool = False, wire: Wire | None = None, note: str = "the same delivery again"
+    ) -> Shot:
+        """Return the same delivery once more: byte for byte, or signed afresh, perhaps written in another way."""
+        if afresh or wire is not None:
+            before = attempt.shot.stamp
+            stamp = self.stamp()
+            if before is not None:
+                tried = Tried(attempt.outcome, attempt.reply)
+                stamp = stamp._replace(delivery=before.delivery, number=before.number + 1, before=tried)
+            return self.shot(*attempt.shot.events, wire=wire, stamp=stamp, note=note)
         return replace(attempt.shot, note=note)
 
-    def must_ack(self, attempts: Iterable[Attempt], what: str) -> None:
-        """Fail unless every attempt was acknowledged."""
-        refused = [attempt for attempt in attempts if not attempt.acked]
-        if refused:
-            first = refused[0]
-            detail = f" ({first.shot.note})" if first.shot.note else ""
+    def must_ack(self, attempts: Iterable[Attempt], what: str, *, fix: str = "") -> None:
+        """Fail unless every attempt was acknowledged, in the receiver's own words too.
+
+        What came too late is for `within-deadline` to name, if that check binds as much as this one.
+        """
+        others = [attempt for attempt in attempts if not attempt.acked]
+        late = [attempt for attempt in others if attempt.outcome is Outcome.TIMED_OUT]
+        if others and len(late) == len(others) and self.binding is Level.MUST:
+            raise CouldNotRun(
+                f"{what} was not answered in time ({notes_of(late)})", "See acknowledgement.within-deadline", late
+            )
+        if others:
+            first = others[0]
             raise Failed(
                 f"{what} acknowledged",
-                f"{first.outcome.value}{detail}: {first.judgement.rule}{_more(refused)}",
-                refused,
+                f"{said_of(first)}{_more(others)}",
+                others,
+                cause=refusal(first),
+                fix=fix,
             )
 
     def occurrences(self, *events: Event) -> list[Occurrence]:
         """Return what the events say happened."""
         return [one for event in events for one in occurrences_of(self.provider.catalogue[event.type], event)]
 
-    def records(self) -> Sequence[Record]:
+    def records(self) -> Sequence[Any]:
         """Return the application's records as they are now; could-not-run if they cannot be read."""
         if self.read_effects is None:
             raise CouldNotRun("no effects given", "Give --receiver-effects=… or override the fixture receiver_effects")
@@ -246,38 +399,75 @@ class Run:
 
     def shown(self, events: Iterable[Event]) -> Effects:
         """Return the effects once everything in the events shows, or the settle time has passed."""
-        due = self.occurrences(*self.recorded(events))
+        return self._once_shown(set(self.occurrences(*self.recorded(events))) - self._replaced())
+
+    def _once_shown(self, due: Iterable[Occurrence]) -> Effects:
         return self.settle(lambda effects: all(effects.count(one) for one in due))
 
     def recorded(self, events: Iterable[Event]) -> list[Event]:
-        """Return those of the events that the effects must show: of a recorded type, and no removal or failure."""
-        types = {one.name: one for one in self.handled}
-        return [
-            event
-            for event in events
-            if event.type in types
-            and types[event.type].removal(event.payload) is None
-            and not self.provider.failed(event.payload)
-        ]
+        """Return those of the events that the effects must show: of a recorded kind, and they happened."""
+        return [one for one in events if self.keeps(one) and not self.failed(one) and not self.turned_down(one)]
 
-    def must_show(self, attempts: Sequence[Attempt], what: str) -> Effects:
-        """Fail unless every delivered event of a recorded type has its effect.
+    def turned_down(self, event: Event) -> bool:
+        """Return whether the receiver's own answer stopped an event: whether it then shows is the team's affair."""
+        stopped = self.sent.turned_down
+        return bool(stopped) and not stopped.isdisjoint(self.occurrences(event))
 
-        Without effects, or when the receiver records nothing, there is nothing to look at.
+    def failed(self, event: Event) -> bool:
+        """Return whether an event reports that something did not happen."""
+        return self.provider.catalogue[event.type].failed(event.payload)
+
+    def must_show(self, attempts: Sequence[Attempt], what: str, *, fix: str = "") -> Effects:
+        """Fail unless every delivered event of a recorded kind has its effect.
+
+        Without effects there is nothing to look at. Effects that show nothing at all prove nothing:
+        could-not-run.
         """
+        self.must_not_be_blind()
         if not self.handled:
             return Effects()
-        effects = self.shown(event for attempt in attempts for event in attempt.shot.events)
-        for attempt in attempts:
-            missing = [one for one in self.occurrences(*self.recorded(attempt.shot.events)) if not effects.count(one)]
-            if missing:
-                note = f" ({attempt.shot.note})" if attempt.shot.note else ""
-                raise Failed(
-                    f"{what} shows in the effects within {self.settings.settle:g} s",
-                    f"acknowledged{note}, but no effect of {missing[0]}",
-                    [attempt],
-                )
+        replaced = self._replaced()
+        due = [(a, [one for one in self._due(a) if one not in replaced]) for a in attempts]
+        effects = self._once_shown({one for _, ones in due for one in ones})
+        gone = [(a, missing) for a, ones in due if (missing := [one for one in ones if not effects.count(one)])]
+        lost = [a for a, _ in gone]
+        if lost:
+            raise Failed(
+                f"{what} shows in the effects within {self.settings.settle:g} s",
+                f"acknowledged{_note(lost[0])}, but no effect of {gone[0][1][0]}{_more(lost)}",
+                lost,
+                cause=f"lost: {self.kind_of(lost[0].shot.events[0])}",
+                fix=fix,
+            )
         return effects
+
+    def _replaced(self) -> set[Occurrence]:
+        """Return the states that a newer one has replaced: accounts and fields that recur make them share a scope."""
+        if not self.settings.fixed and self.settings.accounts is None:
+            return set()
+        sent = [event for attempt in self.history if attempt.shot.valid for event in attempt.shot.events]
+        return superseded(sent, self.provider.catalogue)
+
+    def _due(self, attempt: Attempt) -> list[Occurrence]:
+        return self.occurrences(*self.recorded(attempt.shot.events))
+
+    def kind_of(self, event: Event) -> str:
+        """Return an event's type and variant."""
+        return f"{event.type}/{self.variant_of(event)}"
+
+    def variant_of(self, event: Event) -> str:
+        """Return which variant of its type an event is; empty where the type has none."""
+        return self.provider.catalogue[event.type].variant_of(event.payload)
+
+    def control(self, event: Event, what: str, see: str) -> Attempt:
+        """Deliver what a variation is to be compared with; could-not-run unless it is accepted."""
+        attempt = self.deliver(event, note=f"the control: {what}")
+        if not attempt.acked:
+            raise CouldNotRun(f"{what} is not accepted either ({said_of(attempt)})", f"See {see}", [attempt])
+        effects = self.shown(attempt.shot.events) if self.handled else Effects()
+        if any(not effects.count(one) for one in self._due(attempt)):
+            raise CouldNotRun(f"{what} leaves no effect either", f"See {see}", [attempt])
+        return attempt
 
     def barrier(self) -> Effects:
         """Deliver one more valid event and wait for its effect: what came before has then been worked off.
@@ -287,15 +477,18 @@ class Run:
         """
         if not self.handled:
             return Effects()
-        attempt = self.deliver(self.event(self.handled[0]), note="a valid delivery, sent to see the others worked off")
+        for _ in range(QUESTIONS):
+            attempt = self.deliver(self.event(self.subject), note="a valid delivery, sent to see the others worked off")
+            if not (attempt.acked and self.turned_down(attempt.shot.events[0])):
+                break
         if not attempt.acked:
             raise CouldNotRun(
-                f"a valid delivery in between was not acknowledged: {attempt.judgement.rule}",
+                f"a valid delivery in between was not acknowledged ({said_of(attempt)})",
                 "See preflight.accepts-valid",
                 [attempt],
             )
         effects = self.shown(attempt.shot.events)
-        if not all(effects.count(one) for one in self.occurrences(*attempt.shot.events)):
+        if not all(effects.count(one) for one in self._due(attempt)):
             raise CouldNotRun(
                 f"a valid delivery in between did not show within {self.settings.settle:g} s",
                 "Raise --receiver-settle, or see preflight.effects-show-delivery",
@@ -303,13 +496,29 @@ class Run:
             )
         return effects
 
-    def forbidden(self, level: Level) -> set[Occurrence]:
-        """Return what was sent only in ways in which the provider never sends, by checks at least so binding."""
-        return {one for one, binding in self._sent_badly.items() if binding.gates(level)} - self._sent_validly
 
-    def refusable(self, level: Level) -> list[Attempt]:
-        """Return the attempts that had to be refused, by checks at least so binding."""
-        return [attempt for attempt, binding in self._refusable if binding.gates(level)]
+def _connects(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def refusal(attempt: Attempt) -> str:
+    """Return the cause of a failure whose first refused delivery this is: the event type and what was said to it."""
+    events = attempt.shot.events
+    return f"not acknowledged: {events[0].type if events else ''} {attempt.words or attempt.outcome.value}"
+
+
+def said_of(attempt: Attempt) -> str:
+    """Return what became of an attempt: its outcome, the rule that decided, and the receiver's own words."""
+    _, _, body = attempt.words.partition(" ")
+    words = f"; it said: {body}" if body and body not in attempt.judgement.rule else ""
+    said = f"{attempt.judgement.rule}{words}"
+    # Words that are cut off may end inside a secret, where reports would not know it any more.
+    used = attempt.shot.credentials
+    return f"{attempt.outcome.value}{_note(attempt)}: {used.masked(said) if used else said}"
 
 
 def shorten(value: Any, limit: int = 160) -> str:
@@ -318,5 +527,17 @@ def shorten(value: Any, limit: int = 160) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def _more(refused: Sequence[Attempt]) -> str:
-    return f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+def _note(attempt: Attempt) -> str:
+    return f" ({attempt.shot.note})" if attempt.shot.note else ""
+
+
+def notes_of(attempts: Iterable[Attempt]) -> str:
+    """Return what was sent, each once; of very many as many as fit on a few lines, and how many others there are."""
+    notes = list(dict.fromkeys(a.shot.note or "a valid delivery" for a in attempts))
+    left = len(notes) - NAMED
+    return ", ".join(notes[:NAMED]) + (f", and {left} more" if left > 0 else "")
+
+
+def _more(attempts: Sequence[Attempt]) -> str:
+    """Name the attempts after the first."""
+    return f" (and {len(attempts) - 1} more: {notes_of(attempts[1:])})" if len(attempts) > 1 else ""

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from conformance.check import Check
-from conformance.judge import AmbiguousRecord
-from conformance.run import Run
-from conformance.verdict import CouldNotRun, Failed, Level, NotApplicable, Result, Verdict
+from im_callback.conformance.check import Check
+from im_callback.conformance.judge import AmbiguousRecord
+from im_callback.conformance.preflight import Preflight
+from im_callback.conformance.run import Run
+from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Result, Verdict
+from im_callback.provider_mock.contract import Feed
 
 
 class ExitStatus(IntEnum):
@@ -24,15 +26,16 @@ class ExitStatus(IntEnum):
     INCOMPLETE = 8
 
 
-def blank(check: Check, run: Run) -> Result:
+def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
     """Return the result of a check before it has run; it passes until something is found."""
-    level = check.level(run.provider)
+    feeds = (feed,) if feed is not None else run.feeds
+    level = check.level_among(feeds)
     assert level is not None
     return Result(
         id=check.id(run.provider),
         title=check.title,
         level=level,
-        source=check.source(run.provider),
+        source=check.source(check.among(feeds)[0]),
         verdict=Verdict.PASS,
         why=check.why,
         usual_fix=check.fix,
@@ -40,18 +43,46 @@ def blank(check: Check, run: Run) -> Result:
 
 
 def run_check(check: Check, run: Run) -> Result:
-    """Return what a check comes to. Only keyboard interrupts and the like get out of it."""
-    result = blank(check, run)
+    """Return what a check comes to, at each feed where it holds. Only keyboard interrupts and the like get out of it."""
+    results = [(feed, _at_feed(check, run, feed)) for feed in check.among(run.feeds)]
+    assert results, f"{check.slug} holds at none of {run.feeds}"
+    if len(results) == 1 and not run.several:
+        return results[0][1]
+    feed, worst = min(
+        results, key=lambda one: _WORST.index(one[1].verdict) * len(Level) + list(Level).index(one[1].level)
+    )
+    for name in ("actual", "reason"):
+        if (said := getattr(worst, name)) and worst.verdict is not Verdict.HARNESS_ERROR:
+            setattr(worst, name, f"{feed.name}: {said}")
+    others = [other.name for other, one in results if one.verdict is worst.verdict and other is not feed]
+    if worst.verdict is Verdict.FAIL and others:
+        worst.actual += f" (it fails for {' and '.join(others)} too)"
+    worst.seconds = sum(one.seconds for _, one in results)
+    return worst
+
+
+_WORST = (Verdict.HARNESS_ERROR, Verdict.FAIL, Verdict.COULD_NOT_RUN, Verdict.PASS, Verdict.NOT_APPLICABLE)
+
+
+def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
+    run.turn_to(feed)
+    result = blank(check, run, feed)
     started = time.monotonic()
-    mark = len(run.history)
+    mark = len(run.sent)
     try:
         run.binding = result.level
         if not check.preflight:
-            run.preflight.require(effects=check.effects)
+            Preflight(run).require(effects=check.effects)
         check.function(run)
     except Failed as failed:
         result.verdict, result.attempts = Verdict.FAIL, failed.attempts
         result.expected, result.actual = failed.expected, failed.actual
+        result.usual_fix = failed.fix or result.usual_fix
+        result.cause = failed.cause
+        result.folded_into = _folded(result, run)
+        run.sent.blame(mark)
+        if isinstance(failed, Gone):
+            run.gone = result.id
     except CouldNotRun as stopped:
         result.verdict, result.attempts = Verdict.COULD_NOT_RUN, stopped.attempts
         result.reason, result.fix = stopped.reason, stopped.fix
@@ -66,8 +97,19 @@ def run_check(check: Check, run: Run) -> Result:
     return result
 
 
+def _folded(result: Result, run: Run) -> str:
+    """Return the id of the failure that has shown the cause already; one that binds less cannot stand for this one."""
+    if not result.cause:
+        return ""
+    head, level = run.causes.get(result.cause, ("", result.level))
+    if head and level.gates(result.level):
+        return head
+    run.causes[result.cause] = (result.id, result.level)
+    return ""
+
+
 @dataclass(slots=True)
-class Outcome:
+class Conclusion:
     """What a whole run came to, and why it exits as it does."""
 
     verdict: str
@@ -82,7 +124,7 @@ def conclude(
     known_ids: Iterable[str],
     *,
     allow_incomplete: bool = False,
-) -> Outcome:
+) -> Conclusion:
     """Return the verdict over all results.
 
     Failures named in the baseline do not fail the run; an entry whose check passes, or that
@@ -94,14 +136,14 @@ def conclude(
             result.known = baseline[result.id]
     problems = baseline_problems(results, baseline, known_ids)
     if any(one.verdict is Verdict.HARNESS_ERROR for one in results):
-        return Outcome("error", ExitStatus.OUR_ERROR, problems)
+        return Conclusion("error", ExitStatus.OUR_ERROR, problems)
     if problems or any(one.verdict is Verdict.FAIL and not one.known for one in gated):
-        return Outcome("fail", ExitStatus.FAILED, problems)
+        return Conclusion("fail", ExitStatus.FAILED, problems)
     decided = any(one.verdict in (Verdict.PASS, Verdict.FAIL) for one in gated)
     if not decided or any(one.verdict is Verdict.COULD_NOT_RUN for one in gated):
         # Where nothing at all was found out there is nothing to accept: nobody may have been listening.
-        return Outcome("incomplete", ExitStatus.PASSED if allow_incomplete and decided else ExitStatus.INCOMPLETE)
-    return Outcome("pass", ExitStatus.PASSED)
+        return Conclusion("incomplete", ExitStatus.PASSED if allow_incomplete and decided else ExitStatus.INCOMPLETE)
+    return Conclusion("pass", ExitStatus.PASSED)
 
 
 def baseline_problems(results: Sequence[Result], baseline: Mapping[str, str], known_ids: Iterable[str]) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.judge import Effects, in_record, text
-from conformance.run import Run, shorten
-from provider_mock.contract import Event
-from provider_mock.traffic.shape import kind_at, leaves
-from schemas import MISSING, EventType, replace
+from im_callback.conformance.answers import modifies
+from im_callback.conformance.judge import Effects, in_record, text
+from im_callback.conformance.run import Run, notes_of, said_of, shorten
+from im_callback.conformance.verdict import CouldNotRun, Failed
+from im_callback.provider_mock.contract import Event
+from im_callback.provider_mock.traffic.shape import kind_at, leaves, own_fields
+from im_callback.schemas import MISSING, EventType, replace
 
 SPOKEN = frozenset({"text", "nickname", "address", "tag"})
 """Kinds of values that hold what people wrote."""
@@ -28,30 +30,20 @@ def speaking_event(run: Run, said: str, event_type: EventType | None = None) -> 
     Of the type's samples it is the one that says most.
     """
     event_type = event_type or run.subject
-    events = [_speaking(run.event(event_type, sample), event_type, said) for sample in event_type.examples]
-    return max(events, key=lambda event: len(spoken(event.payload, said)))
+    events = [saying(run, run.event(event_type, sample), event_type, said) for sample in event_type.examples]
+    kept = [event for event in events if run.keeps(event)] or [saying(run, run.event(event_type), event_type, said)]
+    return max(kept if run.handled else events, key=lambda event: len(spoken(event.payload, said)))
 
 
-def _speaking(event: Event, event_type: EventType, said: str) -> Event:
+def saying(run: Run, event: Event, event_type: EventType, said: str) -> Event:
+    """Return the event with a text wherever people's words stand in it, as far as it stays valid."""
     payload: Any = event.payload
     for pointer in own_fields(event_type, payload):
-        if kind_at(event_type.schema, pointer) in SPOKEN:
+        if kind_at(event_type.schema, pointer) in SPOKEN and not run.is_fixed(event_type, pointer):
             changed = replace(payload, pointer, said)
             # What a field may hold can depend on another one: keep only what stays valid.
             payload = payload if event_type.problems(changed) else changed
     return Event(event.type, payload)
-
-
-def own_fields(event_type: EventType, payload: Any) -> list[str]:
-    """Return the pointers of all text in a payload that is not part of its identity or order."""
-    order = event_type.order
-    fixed = {*(event_type.identity or ()), *((*order.scope, *order.by) if order else ())}
-    depth = (event_type.items or "").count("/") + 1 if event_type.items else 0
-    return [
-        pointer
-        for pointer, value in leaves(payload)
-        if isinstance(value, str) and "/" + "/".join(pointer.split("/")[depth + 1 :]) not in fixed
-    ]
 
 
 def spoken(payload: Any, said: str) -> list[str]:
@@ -74,13 +66,24 @@ def texts_match(run: Run, event: Event, effects: Effects, said: str) -> str:
     return ""
 
 
-def tampered(run: Run, event: Event) -> Event:
-    """Return the event with another text in one field; the identity stays."""
-    event_type = run.provider.catalogue[event.type]
-    for pointer in own_fields(event_type, event.payload):
-        if kind_at(event_type.schema, pointer) is None:
-            continue
-        changed: Any = replace(event.payload, pointer, "1")
-        if changed != event.payload and not event_type.problems(changed):
-            return Event(event.type, changed)
-    return run.checked(Event(event.type, {**event.payload, "extension": "1"}))
+def kept_as_sent(run: Run, said: str, what: str, see: str) -> None:
+    """Fail unless events that say a text are accepted, and kept with it, where they are with plain letters.
+
+    The samples say words of many kinds themselves: only plain letters show that it is not the event that is refused.
+    """
+    types = run.handled or run.documented
+    run.must_not_be_blind()
+    controls = run.send_each(run.shot(speaking_event(run, "abc", one), note=f"{one.name} in ASCII") for one in types)
+    taken = [attempt.shot.events[0].type for attempt in controls if attempt.acked]
+    if not taken:
+        raise CouldNotRun(f"the same events in ASCII are not accepted either ({said_of(controls[0])})", f"See {see}")
+    attempts = run.send_each(
+        run.shot(speaking_event(run, said, one), note=one.name) for one in types if one.name in taken
+    )
+    run.must_ack(attempts, what)
+    effects = run.must_show(attempts, what)
+    kept = [(a, e) for a in attempts if not modifies(a) for e in a.shot.events]
+    wrong = [(a, problem) for a, e in kept if (problem := texts_match(run, e, effects, said))]
+    if wrong:
+        shown = [attempt for attempt, _ in wrong]
+        raise Failed("the effect holds the text as it was sent", f"{wrong[0][1]} ({notes_of(shown)})", shown)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
+import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conformance import options
-from conformance.check import Check, all_checks, checks_of, family_modules
-from conformance.effects import mapped
-from conformance.report.exchange import Masking
-from conformance.report.result_json import acks, document
-from conformance.report.text import acks_line, block, summary
-from conformance.run import EffectsError, ReadEffects, Run
-from conformance.runner import ExitStatus, Outcome, blank, conclude, run_check
-from conformance.verdict import Result, Verdict
+from im_callback.conformance import network, options
+from im_callback.conformance.check import Check, all_checks, checks_of, family_modules
+from im_callback.conformance.effects import EffectsError, ReadEffects, mapped
+from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
+from im_callback.conformance.preflight import handles
+from im_callback.conformance.report.masking import Masking
+from im_callback.conformance.report.result_json import acks, document
+from im_callback.conformance.report.text import acks_line, block, folded, summary
+from im_callback.conformance.report.visible import visible
+from im_callback.conformance.resultfile import Unwritable
+from im_callback.conformance.run import Run
+from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, run_check
+from im_callback.conformance.verdict import Result, Verdict
 
 FIXTURE = "receiver_effects"
 ROOT = "conformance"
@@ -27,6 +33,8 @@ OUTSIDE = {
     Verdict.NOT_APPLICABLE: ("not applicable", "-", "NOT APPLICABLE"),
 }
 VERDICT = "receiver_verdict"
+LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")
+"""Loggers that name addresses, with what stands in their queries."""
 
 
 class CheckEnded(Exception):
@@ -37,23 +45,48 @@ class CheckEnded(Exception):
         self.result = result
 
 
+class Masked(logging.Filter):
+    """Takes secrets out of what a library logs."""
+
+    def __init__(self, mask: Masking) -> None:
+        super().__init__()
+        self.mask = mask
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without the secrets."""
+        record.msg, record.args = self.mask(record.getMessage()), ()
+        return True
+
+
 class ReceiverSession:
     """The plugin object that is registered while a receiver is checked."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         settings = options.settings(config)
+        self.mask = Masking.of(settings, options.option(config, "effects"))
         self.run = Run(settings, options.effects(config, settings))
-        self.checks = options.chosen_checks(config, settings.provider)
-        self.json_file = options.json_file(config)
-        self.results: list[Result] = []
-        self.outcome: Outcome | None = None
+        self.checks = options.chosen_checks(config, settings.provider, settings.arriving)
+        self.results: dict[str, Result] = {}
+        """By id: a check has one result, however often a plugin runs its item."""
+        self.conclusion: Conclusion | None = None
+        self.trouble = ""
+        """Why the result could not be written."""
         self._forbid_paths()
         self._forbid_hidden_fixture()
-        # One receiver, one run: the checks look back over all that was sent, so they stay in this process.
-        for name, value in (("numprocesses", None), ("dist", "no"), ("tx", [])):
-            if hasattr(config.option, name):
-                setattr(config.option, name, value)
+        set_aside(config)
+        # The last thing that can be wrong with the options, for it may open a stream.
+        self.file = None if config.option.collectonly else options.json_file(config)
+        self.filter = Masked(self.mask)
+        for name in LOGGERS:
+            logging.getLogger(name).addFilter(self.filter)
+
+    def close(self) -> None:
+        """Let go of what outlives a session."""
+        for name in LOGGERS:
+            logging.getLogger(name).removeFilter(self.filter)
+        if self.file is not None:
+            self.file.close()
 
     def _forbid_paths(self) -> None:
         config = self.config
@@ -83,17 +116,20 @@ class ReceiverSession:
     def pytest_report_header(self) -> list[str]:
         """Say what is checked, and how to run the same again."""
         settings = self.run.settings
+        feeds = "" if options.option(self.config, "feed") else " (the default; choose with --receiver-feed)"
         chosen = "" if options.option(self.config, "provider") else " (the default; choose with --receiver-provider)"
         return [
-            f"receiver: {Masking.of(settings)(settings.url)}",
+            visible(f"receiver: {self.mask(settings.url)}"),
             f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
+            f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
             f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}",
         ]
 
     def pytest_sessionstart(self) -> None:
         """Take an earlier result away: whatever becomes of this run, it shall not be taken for its own."""
-        if self.json_file is not None and not self.config.option.collectonly:
-            self.json_file.unlink(missing_ok=True)
+        leave_no_trace(self.config)
+        if self.file is not None:
+            self.file.clear()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -107,19 +143,59 @@ class ReceiverSession:
             return CheckDirectory.from_parent(parent, path=path, nodeid=ROOT, session_of=self)
         return None
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+        """Let nothing but what was typed leave checks out: a run is not green for what others took away."""
+        collected = list(items)
+        result = yield
+        if not selects(self.config):
+            items[:] = collected
+        return result
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Keep the order of the catalogue, whatever other plugins made of it."""
         order = {check.function: index for index, check in enumerate(all_checks())}
         session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
+        """Let no time limit for tests end a check, or the process: the checks have deadlines of their own."""
+        return True if isinstance(item, CheckItem) else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note the verdict in the report."""
+        """Note the verdict in the report, and take secrets out of what others put there."""
         report = yield
-        if isinstance(item, CheckItem) and item.result is not None and report.when == "call":
-            report.user_properties.append((VERDICT, item.result.verdict.value))
+        if isinstance(item, CheckItem):
+            if item.result is not None and report.when == "call":
+                report.user_properties.append((VERDICT, item.result.verdict.value))
+            self._hide(report)
         return report
+
+    def _hide(self, report: pytest.TestReport) -> None:
+        told = report.longrepr
+        if isinstance(told, tuple):
+            path, line, reason = told
+            report.longrepr = (path, line, visible(self.mask(reason)))
+        elif told is not None and (hidden := visible(self.mask(str(told)))) != str(told):
+            # A traceback with the values of variables, say: the colours go, the secrets too.
+            report.longrepr = hidden
+        report.sections = [(name, self.mask(content)) for name, content in report.sections]
+        if hasattr(report, "wasxfail"):
+            report.wasxfail = visible(self.mask(report.wasxfail))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Take the secrets out of a traceback before others print it."""
+        traces = [link[0] for link in getattr(excrepr, "chain", ())] or [getattr(excrepr, "reprtraceback", None)]
+        for trace in traces:
+            for entry in getattr(trace, "reprentries", ()):
+                entry.lines = [self.mask(line) for line in entry.lines]
+                if values := getattr(entry, "reprlocals", None):
+                    values.lines = [self.mask(line) for line in values.lines]
+                if given := getattr(entry, "reprfuncargs", None):
+                    given.args = [(name, self.mask(str(value))) for name, value in given.args]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -127,27 +203,50 @@ class ReceiverSession:
         verdict = dict(getattr(report, "user_properties", ())).get(VERDICT)
         return OUTSIDE.get(Verdict(verdict)) if verdict and report.when == "call" else None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Judge the run, write the JSON result, and set the exit status."""
-        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
-            return
-        if self.config.option.collectonly:
-            return
-        self._note_unrun(session)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+        """Judge the run, write the JSON result, and set the exit status: the last word, whatever other plugins say."""
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if ended and not self.config.option.collectonly:
+            try:
+                self._note_unrun(session)
+                self.conclusion = self._concluded()
+                self._write(self.conclusion)
+            except Exception as error:  # noqa: BLE001 - Whatever is wrong with us is no verdict about the receiver.
+                self._fail("our own error at the end", error)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - Nor is what ends another plugin's hook.
+            self._fail("a plugin, or a hook in a conftest.py, failed at the end", error)
+        if self.conclusion is not None:
+            session.exitstatus = int(self.conclusion.status)
+
+    def _fail(self, what: str, error: Exception) -> None:
+        """Note that something other than the receiver is wrong."""
+        self.trouble = f"{what}: {error!r}"
+        told = "".join(traceback.format_exception(error)) + self.trouble
+        sys.stderr.write(visible(self.mask(told)) + "\n")
+        if self.conclusion is None:
+            self.conclusion = Conclusion("error", ExitStatus.OUR_ERROR)
+        self.conclusion.status = ExitStatus.OUR_ERROR
+
+    def _concluded(self) -> Conclusion:
         settings = self.run.settings
-        ids = [check.id(settings.provider) for check in all_checks() if check.level(settings.provider)]
-        self.outcome = conclude(
-            self.results, settings.level, settings.baseline, ids, allow_incomplete=settings.allow_incomplete
-        )
         if not self.results:
-            self.outcome = Outcome(
-                "error", ExitStatus.BAD_OPTIONS, ["no check was selected: look at -k, -m, --deselect"]
-            )
-        if self.json_file is not None:
-            result = document(self.run, self.results, self.outcome)
-            self.json_file.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
-        session.exitstatus = int(self.outcome.status)
+            return Conclusion("error", ExitStatus.BAD_OPTIONS, ["no check was selected: look at -k, -m, --deselect"])
+        ids = [check.id(settings.provider) for check in all_checks() if check.among(settings.provider.feeds)]
+        results = list(self.results.values())
+        return conclude(results, settings.level, settings.baseline, ids, allow_incomplete=settings.allow_incomplete)
+
+    def _write(self, conclusion: Conclusion) -> None:
+        if self.file is None:
+            return
+        result = document(self.run, list(self.results.values()), conclusion, self.mask)
+        try:
+            self.file.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+        except Unwritable as error:
+            self.trouble = f"our own trouble: the result in {error}; what is printed here stands"
+            conclusion.status = ExitStatus.OUR_ERROR
 
     def _note_unrun(self, session: pytest.Session) -> None:
         """Hold nothing for passed that was selected and did not run."""
@@ -157,38 +256,54 @@ class ReceiverSession:
                 item.result.verdict = Verdict.COULD_NOT_RUN
                 item.result.reason = "pytest ended before it, or a fixture, a plugin or a hook kept it from running"
                 item.result.fix = "See the errors and skips above (-rs shows them), or leave out -x"
-                self.results.append(item.result)
+                self.results[item.result.id] = item.result
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print what could not run, what failed without failing the run, and the verdict."""
-        if self.outcome is None:
+        if self.conclusion is None:
             return
         terminalreporter.section("receiver conformance")
-        settings = self.run.settings
-        for result in self.results:
+        results = list(self.results.values())
+        lines: list[str] = []
+        for result in results:
             if result.verdict is Verdict.FAIL and self._excused(result):
-                terminalreporter.line(block(result, settings))
-                terminalreporter.line("")
-        if self.run.handled:
-            terminalreporter.line(f"records: {', '.join(one.name for one in self.run.handled)}")
+                lines += [self.told(result), ""]
+        if self.run.models:
+            lines.append(f"records: {','.join(handles(self.run))}")
+        lines += [visible(self.mask(note)) for note in self.run.notes]
         if self.run.history:
-            terminalreporter.line(acks_line(acks(self.run)))
-        for line in summary(self.results, self.outcome, settings):
+            lines.append(acks_line(acks(self.run)))
+        lines += summary(results, self.conclusion, self.run.settings, self.mask)
+        if self.trouble:
+            lines.append(visible(self.mask(self.trouble)))
+        for line in lines:
             terminalreporter.line(line)
+
+    def told(self, result: Result) -> str:
+        """Return what is printed for a result that is no pass: little where another one shows the same."""
+        if result.folded_into in self.results and getattr(self.config.option, "verbose", 0) < 1:
+            return folded(result)
+        return block(result, self.run.settings, self.mask)
 
     def _excused(self, result: Result) -> bool:
         return result.id in self.run.settings.baseline or not result.level.gates(self.run.settings.level)
 
     def perform(self, item: CheckItem, request: pytest.FixtureRequest) -> None:
-        """Run an item's check and end the test accordingly."""
-        self._use_fixture(request)
-        result = run_check(item.check, self.run)
-        item.result = result
-        self.results.append(result)
+        """Run an item's check and end the test accordingly.
+
+        A check runs once: looking back over the run, a second time it would see what the first has done,
+        and a failure that happens every other time is one. What runs an item again gets the same result.
+        """
+        known = self.results.get(item.check.id(self.run.provider))
+        if known is None:
+            with network.allowed():
+                self._use_fixture(request)
+                known = run_check(item.check, self.run)
+            self.results[known.id] = known
+        result = item.result = known
         settings = self.run.settings
         if result.verdict in OUTSIDE:
-            mask = Masking.of(settings)
-            pytest.skip(mask(result.reason if not result.fix else f"{result.reason}. {result.fix}"))
+            pytest.skip(visible(self.mask(result.reason if not result.fix else f"{result.reason}. {result.fix}")))
         if result.verdict is Verdict.FAIL and self._excused(result):
             pytest.xfail(settings.baseline.get(result.id) or f"below --receiver-level={settings.level.value}")
         if result.verdict is not Verdict.PASS:
@@ -274,13 +389,14 @@ class CheckItem(pytest.Function):
         kwargs.pop("name", None)
         super().__init__(name=check.function.__name__, callobj=perform, **kwargs)
         self.check = check
+        self.session_of = session_of
         self.settings = session_of.run.settings
         self.result: Result | None = None
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
         """Return the block of a failed check instead of a traceback."""
         if isinstance(excinfo.value, CheckEnded):
-            return block(excinfo.value.result, self.settings)
+            return self.session_of.told(excinfo.value.result)
         return super().repr_failure(excinfo, *args, **kwargs)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

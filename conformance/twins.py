@@ -9,32 +9,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from conformance.judge import Effects
-from conformance.run import Run
-from conformance.verdict import CouldNotRun, Failed
-from provider_mock.contract import Event, NoReply, Outcome
-from provider_mock.history import Attempt, Shot
+from im_callback.conformance.answers import decision
+from im_callback.conformance.judge import Effects
+from im_callback.conformance.run import Run, notes_of, said_of
+from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.provider_mock.contract import Event, NoReply, Outcome
+from im_callback.provider_mock.delivery.changes import Change
+from im_callback.provider_mock.history import Attempt, Shot
 
+OTHER_SECRET = "not-the-secret"
+SENT_VALIDLY = "the same event, sent validly"
 DUE = "refused: no acknowledgement, no effect, no crash"
 
 
-def must_reject(run: Run, shots: Iterable[Shot], *, twins: Sequence[Event] | None = None) -> None:
-    """Fail if a bad request is taken; could-not-run if its valid twin is not.
+def signed_only(run: Run) -> None:
+    """End the check as not applicable where the provider is set to send no signature."""
+    if run.settings.credentials.app_secret is None:
+        raise NotApplicable("no callback token is set, so nothing is signed")
 
-    Args:
-        shots: the bad requests.
-        twins: the events to send validly afterwards; by default those of the shots.
+
+def must_reject(run: Run, shots: Iterable[Shot]) -> None:
+    """Fail if a bad request is taken; could-not-run if its valid twin is not, or where nothing can be seen.
+
+    The last of several is never sent validly: `no-phantoms` looks out for it to the end of the run.
     """
+    run.must_not_be_blind()
     attempts = run.send_each(shots)
     effects = run.barrier()
+    taken: list[tuple[Attempt, str, str]] = []
     for attempt in attempts:
-        _judge(run, attempt, effects)
-    valid = [e for a in attempts for e in a.shot.events] if twins is None else twins
-    accepted = run.send_each(run.shot(event, note="the same event, sent validly") for event in valid)
+        kind, said = _judged(run, attempt, effects)
+        if said:
+            taken.append((attempt, kind, said))
+    run.sent.recorded(attempt for attempt, kind, _ in taken if kind == "recorded")
+    if taken:
+        (_, kind, said), others = taken[0], taken[1:]
+        more = f" (and {len(others)} more: {notes_of(a for a, _, _ in others)})" if others else ""
+        raise Failed(DUE, said + more, [attempt for attempt, _, _ in taken], cause=_cause(run, attempt, kind))
+    twins = attempts[:-1] or attempts
+    accepted = run.send_each(run.shot(event, note=SENT_VALIDLY) for attempt in twins for event in attempt.shot.events)
     for attempt in accepted:
         if not attempt.acked:
             raise CouldNotRun(
-                f"the same event, sent validly, was not acknowledged either ({attempt.judgement.rule}), "
+                f"the same event, sent validly, was not acknowledged either ({said_of(attempt)}), "
                 "so the refusal proves nothing",
                 "See acknowledgement.acks-every-type",
                 [attempt],
@@ -42,17 +59,51 @@ def must_reject(run: Run, shots: Iterable[Shot], *, twins: Sequence[Event] | Non
     run.must_show(accepted, "the same event, sent validly,")
 
 
-def _judge(run: Run, attempt: Attempt, effects: Effects) -> None:
+def foreign(run: Run, signed_with: str = "other", event: Event | None = None) -> Shot:
+    """Return a delivery signed with something else than the secret: `other`, `empty` or `app-key`."""
+    # Not one made from the real one: reports print it.
+    return run.shot(event or run.event(), change=Change("secret", OTHER_SECRET, signed_with))
+
+
+def _cause(run: Run, attempt: Attempt, kind: str) -> str:
+    """Return what the failure comes from: nothing is verified, if any other secret will do, or this one thing is not."""
+    if run.settings.credentials.app_secret is None:
+        return f"forged and {kind}: {attempt.shot.note}"
+    (other,) = run.send(foreign(run))
+    also, _ = _judged(run, other, run.barrier())
+    run.sent.recorded([other] if also == "recorded" else [])
+    return f"forged and {kind}" if also == kind else f"forged and {kind}: {attempt.shot.note}"
+
+
+def _judged(run: Run, attempt: Attempt, effects: Effects) -> tuple[str, str]:
+    """Return how a bad request was taken, in a word and in a sentence; empty where it was refused."""
     note = attempt.shot.note
     if isinstance(attempt.reply, NoReply):
-        raise Failed(DUE, f"no answer ({note}): {attempt.reply.detail}", [attempt])
+        return "unanswered", f"no answer ({note}): {attempt.reply.detail}"
     shown = [one for one in run.occurrences(*attempt.shot.events) if effects.count(one)]
     if shown:
-        raise Failed(DUE, f"recorded ({note}): the effects show {shown[0]}", [attempt])
+        return "recorded", f"recorded ({note}): the effects show {shown[0]}"
     if attempt.reply.status >= 500:
-        raise Failed(DUE, f"status {attempt.reply.status} ({note}), as after a crash", [attempt])
-    if attempt.outcome is Outcome.ACKED and not can_see(run, attempt.shot.events):
-        raise Failed(DUE, f"acknowledged ({note}): {attempt.judgement.rule}", [attempt])
+        return "crashed", f"status {attempt.reply.status} ({note}), as after a crash"
+    if (
+        attempt.outcome is Outcome.ACKED
+        and not can_see(run, attempt.shot.events)
+        and not answered_otherwise(run, attempt)
+    ):
+        return "acknowledged", f"acknowledged ({note}): {attempt.judgement.rule}"
+    return "", ""
+
+
+def answered_otherwise(run: Run, attempt: Attempt) -> bool:
+    """Return whether a bad request got another decision than the same event gets that is sent validly.
+
+    It was told from it then; that it was answered at all is left to `refusal-is-no-decision`.
+    """
+    if not attempt.shot.feed.decides:
+        return False
+    (twin,) = run.send(run.shot(*attempt.shot.events, note=SENT_VALIDLY))
+    found, due = decision(attempt), decision(twin)
+    return due is not None and (found is None or (found.word, found.said) != (due.word, due.said))
 
 
 def can_see(run: Run, events: Sequence[Event]) -> bool:

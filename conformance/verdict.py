@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from provider_mock.history import Attempt
+from im_callback.provider_mock.history import Attempt
 
 
 class Verdict(Enum):
@@ -41,13 +41,21 @@ class Outside(Exception):
 
 
 class Failed(Outside):
-    """The receiver is wrong: what was due, what happened, and the exchanges that show it."""
+    """The receiver is wrong: what was due, what happened, and all exchanges that show it.
 
-    def __init__(self, expected: str, actual: str, attempts: Sequence[Attempt] = ()) -> None:
+    Failures with the same `cause` are one fault, seen more than once. `fix` takes the place of the
+    check's usual one where what happened calls for another.
+    """
+
+    def __init__(
+        self, expected: str, actual: str, attempts: Sequence[Attempt] = (), *, cause: str = "", fix: str = ""
+    ) -> None:
         super().__init__(f"expected: {expected}; actual: {actual}")
         self.expected = expected
         self.actual = actual
         self.attempts = tuple(attempts)
+        self.cause = cause
+        self.fix = fix
 
 
 class CouldNotRun(Outside):
@@ -58,6 +66,10 @@ class CouldNotRun(Outside):
         self.reason = reason
         self.fix = fix
         self.attempts = tuple(attempts)
+
+
+class Gone(Failed):
+    """The receiver went away in the middle of the run: nothing listens there any more."""
 
 
 class NotApplicable(Outside):
@@ -87,3 +99,7 @@ class Result:
     usual_fix: str = ""
     known: str = ""
     """The baseline's reason, where the failure is a known one."""
+    cause: str = ""
+    """What the failure comes from, where that is known; failures with the same cause are one fault."""
+    folded_into: str = ""
+    """The id of the failed check that shows the same cause first, if there is one."""

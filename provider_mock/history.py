@@ -8,12 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from provider_mock.contract import Credentials, Event, Judgement, NoReply, Outcome, Reply, Request
+from im_callback.provider_mock.answer import QUOTED, quoted
+from im_callback.provider_mock.contract import (
+    TAKEN,
+    Credentials,
+    Event,
+    Feed,
+    Judgement,
+    NoReply,
+    Outcome,
+    Reply,
+    Request,
+    Stamp,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A request ready to leave, and how it came to be.
+    """A request of a feed that is ready to leave, and how it came to be.
 
     `signed` is the request as it was signed; `request` differs from it where a disturbance
     changed it afterwards. A `forged` request must be refused: the provider never signed it, or not
@@ -21,10 +33,12 @@ class Shot:
     both must leave no effect.
     """
 
+    feed: Feed
     request: Request
     signed: Request
     events: tuple[Event, ...] = ()
     credentials: Credentials | None = None
+    stamp: Stamp | None = None
     forged: bool = False
     broken: bool = False
     note: str = ""
@@ -51,13 +65,26 @@ class Attempt:
 
     @property
     def acked(self) -> bool:
-        """Whether the provider takes the delivery as received."""
+        """Whether the provider takes the delivery as received, and the reply says nothing else."""
         return self.judgement.outcome is Outcome.ACKED
+
+    @property
+    def taken(self) -> bool:
+        """Whether the provider takes the delivery as received, whatever the reply's own words are."""
+        return self.judgement.outcome in TAKEN
 
     @property
     def status(self) -> int | None:
         """The HTTP status, or None without an answer."""
         return self.reply.status if isinstance(self.reply, Reply) else None
+
+    @property
+    def words(self) -> str:
+        """What the receiver said, in one line: its status and the beginning of the body; empty without an answer."""
+        if not isinstance(self.reply, Reply):
+            return ""
+        status = str(self.reply.status)
+        return f"{status} {quoted(self.reply.body, self.reply.headers, QUOTED - len(status) - 1)}".rstrip()
 
 
 @dataclass(slots=True)

@@ -7,31 +7,35 @@ is wrong with it. `README.md` beside this file tells teams in other languages ho
 
 from __future__ import annotations
 
-from schemas.errors import (
+from im_callback.schemas.errors import (
     BadSchema,
     PointerError,
     SchemasError,
     UnknownEventType,
     UnknownProvider,
 )
-from schemas.event_types import (
+from im_callback.schemas.event_types import (
+    AnswerType,
     Catalogue,
     EventType,
+    Failure,
     Order,
     Removal,
     catalogue,
     load,
     occurrences,
 )
-from schemas.pointer import MISSING, replace, resolve
-from schemas.validate import DIALECT, Problem, dialect_problems
+from im_callback.schemas.pointer import MISSING, replace, resolve
+from im_callback.schemas.validate import DIALECT, Problem, dialect_problems
 
 __all__ = [
     "DIALECT",
     "MISSING",
+    "AnswerType",
     "BadSchema",
     "Catalogue",
     "EventType",
+    "Failure",
     "Order",
     "PointerError",
     "Problem",

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from schemas import jsontext
-from schemas.errors import BadSchema, UnknownEventType, UnknownProvider
-from schemas.pointer import resolve
-from schemas.validate import Checker, Problem, dialect_problems
+from im_callback.schemas import jsontext
+from im_callback.schemas.applicable import possible
+from im_callback.schemas.errors import BadSchema, UnknownEventType, UnknownProvider
+from im_callback.schemas.pointer import MISSING, join, resolve
+from im_callback.schemas.validate import Checker, Problem, dialect_problems
+from im_callback.schemas.variants import as_text, combinations, variant_name
 
 if TYPE_CHECKING:
     if sys.version_info >= (3, 11):
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     else:
         from importlib.abc import Traversable
 
-__all__ = ["Catalogue", "EventType", "Order", "Removal", "catalogue", "load", "occurrences"]
+__all__ = ["AnswerType", "Catalogue", "EventType", "Failure", "Order", "Removal", "catalogue", "load", "occurrences"]
 
 _SUFFIX: Final = ".schema.json"
+_Mark: TypeAlias = str | int | float
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,42 @@ class Removal:
     when: Mapping[str, Any]
     #: Pointers: what agrees with the payload in all of these is gone, if it is older.
     scope: tuple[str, ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By pointer, the values that `when` asks for; of several, the first."""
+        return dict(_asked(self.when, ""))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a payload reports that what it is about did not happen (`x-failed`)."""
+
+    #: A JSON Schema of the payloads that do.
+    when: Mapping[str, Any]
+    #: By pointer, values that turn a payload into one of these.
+    values: Mapping[str, Any]
+
+
+class AnswerType:
+    """What a receiver answers to events of some types, by a schema with `x-response-to`."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        #: The event types that it answers.
+        self.to: tuple[str, ...] = tuple(schema["x-response-to"])
+        #: A few words for people.
+        self.title: str = schema.get("title", "")
+        self.schema = schema
+        #: The documented samples.
+        self.examples: tuple[Any, ...] = tuple(schema.get("examples", ()))
+
+    def problems(self, answer: Any) -> list[Problem]:
+        """Return what is wrong with *answer*; nothing if it is valid."""
+        return self._whole.problems(answer)
+
+    @cached_property
+    def _whole(self) -> Checker:
+        return Checker(self.schema)
 
 
 @dataclass(frozen=True)
@@ -63,6 +102,8 @@ class EventType:
     code: str
     #: A few words for people.
     title: str
+    #: The provider's feed that delivers it, by its short name, as in `data-sync`; `None`: the provider's first.
+    feed: str | None
     #: `documented`, or `undocumented`: the documents give no more than the code.
     status: str
     #: Where it is documented: `document`, `section` and perhaps `url`.
@@ -77,6 +118,10 @@ class EventType:
     items: str | None = field(repr=False)
     #: The documented samples.
     examples: tuple[Any, ...] = field(repr=False)
+    #: How a payload reports that what it is about did not happen, or `None`: there is no such report.
+    failure: Failure | None = field(default=None, repr=False)
+    #: Pointers, into the whole payload, of the fields by which receivers branch; `()`: there are none.
+    variant_pointers: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_schema(cls, schema: Mapping[str, Any]) -> EventType:
@@ -93,6 +138,7 @@ class EventType:
             name=name,
             code=schema["x-code"],
             title=schema["title"],
+            feed=schema.get("x-feed"),
             status=schema["x-status"],
             sources=tuple(schema["x-source"]),
             schema=schema,
@@ -100,7 +146,38 @@ class EventType:
             order=None if order is None else _order(order),
             items=schema.get("x-items"),
             examples=tuple(schema.get("examples", ())),
+            failure=Failure(**schema["x-failed"]) if "x-failed" in schema else None,
+            variant_pointers=tuple(schema.get("x-variants", ())),
         )
+
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """
+        The variants that the schema admits, in its order, as in `TEAM/TEXT`; `()` if there are none.
+
+        They are the values that it lists at `variant_pointers`, in every combination that its conditions allow.
+        """
+        return tuple(self._by_variant)
+
+    def variant_of(self, payload: Any) -> str:
+        """
+        Return which variant *payload* is; empty if there are none, or if a value is missing.
+
+        Values are taken as text. One that the schema does not list is told as it stands.
+        """
+        return variant_name(self.variant_pointers, payload)
+
+    def variant_values(self, variant: str) -> dict[str, Any]:
+        """
+        Return the values that make *variant*, by pointer.
+
+        Raises:
+            LookupError: it is not one of `variants`.
+        """
+        try:
+            return dict(self._by_variant[variant])
+        except KeyError:
+            raise LookupError(f"{self.name} has no variant {variant!r}") from None
 
     def detects(self, payload: Any) -> bool:
         """Return whether *payload* is meant as this event type, however broken it may be otherwise."""
@@ -114,6 +191,19 @@ class EventType:
         """Return what is wrong with *payload*, embedded JSON included; nothing if it is valid."""
         return self._whole.problems(payload)
 
+    def default(self, pointer: str) -> Any:
+        """
+        Return what the absence of a field means, where the documents say so, or `MISSING`.
+
+        Like those of the identity, *pointer* is relative to an occurrence.
+        """
+        whole = pointer if self.items is None else f"{self.items}/0{pointer}"
+        return next((part["default"] for part in possible(self.schema, whole) if "default" in part), MISSING)
+
+    def failed(self, payload: Any) -> bool:
+        """Return whether *payload* reports that what it is about did not happen."""
+        return self._failed is not None and self._failed.accepts(payload)
+
     def removes(self, payload: Any) -> bool:
         """Return whether *payload* takes the ordered state away, as the deletion of an attribute does."""
         return self.removal(payload) is not None
@@ -122,9 +212,29 @@ class EventType:
         """Return how *payload* takes the ordered state away, or `None` if it does not."""
         return next((removal for removal, when in self._removals if when.accepts(payload)), None)
 
+    @property
+    def marks(self) -> list[tuple[str, _Mark]]:
+        """Fields at the top with the texts by which payloads name this type; none if they do not."""
+        return _marks_of(self.schema["x-detect"])
+
+    @cached_property
+    def _by_variant(self) -> dict[str, dict[str, Any]]:
+        """The values that make each variant, by pointer."""
+        if not self.variant_pointers:
+            return {}
+        found = combinations(self.schema, self.variant_pointers)
+        return {
+            "/".join(str(as_text(value)) for value in values): dict(zip(self.variant_pointers, values, strict=True))
+            for values in found
+        }
+
     @cached_property
     def _detect(self) -> Checker:
         return Checker(self.schema["x-detect"])
+
+    @cached_property
+    def _failed(self) -> Checker | None:
+        return None if self.failure is None else Checker(self.failure.when)
 
     @cached_property
     def _whole(self) -> Checker:
@@ -137,11 +247,12 @@ class EventType:
 
 
 class Catalogue:
-    """The event types of one provider: iterable in the order of their codes, and found by name."""
+    """The event types of one provider: iterable by feed, in the order of their codes, and found by name."""
 
-    def __init__(self, provider: str, event_types: Mapping[str, EventType]) -> None:
+    def __init__(self, provider: str, event_types: Mapping[str, EventType], answers: Iterable[AnswerType] = ()) -> None:
         self.provider = provider
         self._by_name = dict(event_types)
+        self._answers = {name: one for one in answers for name in one.to}
 
     def __repr__(self) -> str:
         return f"<Catalogue of {self.provider}: {len(self)} event types>"
@@ -171,6 +282,10 @@ class Catalogue:
         """Return the event type called *name*, or `None`."""
         return self._by_name.get(name)
 
+    def answer(self, name: str) -> AnswerType | None:
+        """Return what is answered to events of the type called *name*, if that is described."""
+        return self._answers.get(name)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all event types, in order."""
@@ -188,7 +303,8 @@ class Catalogue:
         found = set(unmarked)
         for name, values in marked.items():
             value = payload.get(name)
-            if isinstance(value, str):
+            # In JSON true is not 1; in Python it is.
+            if isinstance(value, (str, int, float)) and not isinstance(value, bool):
                 found.update(values.get(value, ()))
         return [self._ordered[place] for place in sorted(found)]
 
@@ -197,10 +313,10 @@ class Catalogue:
         return list(self)
 
     @cached_property
-    def _marks(self) -> tuple[list[int], dict[str, dict[str, list[int]]]]:
+    def _marks(self) -> tuple[list[int], dict[str, dict[_Mark, list[int]]]]:
         """The places of event types without marks, and by field and value the places of those with some."""
         unmarked: list[int] = []
-        marked: dict[str, dict[str, list[int]]] = {}
+        marked: dict[str, dict[_Mark, list[int]]] = {}
         for place, one in enumerate(self):
             marks = _marks_of(one.schema["x-detect"])
             if not marks:
@@ -214,7 +330,7 @@ def load(folder: Traversable, *, check: bool = True) -> Catalogue:
     """
     Return the event types described by the `*.schema.json` files in *folder*.
 
-    Files without `x-event-type` (the schema of a response, say) are passed over.
+    Files with `x-response-to` describe what is answered to them; others are passed over.
 
     Args:
         folder: a `pathlib.Path`, or what `importlib.resources.files` returns.
@@ -224,11 +340,14 @@ def load(folder: Traversable, *, check: bool = True) -> Catalogue:
         BadSchema: a file is not JSON or breaks the dialect; there is no schema; or two providers share the folder.
     """
     found: dict[str, EventType] = {}
+    answers: list[AnswerType] = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(_SUFFIX):
             continue
         event_type = _read(file, check=check)
-        if event_type is None:
+        if isinstance(event_type, AnswerType):
+            answers.append(event_type)
+        if not isinstance(event_type, EventType):
             continue
         if event_type.name in found:
             raise BadSchema(file.name, f"{event_type.name} is there twice", "rename one of them")
@@ -239,7 +358,11 @@ def load(folder: Traversable, *, check: bool = True) -> Catalogue:
         fact = mixed if providers else "it holds no *.schema.json of an event type"
         raise BadSchema(str(folder), fact, "give each provider a folder of its own")
     ordered = sorted(found.values(), key=_by_code)
-    return Catalogue(providers.pop(), {one.name: one for one in ordered})
+    for one in answers:
+        unknown = [name for name in one.to if name not in found]
+        if unknown:
+            raise BadSchema(one.title, f"it answers {unknown[0]}, which is not there", "correct x-response-to")
+    return Catalogue(providers.pop(), {one.name: one for one in ordered}, answers)
 
 
 @cache
@@ -250,11 +373,11 @@ def catalogue(provider: str) -> Catalogue:
     Raises:
         UnknownProvider: it has no schemas here.
     """
-    known = [entry.name for entry in files("schemas").iterdir() if _is_provider(entry)]
+    known = [entry.name for entry in files("im_callback.schemas").iterdir() if _is_provider(entry)]
     if provider not in known:
         raise UnknownProvider(provider, sorted(known))
     # The shipped files are checked by the tests, once.
-    return load(files("schemas").joinpath(provider), check=False)
+    return load(files("im_callback.schemas").joinpath(provider), check=False)
 
 
 def occurrences(event_type: EventType, payload: Any) -> list[Any]:
@@ -274,20 +397,26 @@ def occurrences(event_type: EventType, payload: Any) -> list[Any]:
     return elements if isinstance(elements, list) else []
 
 
-def _read(file: Traversable, *, check: bool) -> EventType | None:
+def _read(file: Traversable, *, check: bool) -> EventType | AnswerType | None:
     try:
         schema = jsontext.parse(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadSchema(file.name, f"it is not JSON ({error})", "correct the file") from None
-    if not isinstance(schema, dict) or "x-event-type" not in schema:
+    if not isinstance(schema, dict) or not {"x-event-type", "x-response-to"} & schema.keys():
         return None
     found = dialect_problems(schema) if check else []
     if found:
         raise BadSchema(file.name, f"it breaks the dialect at {found[0]}", "see schemas/README.md")
+    if "x-response-to" in schema:
+        return AnswerType(schema)
     try:
-        return EventType.from_schema(schema)
+        event_type = EventType.from_schema(schema)
     except KeyError as error:
         raise BadSchema(file.name, f"it lacks {error}", "see schemas/README.md") from None
+    if check and event_type.variant_pointers and not event_type.variants:
+        names = " and ".join(event_type.variant_pointers)
+        raise BadSchema(file.name, f"x-variants names {names}, for which it lists no values", "give them an enum")
+    return event_type
 
 
 def _order(keyword: Mapping[str, Any]) -> Order:
@@ -300,21 +429,31 @@ def _order(keyword: Mapping[str, Any]) -> Order:
     )
 
 
-def _marks_of(detect: Any) -> list[tuple[str, str]]:
-    """Return fields with their texts, one of which every object has that satisfies *detect*; none if there are none."""
+def _asked(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Any]]:
+    """Yield the values that a schema asks for, by pointer."""
+    for name, rule in schema.get("properties", {}).items():
+        place = pointer + join([name])
+        if "const" in rule or "enum" in rule:
+            yield place, rule["const"] if "const" in rule else rule["enum"][0]
+        yield from _asked(rule, place)
+
+
+def _marks_of(detect: Any) -> list[tuple[str, _Mark]]:
+    """Return fields with their values, one of which every object has that satisfies *detect*; none if there are none."""
     if not isinstance(detect, Mapping):
         return []
     for name in detect.get("required", ()):
         rule = detect.get("properties", {}).get(name)
-        if isinstance(rule, Mapping) and isinstance(rule.get("const"), str):
-            return [(name, rule["const"])]
+        values = rule.get("enum", [rule.get("const")]) if isinstance(rule, Mapping) else []
+        if values and all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in values):
+            return [(name, value) for value in values]
     choices = [_marks_of(choice) for choice in detect.get("anyOf", ())]
     return [mark for choice in choices for mark in choice] if all(choices) else []
 
 
-def _by_code(event_type: EventType) -> tuple[int, str]:
+def _by_code(event_type: EventType) -> tuple[str, int, str]:
     code = event_type.code
-    return (int(code), "") if code.isdecimal() else (0, code)
+    return (event_type.feed or "", *((int(code), "") if code.isdecimal() else (0, code)))
 
 
 def _is_provider(entry: Traversable) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, Literal
 
-from schemas import jsontext
-from schemas.errors import PointerError
+from im_callback.schemas import jsontext
+from im_callback.schemas.errors import PointerError
 
 __all__ = ["MISSING", "Missing", "join", "replace", "resolve", "split"]
 

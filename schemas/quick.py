@@ -2,32 +2,30 @@
 
 Where `jsonschema` could come to another verdict, it gives none:
 
-* The schema must use nothing but keywords and regular expressions that mean the same to both libraries.
-* The payload must be made of JSON's own types, and be flat: `jsonschema-rs` 0.60 does not watch its stack.
-* JSON inside strings, which `jsonschema-rs` leaves alone, is read by `schemas.jsontext` and validated in the same way.
+* The schema must use nothing but keywords and regular expressions that mean the same to both libraries, as far as
+  `im_callback.schemas.agreement` can tell of the release that is installed.
+* The payload must be made of JSON's own types, and be flat: `jsonschema-rs` does not watch its stack.
+* JSON inside strings, which `jsonschema-rs` leaves alone, is read by `im_callback.schemas.jsontext` and validated in the same way.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from schemas import jsontext
-from schemas.values import is_plain
+from im_callback.schemas import agreement, jsontext
+from im_callback.schemas.values import is_plain
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
 __all__ = ["quick"]
 
-_ASSERTIONS: Final = {
-    "type", "required", "minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains",
-    "contentMediaType",
-}  # fmt: skip
 _COMPARISONS: Final = {"const", "enum", "minimum", "maximum"}
-_ANNOTATIONS: Final = {"$comment", "title", "description", "examples"}
+_ANNOTATIONS: Final = {"$comment", "title", "description", "examples", "default", "deprecated"}
 _OF_ONE: Final = {"items", "additionalProperties", "contains", "not", "if", "then", "else", "contentSchema"}
 _OF_LIST: Final = {"allOf", "anyOf", "oneOf"}
 _OF_NAMES: Final = {"properties", "$defs"}
@@ -35,15 +33,16 @@ _OF_NAMES: Final = {"properties", "$defs"}
 _NAMES: Final = {"$schema", "$id"}
 _LOCAL: Final = re.compile(r"#/\$defs/[A-Za-z0-9_-]+")
 #: ECMA-262, Python and Rust read no further expressions alike: already `\d` is other characters in each.
-_PATTERN: Final = re.compile(
-    r"""(?:
-        (?: [\^$|] | \( (?:\?:)? ) (?![*+?{])
-      | (?: [^][\\^$.|?*+(){}] | [.)] | \\[][\\^$.|?*+(){}/-]
-          | \[ \^? (?: [A-Za-z0-9]-[A-Za-z0-9] | [A-Za-z0-9_+=/:,;.@%$\ ] | -(?=\]) )+ \] )
-        (?: (?: [*+?] | \{[0-9]+(?:,[0-9]*)?\} ) \?? )?
-    )*""",
-    re.VERBOSE,
-)
+_ATOM: Final = r"""(?: [^][\\^$.|?*+(){}] | [.)] | \\[][\\^$.|?*+(){}/-]
+          | \[ \^? (?: [A-Za-z0-9]-[A-Za-z0-9] | [A-Za-z0-9_+=/:,;.@%$\ ] | -(?=\]) )+ \] )"""
+_TIMES: Final = r"(?: (?: [*+?] | \{[0-9]+(?:,[0-9]*)?\} ) \?? )"
+_PATTERN: Final = re.compile(rf"(?: (?: [\^$|] | \( (?:\?:)? ) (?![*+?{{]) | {_ATOM} {_TIMES}? )*", re.VERBOSE)
+#: One release takes `a+a*a+` for `a+`: three repetitions in a row are for the other library.
+_ROW: Final = re.compile(rf"(?: {_ATOM} {_TIMES} ){{3}}", re.VERBOSE)
+#: What holds a dot that is none of the `.` that stand for any character.
+_NO_DOT: Final = re.compile(r"\\.|\[[^]]*\]", re.DOTALL)
+#: Applied to the very value of the schema that they stand in.
+_IN_PLACE: Final = {"not", "if", "then", "else"}
 
 
 def quick(schema: Mapping[str, Any]) -> Callable[[Any], bool | None]:
@@ -53,17 +52,23 @@ def quick(schema: Mapping[str, Any]) -> Callable[[Any], bool | None]:
     It can never tell without `jsonschema-rs`, nor for a schema that the two libraries could read differently.
     """
     root = {name: value for name, value in schema.items() if name not in _NAMES}
-    if not _reads_alike(root):
-        return _cannot_tell
     try:
         from jsonschema_rs import ReferencingError
     except ImportError:
+        return _cannot_tell
+    if not set(_features(root)) <= _reliable() or _goes_round(root):
         return _cannot_tell
     try:
         return _Reader(root).verdict
     except (ValueError, ReferencingError):
         # The library does not take the schema; it is for jsonschema to say whether that is right.
         return _cannot_tell
+
+
+@lru_cache(maxsize=1)
+def _reliable() -> frozenset[str]:
+    """Return what the installed release reads as it should."""
+    return agreement.reliable(lambda schema: _Reader(schema).verdict)
 
 
 def _cannot_tell(payload: Any) -> None:
@@ -79,8 +84,8 @@ class _Doubts(threading.local):
 class _Reader:
     """A schema, and those within it of embedded JSON, compiled when they are first needed."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
-        self._definitions = root.get("$defs", {})
+    def __init__(self, root: Mapping[str, Any] | bool) -> None:
+        self._definitions = {} if isinstance(root, bool) else root.get("$defs", {})
         self._contents: dict[str, Draft202012Validator] = {}
         self._doubts = _Doubts()
         self._root = self._compiled(root)
@@ -115,7 +120,7 @@ class _Reader:
         self._doubts.open -= 1
         return valid
 
-    def _compiled(self, schema: Mapping[str, Any]) -> Draft202012Validator:
+    def _compiled(self, schema: Mapping[str, Any] | bool) -> Draft202012Validator:
         from jsonschema_rs import Draft202012Validator
 
         reader = self
@@ -132,31 +137,77 @@ class _Reader:
                     raise ValueError("not valid")
 
         return Draft202012Validator(
-            dict(schema), keywords={"contentSchema": Embedded}, validate_formats=False, offline=True
+            schema if isinstance(schema, bool) else dict(schema),
+            keywords={"contentSchema": Embedded},
+            validate_formats=False,
+            offline=True,
         )
 
 
-def _reads_alike(schema: Any) -> bool:
-    """Return whether both libraries mean the same by *schema*, as far as its keywords tell."""
+def _features(schema: Any) -> Iterator[str]:
+    """Yield what both libraries must read alike, by the names that `agreement` has for it."""
     if isinstance(schema, bool):
-        return True
-    return isinstance(schema, dict) and all(_keyword_reads_alike(*one) for one in schema.items())
+        yield "boolean"
+    elif isinstance(schema, dict):
+        for name, value in schema.items():
+            yield from _of_keyword(name, value)
+    else:
+        yield "no schema"
 
 
-def _keyword_reads_alike(name: str, value: Any) -> bool:
+def _of_keyword(name: str, value: Any) -> Iterator[str]:
+    if name in _ANNOTATIONS or name.startswith("x-"):
+        return
+    yield name
     if name in _OF_ONE:
-        return _reads_alike(value)
-    if name in _OF_LIST:
-        return all(map(_reads_alike, value))
-    if name in _OF_NAMES:
-        return all(map(_reads_alike, value.values()))
-    if name in _COMPARISONS:
-        return _is_exact(value)
-    if name == "pattern":
-        return _PATTERN.fullmatch(value) is not None
-    if name == "$ref":
-        return _LOCAL.fullmatch(value) is not None
-    return name in _ASSERTIONS or name in _ANNOTATIONS or name.startswith("x-")
+        yield from _features(value)
+    elif name in _OF_LIST and isinstance(value, list):
+        for inner in value:
+            yield from _features(inner)
+    elif name in _OF_NAMES and isinstance(value, dict):
+        for inner in value.values():
+            yield from _features(inner)
+    elif name in _OF_LIST or name in _OF_NAMES:
+        yield "no schema"
+    elif name in _COMPARISONS and not _is_exact(value):
+        yield "beyond 2**53"
+    elif name == "pattern":
+        if not isinstance(value, str) or not _PATTERN.fullmatch(value) or _ROW.search(value):
+            yield "other expressions"
+        elif "." in _NO_DOT.sub("", value):
+            yield "."
+    elif name == "$ref" and not (isinstance(value, str) and _LOCAL.fullmatch(value)):
+        yield "other references"
+
+
+def _goes_round(root: Mapping[str, Any]) -> bool:
+    """Return whether some definition refers to itself without going deeper into the payload."""
+    open_: set[str] = set()
+    done: set[str] = set()
+
+    def follow(reference: str) -> bool:
+        if reference in open_:
+            return True
+        if reference in done:
+            return False
+        open_.add(reference)
+        found = any(map(follow, _references(root.get("$defs", {}).get(reference.removeprefix("#/$defs/"), True))))
+        open_.discard(reference)
+        done.add(reference)
+        return found
+
+    return any(follow(f"#/$defs/{name}") for name in root.get("$defs", {}))
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield the references that a schema makes for the very value that it is applied to."""
+    if not isinstance(schema, dict):
+        return
+    if "$ref" in schema:
+        yield schema["$ref"]
+    for name, value in schema.items():
+        for inner in [value] if name in _IN_PLACE else value if name in _OF_LIST else []:
+            yield from _references(inner)
 
 
 def _is_exact(value: Any) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from schemas import jsontext
-from schemas.pointer import join
-from schemas.quick import quick
-from schemas.values import foreign
+from im_callback.schemas import jsontext
+from im_callback.schemas.pointer import join
+from im_callback.schemas.quick import quick
+from im_callback.schemas.values import foreign
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -24,8 +25,11 @@ __all__ = ["DIALECT", "Checker", "Problem", "dialect_problems", "problems", "val
 DIALECT: Final = "https://im-callback-conformance.dev/dialect"
 
 _LONGEST_VALUE = 60
-#: An escaped character, a class of characters, or the end of the text.
-_END = re.compile(r"\\.|\[(?:\\.|[^]\\])*\]|(?P<end>\$)", re.DOTALL)
+MOST_PROBLEMS: Final = 1000
+#: An escaped character, a class of characters, the end of the text, or any character.
+_TOKENS = re.compile(r"\\.|\[(?:\\.|[^]\\])*\]|(?P<end>\$)|(?P<any>\.)", re.DOTALL)
+#: How Python says what ECMA-262 means.
+_PYTHON: Final = {"end": r"\Z", "any": r"[^\n\r\u2028\u2029]"}
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,9 @@ def validator(schema: Mapping[str, Any]) -> Validator:
 
 def problems(checker: Validator, payload: Any) -> list[Problem]:
     """
-    Return everything that *checker* finds wrong with *payload*, in order of place; none if it is valid.
+    Return what *checker* finds wrong with *payload*, in order of place; none if it is valid.
 
+    It stops looking at `MOST_PROBLEMS`, so that what is wrong everywhere costs no more than what is right.
     What JSON cannot hold, such as `NaN` or nesting of more than 100 levels, is the only problem of a payload then.
     """
     no_json = next(foreign(payload), None)
@@ -99,7 +104,8 @@ def problems(checker: Validator, payload: Any) -> list[Problem]:
         place, message = no_json
         return [Problem(join(place), message)]
     try:
-        found = {Problem(join(error.absolute_path), _message(error)) for error in checker.iter_errors(payload)}
+        errors = islice(checker.iter_errors(payload), MOST_PROBLEMS)
+        found = {Problem(join(error.absolute_path), _message(error)) for error in errors}
     except RecursionError:
         return [Problem("", "is nested too deeply")]
     return sorted(found, key=lambda problem: (problem.pointer, problem.message))
@@ -112,7 +118,7 @@ def dialect_problems(schema: Any) -> list[Problem]:
 
 @lru_cache(maxsize=1)
 def _dialect_validator() -> Validator:
-    text = files("schemas").joinpath("dialect.schema.json").read_text(encoding="utf-8")
+    text = files("im_callback.schemas").joinpath("dialect.schema.json").read_text(encoding="utf-8")
     return _validator_class()(jsontext.parse(text))
 
 
@@ -146,7 +152,8 @@ def _content_schema(checker: Any, content: Any, instance: Any, schema: Any) -> I
 
 
 def _pattern(checker: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    # Patterns are those of ECMA-262 (Core, section 6.4), where $ is the end, not also the line break before it.
+    # Patterns are those of ECMA-262 (Core, section 6.4), where $ is the end, not also the line break before it, and where
+    # there are four ends of lines, which . does not stand for.
     from jsonschema import ValidationError
 
     if isinstance(instance, str) and not _expression(pattern).search(instance):
@@ -155,7 +162,7 @@ def _pattern(checker: Any, pattern: Any, instance: Any, schema: Any) -> Iterator
 
 @lru_cache(maxsize=1024)
 def _expression(pattern: str) -> re.Pattern[str]:
-    return re.compile(_END.sub(lambda found: r"\Z" if found["end"] else found[0], pattern))
+    return re.compile(_TOKENS.sub(lambda found: _PYTHON.get(found.lastgroup or "", found[0]), pattern))
 
 
 def _required(checker: Any, names: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -174,6 +181,8 @@ def _message(error: ValidationError) -> str:
     due: Any = error.validator_value
     if keyword in {"required", "contentSchema"}:
         return error.message
+    if error.validator is None:
+        return f"is {_shown(value)}; nothing may stand here"
     if keyword in {"anyOf", "oneOf"} and error.context:
         return f"is {_shown(value)}; it fits none of the documented shapes (closest: {_closest(error)})"
     words: dict[str, Callable[[], str]] = {
@@ -196,7 +205,9 @@ def _message(error: ValidationError) -> str:
 def _closest(error: ValidationError) -> str:
     branches: dict[Any, list[ValidationError]] = {}
     for inner in error.context or ():
-        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+        # The schema `false` is a branch without a path of its own.
+        branch = inner.relative_schema_path[0] if inner.relative_schema_path else None
+        branches.setdefault(branch, []).append(inner)
     nearest = min(branches.values(), key=len)[0]
     place = join(nearest.path)
     return f"{place} {_message(nearest)}" if place else _message(nearest)

@@ -6,9 +6,12 @@ import io
 import sys
 
 import pytest
+from im_callback.provider_mock import cli
 
-from provider_mock import cli
 from tests.commands import Ran, Run
+from tests.programs import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 SETTINGS = ("IM_APP_KEY", "IM_APP_SECRET", "PROVIDER_MOCK_TOKEN", "PROVIDER_MOCK_SERVER")
 

@@ -1,127 +1,131 @@
-"""An older state never wins, and lists are shown in the order of what happened, not of what arrived."""
+"""An older state never wins, and lists are shown in the order of what happened, not of what arrived.
+
+Which event types are states or lists, within what and by which numbers, says `x-order` of their
+schemas. Where a record stands is taken from the event that was sent, never from the record.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from conformance.check import check
-from conformance.judge import rank_of, scope_of, steps_back, text
-from conformance.run import Run, shorten
-from conformance.verdict import Failed, NotApplicable
-from provider_mock.contract import Event
-from provider_mock.history import Attempt
-from schemas import EventType, Order
+from im_callback.conformance import needs
+from im_callback.conformance.check import check
+from im_callback.conformance.judge import Effects, Occurrence, rank_of, shown_among, steps_back, text
+from im_callback.conformance.removals import Shape, removal_of, removals_of, shapes
+from im_callback.conformance.run import Run
+from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of
+from im_callback.conformance.verdict import Failed, Gone, NotApplicable
+from im_callback.provider_mock.contract import Event
+from im_callback.provider_mock.history import Attempt
+from im_callback.provider_mock.traffic.shape import leaves
+from im_callback.schemas import EventType, PointerError, Removal, resolve
 
-NEWEST = 6
+STATES = 8
+SMALL = (2, 9, 10)
+"""As texts, 10 would come before 2 and 9."""
+TIMES = frozenset({"millis", "seconds"})
+SIGNED = 2**31
 WHY_STATE = "Deliveries overtake each other: whoever lets the last to arrive win shows people online who have left."
 FIX_STATE = "Keep the time or version with the state, and ignore what is older."
 FIX_LIST = "Sort by the documented fields when you show, not by arrival."
 
+Each = Callable[[EventType], None]
+
+
+def ordered(run: Run, rule: str) -> list[EventType]:
+    """Return the recorded event types that are ordered by the rule; else the check does not apply."""
+    found = [
+        one
+        for one in run.handled
+        if one.order
+        and one.order.rule == rule
+        # With one scope for the whole run, whatever else is sent changes the state.
+        and not all(run.is_fixed(one, pointer) for pointer in one.order.scope)
+    ]
+    if not found:
+        raise NotApplicable(f"the receiver records no event type that is a {'state' if rule == 'latest' else 'list'}")
+    return found
+
+
+def for_each(types: Sequence[EventType], judge: Each) -> None:
+    """Judge every event type; fail with all that is wrong, naming the types."""
+    failures = [(one.name, failed) for one in types if (failed := _failure(judge, one)) is not None]
+    if failures:
+        name, first = failures[0]
+        more = f" (and the same for {', '.join(other for other, _ in failures[1:])})" if failures[1:] else ""
+        raise Failed(
+            first.expected,
+            f"{name}: {first.actual}{more}",
+            [attempt for _, failed in failures for attempt in failed.attempts],
+            cause=first.cause,
+            fix=first.fix,
+        )
+
+
+def _failure(judge: Each, event_type: EventType) -> Failed | None:
+    try:
+        judge(event_type)
+    except Gone:
+        raise
+    except Failed as failed:
+        return failed
+    return None
+
+
+def series(run: Run, event_type: EventType, count: int) -> list[Event]:
+    """Return so many states or messages of one scope, the oldest first; the newest is as new as a fresh event."""
+    newest = run.event(event_type)
+    older = [
+        run.event(
+            event_type,
+            newest.payload,
+            values={**alongside(event_type, newest), **moved(event_type, newest, n - count + 1)},
+        )
+        for n in range(count - 1)
+    ]
+    return [*older, newest]
+
+
+def rank(event_type: EventType, event: Event) -> tuple[int, ...]:
+    """Return the numbers by which an event is ordered."""
+    found = rank_of(order_of(event_type), first_of(event_type, event))
+    assert found is not None
+    return found
+
 
 def in_order(run: Run, events: Sequence[Event], attempts: Sequence[Attempt], *, last: bool) -> None:
-    """Fail unless the effects of the events' one scope never step back (and, with `last`, end with the newest)."""
+    """Fail if what the application shows of the events steps back (or, with `last`, does not end with the newest)."""
     event_type = run.provider.catalogue[events[0].type]
-    order = event_type.order
-    assert order is not None
-    scope = scope_of(order, events[0].payload)
-    newest = max(filter(None, (rank_of(order, event.payload) for event in events)))
-    effects = run.settle(lambda seen: newest in ranks(run, seen.records, scope, order))
-    effects = run.barrier()
-    shown = ranks(run, effects.records, scope, order)
+    by = ", ".join(pointer.rpartition("/")[2] for pointer in order_of(event_type).by)
+    ranks = {one: rank(event_type, event) for event in events for one in run.occurrences(event)}
+    newest = max(ranks.values())
+    run.settle(lambda seen: any(ranks[one] == newest for one in shown_among(seen, ranks)))
+    effects = tellable(run.barrier(), ranks)
+    shown = [ranks[one] for one in shown_among(effects, ranks)]
+    if run.settings.unordered and len(shown) > 1:
+        raise NotApplicable("--receiver-effects-unordered: where several records show, their order says nothing")
     back = steps_back(shown)
-    names = ", ".join(pointer[1:] for pointer in order.by)
+    whole = f"sent: {_said(ranks[one] for a in attempts for e in a.shot.events for one in run.occurrences(e))}; "
+    whole += f"shown: {_said(shown) or 'nothing'}"
     if back:
+        older, newer = _said([shown[back[1]]]), _said([shown[back[0]]])
         raise Failed(
-            f"effects that never step back in {names}",
-            f"{_said(shown[back[1]])} comes after {_said(shown[back[0]])}; shown in all: {' '.join(map(_said, shown))}",
-            attempts[:3],
+            f"effects that never step back in {by}", f"{older} comes after {newer}; {whole}", attempts, cause="stale"
         )
     if last and (not shown or shown[-1] != newest):
-        raise Failed(
-            f"the newest ({names} {_said(newest)}) shown last",
-            f"shown: {' '.join(map(_said, shown)) or 'nothing'}",
-            attempts[:3],
-        )
+        raise Failed(f"the newest ({by} {_said([newest])}) shown last", whole, attempts, cause="stale")
 
 
-def ranks(run: Run, records: Iterable[object], scope: tuple[str, ...], order: Order) -> list[tuple[int, ...]]:
-    """Return the ranks of the records of one scope, in the order shown."""
-    del run
-    same = [record for record in records if scope_of(order, record) == scope]
-    return [rank for rank in (rank_of(order, record) for record in same) if rank is not None]
+def tellable(effects: Effects, occurrences: Iterable[Occurrence]) -> Effects:
+    """Return the effects, if their records can be told apart as far as these occurrences go; else `AmbiguousRecord`."""
+    for one in occurrences:
+        effects.count(one)
+    return effects
 
 
-def _said(rank: tuple[int, ...]) -> str:
-    return "/".join(map(str, rank))
-
-
-def later(event_type: EventType, event: Event, steps: int) -> dict[str, object]:
-    """Return values that put an event so many steps (of a second where it is a time) after another one."""
-    assert event_type.order is not None
-    values: dict[str, object] = {}
-    for pointer in event_type.order.by:
-        old = event.payload[pointer[1:]]
-        new = int(text(old)) + steps
-        values[pointer] = str(new) if isinstance(old, str) else new
-    return values
-
-
-def same_scope(event_type: EventType, event: Event) -> dict[str, object]:
-    """Return the values that put another event into the scope of this one."""
-    assert event_type.order is not None
-    return {pointer: event.payload[pointer[1:]] for pointer in event_type.order.scope}
-
-
-def stale_pair(run: Run, newer: EventType, older: EventType, sets: tuple[dict[str, object], dict[str, object]]) -> None:
-    """Deliver the newer of two states, then the older; fail if the older one wins."""
-    second = run.event(newer, values={**sets[0]})
-    earlier = {pointer: str(int(text(second.payload[pointer[1:]])) - 5000) for pointer in older.order.by}  # type: ignore[union-attr]
-    first = run.event(older, values={**same_scope(newer, second), **sets[1], **earlier})
-    attempts = [
-        run.deliver(second, note="the newer state"),
-        run.deliver(first, note="the older state, arriving late"),
-    ]
-    run.must_ack(attempts, "a state that arrives late")
-    in_order(run, [second, first], attempts, last=True)
-
-
-@check(
-    "A login that is older than the logout is ignored",
-    topic="order",
-    commsease="should",
-    effects=True,
-    why=WHY_STATE,
-    fix=FIX_STATE,
-)
-def check_stale_login_ignored(run: Run) -> None:
-    login, logout = run.handled_type("commsease.login", "commsease.logout")
-    stale_pair(run, logout, login, ({}, {}))
-
-
-@check(
-    "An entry that is older than the exit from a room is ignored",
-    topic="order",
-    commsease="should",
-    effects=True,
-    why=WHY_STATE,
-    fix=FIX_STATE,
-)
-def check_room_presence(run: Run) -> None:
-    (kind,) = run.handled_type("commsease.chatroom-in-out")
-    stale_pair(run, kind, kind, ({"/event": "OUT"}, {"/event": "IN"}))
-
-
-def versions(run: Run, count: int) -> list[Event]:
-    """Return so many versions of one attribute, the oldest first."""
-    (kind,) = run.handled_type("rongcloud.chatroom-kv")
-    first = run.event(kind)
-    rest = [
-        run.event(
-            kind, first.payload, values={**same_scope(kind, first), **later(kind, first, n), "/value": f"value {n}"}
-        )
-        for n in range(1, count)
-    ]
-    return [first, *rest]
+def _said(ranks: Any) -> str:
+    return " ".join("/".join(map(str, one)) for one in ranks)
 
 
 def shuffled(run: Run, events: Sequence[Event]) -> list[Event]:
@@ -138,184 +142,306 @@ def shuffled(run: Run, events: Sequence[Event]) -> list[Event]:
 
 
 @check(
-    "The newest version of an attribute wins, however the versions arrive",
+    "An older state that arrives late is ignored",
     topic="order",
-    rongcloud="should",
+    level="should",
     effects=True,
-    why="The version is what the documents give for ordering; by arrival a room shows yesterday's value.",
+    needs=needs.states,
+    why=WHY_STATE,
     fix=FIX_STATE,
 )
-def check_newest_version_wins(run: Run) -> None:
-    events = versions(run, NEWEST)
-    attempts = [run.deliver(event, note=f"version {event.payload['version']}") for event in shuffled(run, events)]
-    run.must_ack(attempts, "every version")
-    in_order(run, events, attempts, last=True)
+def check_stale_ignored(run: Run) -> None:
+    def judge(event_type: EventType) -> None:
+        older, newer = series(run, event_type, 2)
+        attempts = run.send_each(
+            [run.shot(newer, note="the newer state"), run.shot(older, note="the older state, arriving late")]
+        )
+        run.must_ack(attempts, "a state that arrives late")
+        in_order(run, [older, newer], attempts, last=True)
+
+    for_each(ordered(run, "latest"), judge)
 
 
 @check(
-    "The newest version wins inside one array too",
+    "The newest state wins, however the states arrive",
     topic="order",
-    rongcloud="should",
+    level="should",
+    effects=True,
+    needs=needs.states,
+    why="The documented field is what there is for ordering; by arrival yesterday's state is shown.",
+    fix=FIX_STATE,
+)
+def check_newest_wins(run: Run) -> None:
+    def judge(event_type: EventType) -> None:
+        events = series(run, event_type, STATES)
+        attempts = run.send_each(
+            run.shot(event, note=f"state {events.index(event) + 1} of {STATES}") for event in shuffled(run, events)
+        )
+        run.must_ack(attempts, "every state")
+        in_order(run, events, attempts, last=True)
+
+    for_each(ordered(run, "latest"), judge)
+
+
+@check(
+    "The newest state wins inside one array too",
+    topic="order",
+    level="should",
     effects=True,
     why="The documents promise no order inside an array.",
     fix=FIX_STATE,
+    needs=needs.batched_states,
 )
 def check_reversed_batch(run: Run) -> None:
-    events = versions(run, NEWEST)
-    attempt = run.deliver(*reversed(events), note="all versions in one array, the newest first")
-    run.must_ack([attempt], "an array with all versions")
-    in_order(run, events, [attempt], last=True)
+    def judge(event_type: EventType) -> None:
+        events = series(run, event_type, STATES)
+        attempt = run.deliver(*reversed(events), note="all states in one array, the newest first")
+        run.must_ack([attempt], "an array with all states")
+        in_order(run, events, [attempt], last=True)
+
+    for_each(ordered(run, "latest"), judge)
 
 
 @check(
-    "The version decides, not the timestamp",
+    "The documented field decides, as a number",
     topic="order",
-    rongcloud="should",
+    level="should",
     effects=True,
-    why="Nothing says that versions are times: small ones, and ones against the timestamps, must work too.",
-    fix="Compare version only.",
+    needs=needs.states,
+    why="A version need not be a time, and other times in the payload may run against it: compared as a text, or by "
+    "another field, an older state wins.",
+    fix="Compare the documented field only, as a number.",
 )
-def check_version_not_arrival_nor_timestamp(run: Run) -> None:
-    (kind,) = run.handled_type("rongcloud.chatroom-kv")
-    # As texts, 10 would come before 9.
-    first = run.event(kind, values={"/version": 2})
-    events = [first] + [
-        run.event(
-            kind,
-            first.payload,
-            values={**same_scope(kind, first), "/version": n, "/timestamp": first.payload["timestamp"] - 1000 * n},
+def check_order_field_decides(run: Run) -> None:
+    def judge(event_type: EventType) -> None:
+        low, middle, high = against_the_others(run, event_type)
+        attempts = run.send_each(
+            run.shot(event, note=f"{order_of(event_type).by[0].rpartition('/')[2]} {_said([rank(event_type, event)])}")
+            for event in (high, low, middle)
         )
-        for n in (9, 10)
-    ]
-    attempts = [
-        run.deliver(event, note=f"version {event.payload['version']}") for event in (events[2], events[0], events[1])
-    ]
-    run.must_ack(attempts, "every version")
-    in_order(run, events, attempts, last=True)
+        run.must_ack(attempts, "every state")
+        in_order(run, [low, middle, high], attempts, last=True)
+
+    for_each(ordered(run, "latest"), judge)
 
 
-@check(
-    "The same attribute in two rooms is two attributes",
-    topic="payload",
-    rongcloud="must",
-    effects=True,
-    why="Rooms use the same keys; by key alone they overwrite each other.",
-    fix="Use chatroomId and key together.",
-)
-def check_rooms_are_independent(run: Run) -> None:
-    (kind,) = run.handled_type("rongcloud.chatroom-kv")
-    one = run.event(kind)
+def against_the_others(run: Run, event_type: EventType) -> list[Event]:
+    """Return three states, the oldest first; every other time in them runs the other way."""
+    order = order_of(event_type)
+    first = run.event(event_type)
+    thing = first_of(event_type, first)
+    base = int(text(resolve(thing, order.by[0])))
+    # A time that is decades old is refused for its age; any other number may be small.
+    numbers = [base + n - max(SMALL) for n in SMALL] if _is_time(event_type, order.by[0]) else list(SMALL)
     others = [
-        run.event(kind, one.payload, values={"/key": one.payload["key"], "/version": version})
-        for version in (one.payload["version"], one.payload["version"] - 1)
+        pointer
+        for pointer, _ in leaves(thing)
+        if pointer not in (*order.by, *order.scope) and _is_time(event_type, pointer)
     ]
-    attempts = [run.deliver(event, note="the same key, another room") for event in (one, *others)]
-    run.must_ack(attempts, "the same attribute in several rooms")
-    run.must_show(attempts, "the same attribute in each of several rooms")
+    made = []
+    for place, number in enumerate(numbers):
+        values = {**alongside(event_type, first), order.by[0]: like(resolve(thing, order.by[0]), number)}
+        for pointer in others:
+            old = resolve(thing, pointer)
+            values[pointer] = like(old, int(text(old)) - STEP * place)
+        made.append(run.event(event_type, first.payload, values=values))
+    return made
 
 
-def stays_removed(run: Run, code: int, shapes: Mapping[str, Mapping[str, object]]) -> None:
-    """Set an attribute, remove it, and let an older set arrive late; fail if that one shows.
-
-    `shapes` are the forms that the removal's key and value may take (None: the field is absent).
-    """
-    (kind,) = run.handled_type("rongcloud.chatroom-kv")
-    assert kind.order is not None
-    for shape, fields in shapes.items():
-        first = run.event(kind)
-        late = run.event(kind, values={**same_scope(kind, first), **later(kind, first, 1), "/value": "too late"})
-        payload = {**first.payload, "optType": code, "version": first.payload["version"] + 2, **fields}
-        removal = Event(kind.name, {name: value for name, value in payload.items() if value is not None})
-        steps = ((first, "an attribute"), (removal, f"its removal, {shape}"), (late, "an older set, arriving late"))
-        attempts = [run.deliver(event, note=note) for event, note in steps]
-        run.must_ack(attempts, "a removal, and a set that arrives after it,")
-        effects = run.barrier()
-        shown = [one for one in effects.records if scope_of(kind.order, one) == scope_of(kind.order, first.payload)]
-        if shown and rank_of(kind.order, shown[-1]) != rank_of(kind.order, removal.payload):
-            raise Failed("nothing shown after the removal", f"the effects end with {shorten(shown[-1])}", attempts)
+def _is_time(event_type: EventType, pointer: str) -> bool:
+    return kind_of(event_type, pointer) in TIMES
 
 
 @check(
-    "An attribute that was deleted stays deleted when an older set arrives",
-    topic="order",
-    rongcloud="should",
+    "States of different scopes are kept apart",
+    topic="payload",
+    level="must",
     effects=True,
-    why=WHY_STATE,
-    fix="Keep the version of the deletion, and ignore sets that are older.",
+    needs=needs.states,
+    why="Rooms use the same keys, and people are in several rooms: by a part of the scope alone they overwrite each "
+    "other.",
+    fix="Use all documented fields of the scope together.",
 )
-def check_late_set_after_delete(run: Run) -> None:
-    stays_removed(run, 2, {"with its value": {}, "without a value": {"value": None}})
+def check_scopes_are_independent(run: Run) -> None:
+    def judge(event_type: EventType) -> None:
+        order = order_of(event_type)
+        one = run.event(event_type)
+        # Where a field is empty, nothing is named that could be another.
+        free = [
+            pointer
+            for pointer, value in in_scope(event_type, one).items()
+            if text(value) and not run.is_fixed(event_type, pointer)
+        ]
+        others = [
+            run.event(
+                event_type,
+                one.payload,
+                keep=(*(p for p in order.scope if p != changed), *order.by),
+                values=moved(event_type, one, -earlier) if earlier else None,
+            )
+            for changed in free
+            for earlier in (0, 1)
+        ]
+        names = ["one scope"] + [f"another {pointer.rpartition('/')[2]}" for pointer in free for _ in (0, 1)]
+        # A value from a list, such as the kind of an operation, is not renewed: that is the same scope again.
+        mine = in_scope(event_type, one)
+        apart = [pair for pair in zip(others, names[1:], strict=True) if in_scope(event_type, pair[0]) != mine]
+        attempts = run.send_each(run.shot(event, note=note) for event, note in [(one, names[0]), *apart])
+        run.must_ack(attempts, "the same state in several scopes")
+        run.must_show(attempts, "the same state in each of several scopes")
+
+    for_each(ordered(run, "latest"), judge)
 
 
 @check(
-    "A room that was cleared stays clear when an older set arrives",
+    "What was removed stays so when an older state arrives",
     topic="order",
-    rongcloud="should",
+    level="should",
     effects=True,
-    why="The documents do not show how a clearing looks: whatever its key, it is for the whole room.",
-    fix="Keep the version of the clearing for the room, and ignore sets that are older, whatever their key.",
+    needs=needs.removals,
+    why="A removal that leaves nothing behind is undone by the next state that comes late: people are online again, "
+    "deleted attributes are back. Its form is not always documented: whatever else it carries, it is a removal.",
+    fix="Keep the time or version of the removal, for all that it removes, and ignore states that are older.",
 )
-def check_late_set_after_clear(run: Run) -> None:
-    shapes: dict[str, Mapping[str, object]] = {
-        "without key and value": {"key": None, "value": None},
-        "with empty key and value": {"key": "", "value": ""},
-        "with a key that is not the attribute's": {"key": "stray", "value": ""},
-    }
-    stays_removed(run, 3, shapes)
+def check_late_after_removal(run: Run) -> None:
+    states = [one for one in ordered(run, "latest") if not one.removes(run.models[one.name])]
+    pairs = [(one, *found) for one in states for found in removals_of(run, one)]
+    if not pairs:
+        raise NotApplicable("nothing that the receiver records can be removed")
+    judged = 0
+
+    def judge(event_type: EventType) -> None:
+        nonlocal judged
+        for one, kind, removal in pairs:
+            if one is not event_type or not heeds(run, event_type, kind, removal):
+                continue
+            judged += 1
+            for shape, make in shapes(event_type, kind, removal):
+                stays_removed(run, event_type, shape, make)
+
+    for_each(list(dict.fromkeys(one for one, _, _ in pairs)), judge)
+    if not judged:
+        raise NotApplicable("the effects do not show whether a removal is heeded: they keep what was before it")
 
 
-def conversation(run: Run, kind: EventType, steps: Sequence[dict[str, object]]) -> list[Event]:
-    """Return the messages of one conversation, in the order given by the steps."""
-    first = run.event(kind, values=steps[0])
-    rest = [run.event(kind, first.payload, values={**same_scope(kind, first), **step}) for step in steps[1:]]
-    return [first, *rest]
+def heeds(run: Run, event_type: EventType, kind: EventType, removal: Removal) -> bool:
+    """Return whether the effects show that a removal in its documented form is heeded: the state goes, or it shows."""
+    state = run.event(event_type)
+    try:
+        made = removal_of(run, event_type, kind, removal, state, 1, {})
+    except (ValueError, PointerError):
+        return False
+    attempts = run.send_each([run.shot(state, note="a state"), run.shot(made, note="its removal")])
+    run.must_ack(attempts, "a state, and its removal,")
+    was, gone = run.occurrences(state), run.occurrences(made)
+
+    def noticed(seen: Effects) -> bool:
+        return not shown_among(seen, was) or bool(shown_among(seen, gone))
+
+    return noticed(tellable(run.settle(noticed), [*was, *gone]))
+
+
+def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> None:
+    """Deliver a state, its removal, and a state from between that arrives late; fail if a removed one shows."""
+    first = run.event(event_type)
+    late = run.event(event_type, first.payload, values={**alongside(event_type, first), **moved(event_type, first, 1)})
+    try:
+        removal = make(run, first, 2)
+    except (ValueError, PointerError):
+        return
+    steps = ((first, "a state"), (removal, f"its removal, {shape}"), (late, "an older state, arriving late"))
+    attempts = run.send_each(run.shot(event, note=note) for event, note in steps)
+    run.must_ack(attempts, "a removal, and a state that arrives after it,")
+    before, ends = set(run.occurrences(first, late)), set(run.occurrences(removal))
+    shown = shown_among(tellable(run.barrier(), before | ends), before | ends)
+    if run.settings.unordered and len(shown) > 1:
+        raise NotApplicable("--receiver-effects-unordered: where several records show, their order says nothing")
+    if shown and shown[-1] not in ends:
+        raise Failed(
+            "nothing shown after the removal",
+            f"after the removal ({shape}) the effects end with {shown[-1]}",
+            attempts,
+            cause="removed and back",
+        )
+
+
+def conversation(run: Run, kind: EventType, steps: Sequence[tuple[int, int | None]]) -> list[Event]:
+    """Return messages of one conversation. Each step: how much later than the first, and its second number, if any."""
+    order = order_of(kind)
+    first = run.event(kind)
+    thing = first_of(kind, first)
+    base = int(text(resolve(thing, order.by[0]))) - max(later for later, _ in steps)
+    made = []
+    for later, second in steps:
+        values = {**in_scope(kind, first), order.by[0]: like(resolve(thing, order.by[0]), base + later)}
+        if second is not None:
+            values[order.by[1]] = like(resolve(thing, order.by[1]), second)
+        made.append(run.event(kind, first.payload, values=values))
+    return made
 
 
 def list_in_order(run: Run, events: list[Event]) -> None:
     """Deliver the events shuffled; fail unless all of them show, in order."""
-    attempts = [run.deliver(event, note=f"message {events.index(event) + 1}") for event in shuffled(run, events)]
+    attempts = run.send_each(
+        run.shot(event, note=f"message {events.index(event) + 1}") for event in shuffled(run, events)
+    )
     run.must_ack(attempts, "every message")
     run.must_show(attempts, "every message")
     in_order(run, events, attempts, last=False)
 
 
-@check(
-    "Messages are shown by MsgTime, then MsgSeq",
-    topic="order",
-    tencent="should",
-    effects=True,
-    why="This is the documented order; by arrival a conversation reads wrong. MsgSeq goes beyond a signed 32-bit number.",
-    fix=FIX_LIST,
-)
-def check_by_time_then_seq(run: Run) -> None:
-    (kind,) = run.handled_type("tencent.c2c-after-send")
-    now = run.ids.millis // 1000
-    steps = [(0, 9), (1, 7), (1, 2**31 + 5), (1, 2**32 - 2), (2, 3), (3, 1)]
-    list_in_order(run, conversation(run, kind, [{"/MsgTime": now + t, "/MsgSeq": seq} for t, seq in steps]))
+def listed(run: Run) -> list[EventType]:
+    """Return the recorded event types that are lists; not applicable where records show no order."""
+    if run.settings.unordered:
+        raise NotApplicable("--receiver-effects-unordered: the records come in no order that the application shows")
+    return ordered(run, "sequence")
 
 
 @check(
-    "Messages of one conversation are shown by msgTimestamp",
+    "A list is shown in the documented order",
     topic="order",
-    commsease="should",
+    level="should",
     effects=True,
+    needs=needs.lists,
     why="Deliveries overtake each other; by arrival a conversation reads wrong.",
     fix=FIX_LIST,
 )
-def check_messages_by_timestamp(run: Run) -> None:
-    kinds = [one for one in run.handled if one.order and one.order.rule == "sequence"]
-    if not kinds:
-        raise NotApplicable("the receiver records no event type that is a list")
-    for kind in kinds:
-        now = run.ids.millis
-        list_in_order(run, conversation(run, kind, [{"/msgTimestamp": str(now + 1000 * n)} for n in range(5)]))
+def check_listed_in_order(run: Run) -> None:
+    def judge(kind: EventType) -> None:
+        seconds = kind_of(kind, order_of(kind).by[0]) == "seconds"
+        unit = 1 if seconds else STEP
+        if len(order_of(kind).by) > 1:
+            # Of one moment the second number decides; as texts, 10 would come before 7 and 9.
+            steps = [(0, 90), (unit, 7), (unit, 9), (unit, 10), (2 * unit, 3), (3 * unit, 1)]
+            list_in_order(run, conversation(run, kind, steps))
+        else:
+            list_in_order(run, conversation(run, kind, [(n * unit, None) for n in range(6)]))
+
+    for_each(listed(run), judge)
+
+
+@check(
+    "Order numbers beyond 31 bits are compared as what they are",
+    topic="order",
+    level="should",
+    effects=True,
+    why="Such numbers are unsigned and of 32 bits; held in signed ones, half of all messages come before the others.",
+    fix="Keep the number in 64 bits, or unsigned.",
+    needs=needs.second_numbers,
+)
+def check_order_beyond_31_bits(run: Run) -> None:
+    def judge(kind: EventType) -> None:
+        steps = [(0, 9), (0, SIGNED - 2), (0, SIGNED + 5), (0, 2**32 - 20), (0, 2**32 - 2)]
+        list_in_order(run, conversation(run, kind, steps))
+
+    for_each([one for one in listed(run) if len(order_of(one).by) > 1], judge)
 
 
 @check(
     "Event types without order",
     topic="order",
-    commsease="may",
-    tencent="may",
+    level="may",
+    needs=needs.unordered,
     why="Nothing in them says which came first.",
     fix="Nothing: do not guess.",
 )

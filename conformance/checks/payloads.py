@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
-from conformance.check import check
-from conformance.run import Run
-from conformance.verdict import Failed
-from provider_mock.contract import Event
-from provider_mock.history import Attempt
-from provider_mock.traffic.identity import places, without
-from provider_mock.wire import Wire, encode
-from schemas import MISSING, EventType, resolve
+from im_callback.conformance import needs
+from im_callback.conformance.answers import modifies
+from im_callback.conformance.check import check
+from im_callback.conformance.judge import Effects, in_record, text
+from im_callback.conformance.run import Run, notes_of, shorten
+from im_callback.conformance.samples import kept_as_sent
+from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.provider_mock.contract import Event
+from im_callback.provider_mock.history import Attempt, Shot
+from im_callback.provider_mock.traffic.generate import Generator
+from im_callback.provider_mock.traffic.identity import places, without
+from im_callback.provider_mock.traffic.limits import limits
+from im_callback.provider_mock.traffic.optional import with_optional
+from im_callback.provider_mock.traffic.shape import kind_in, leaves
+from im_callback.provider_mock.traffic.variants import variant_payload
+from im_callback.schemas import MISSING, EventType, Failure, resolve
 
 SIZES = (1, 2, 500)
 
@@ -32,9 +40,9 @@ def optional_fields(event_type: EventType, payload: Any) -> list[str]:
     return found
 
 
-def all_absent(event_type: EventType, payload: Any) -> Any:
-    """Return the payload without any field that can be left out."""
-    for pointer in optional_fields(event_type, payload):
+def all_absent(event_type: EventType, payload: Any, optional: Iterable[str]) -> Any:
+    """Return the payload without any of the fields, as far as it stays valid."""
+    for pointer in optional:
         shorter = without(payload, pointer)
         if not event_type.problems(shorter):
             payload = shorter
@@ -44,24 +52,34 @@ def all_absent(event_type: EventType, payload: Any) -> Any:
 @check(
     "Optional fields may be absent",
     topic="payload",
-    every="must",
+    level="must",
     why="The documents say that not every field is always sent; a receiver that reads one blindly drops the event.",
     fix="Read fields with a default; require only what the schema requires.",
 )
 def check_optional_absent(run: Run) -> None:
+    run.must_not_be_blind()
     attempts: list[Attempt] = []
     for event_type in run.documented:
         whole = max(event_type.examples, key=len)
-        cut = [(f"without {pointer}", without(whole, pointer)) for pointer in optional_fields(event_type, whole)]
-        cut.append(("without any optional field", all_absent(event_type, whole)))
+        optional = [one for one in optional_fields(event_type, whole) if not run.is_fixed(event_type, one)]
+        cut = [(f"without {pointer}", without(whole, pointer)) for pointer in optional]
+        cut.append(("without any optional field", all_absent(event_type, whole, optional)))
+        shots = []
         for note, payload in cut:
             event = run.event(event_type, payload)
             if not keeps_identity(event_type, whole, event.payload):
-                run.indistinct.update(run.occurrences(event))
-            attempts += run.send(run.shot(event, note=f"{event_type.name} {note}"))
+                run.sent.indistinct.update(run.occurrences(event))
+            shots.append(run.shot(event, note=f"{event_type.name} {note}"))
+        attempts += compared(run, event_type, whole, shots)
     run.must_ack(attempts, "an event without its optional fields")
-    telling = [a for a in attempts if not run.indistinct & set(run.occurrences(*a.shot.events))]
+    telling = [a for a in attempts if not run.sent.indistinct & set(run.occurrences(*a.shot.events))]
     run.must_show(telling, "an event without its optional fields")
+
+
+def compared(run: Run, event_type: EventType, whole: Any, shots: list[Shot]) -> list[Attempt]:
+    """Send variations of an event, if the whole one is acknowledged just before; else that is another check's to name."""
+    (control,) = run.send_each([run.shot(run.event(event_type, whole), note=f"{event_type.name}, whole")])
+    return run.send_each(shots) if control.acked else []
 
 
 def keeps_identity(event_type: EventType, whole: Any, payload: Any) -> bool:
@@ -74,38 +92,171 @@ def keeps_identity(event_type: EventType, whole: Any, payload: Any) -> bool:
 
 
 @check(
+    "Optional fields may be present",
+    topic="payload",
+    level="must",
+    why="Fields that the samples do not show are documented all the same; a strict reader drops the event they come in.",
+    fix="Take every documented field, also those that you do not use.",
+)
+def check_optional_present(run: Run) -> None:
+    generator = made(run)
+    wholes = {event_type: run.event(event_type).payload for event_type in run.documented}
+    added = {
+        one: found
+        for one, whole in wholes.items()
+        if (found := alike(one, whole, with_optional(generator, one, whole)))
+    }
+    if not added:
+        raise NotApplicable("the samples show every documented field")
+    run.must_not_be_blind()
+    attempts: list[Attempt] = []
+    for one, found in added.items():
+        shots = [run.shot(run.event(one, more), note=f"{one.name} with {at}") for at, more in found]
+        attempts += compared(run, one, wholes[one], shots)
+    run.must_ack(attempts, "an event with a documented field more")
+    run.must_show(attempts, "an event with a documented field more")
+
+
+def alike(event_type: EventType, whole: Any, found: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the payloads that take away no more than the whole one: a field more can make a removal of a state."""
+    return [(at, more) for at, more in found if event_type.removal(more) == event_type.removal(whole)]
+
+
+def made(run: Run) -> Generator:
+    """Return a source of made-up values; they come from the seed."""
+    return Generator(run.settings.seed, run.ids.millis, identities=run.ids)
+
+
+@check(
+    "What has a meaning of its own in a form arrives as it was sent",
+    topic="payload",
+    level="must",
+    effects=True,
+    why="A plus is a space in a form, and an escaped one is a plus: read as an address, or read twice, texts change.",
+    fix="Let a parser of forms read the body, once.",
+    needs=needs.sends_forms,
+)
+def check_form_characters(run: Run) -> None:
+    kept_as_sent(
+        run, "1+1=2 & 50%2B; a b", "an event with a plus, a percent sign and separators", "preflight.accepts-valid"
+    )
+
+
+@check(
+    "Every documented variant is accepted",
+    topic="payload",
+    level="must",
+    why="Text is what one tries by hand; a picture, a notice or a team brings other fields, and real users send them.",
+    fix="Acknowledge every kind, also those that you do not record, and keep those that you do.",
+    needs=needs.some_type(lambda one: one.variants),
+)
+def check_every_variant(run: Run) -> None:
+    run.must_not_be_blind()
+    generator = made(run)
+    attempts = run.send_each(
+        run.shot(
+            run.event(event_type, variant_payload(generator, event_type, variant)), note=f"{event_type.name}/{variant}"
+        )
+        for event_type in run.documented
+        for variant in event_type.variants
+    )
+    run.must_ack(attempts, "every documented variant")
+    run.must_show(attempts, "every variant that the receiver records")
+
+
+@check(
+    "Documented maxima are taken unharmed",
+    topic="payload",
+    level="should",
+    why="A column that is too short, or a number held in 32 bits, cuts or refuses what real users send.",
+    fix="Make room for the documented maxima; keep ids as text, and unsigned 32-bit numbers in 64 bits.",
+)
+def check_limits(run: Run) -> None:
+    run.must_not_be_blind()
+    attempts: list[Attempt] = []
+    sent: list[tuple[Attempt, str]] = []
+    for event_type in run.documented:
+        base = run.event(event_type)
+        shots, pointers = [], []
+        for pointer, payload in limits(event_type, base.payload):
+            if run.is_fixed(event_type, pointer) or (
+                run.settings.accounts and _is_account(event_type, payload, pointer)
+            ):
+                continue
+            shots.append(
+                run.shot(
+                    run.event(event_type, payload, keep=[pointer]), note=f"{event_type.name}, {pointer} at its maximum"
+                )
+            )
+            pointers.append(pointer)
+        answered = compared(run, event_type, base.payload, shots)
+        attempts += answered
+        sent += zip(answered, pointers, strict=False)
+    run.must_ack(attempts, "an event at a documented maximum")
+    effects = run.must_show(attempts, "an event at a documented maximum")
+    harmed = [(a, said) for a, pointer in sent if (said := harm(run, a, pointer, effects))]
+    if harmed:
+        shown = [attempt for attempt, _ in harmed]
+        raise Failed("the effect holds the value as it was sent", f"{harmed[0][1]} ({notes_of(shown)})", shown)
+
+
+def _is_account(event_type: EventType, payload: Any, pointer: str) -> bool:
+    return kind_in(event_type.schema, payload, pointer) == "account"
+
+
+def harm(run: Run, attempt: Attempt, pointer: str, effects: Effects) -> str:
+    """Return how the effect of an event differs at a pointer from what was sent, if the record has it at all."""
+    (event,) = attempt.shot.events
+    if run.provider.catalogue[event.type].items is not None or modifies(attempt):
+        return ""
+    # An object or a list, embedded or not, is compared by what stands in it: a store may write it in another way.
+    within = {pointer + at: text(value) for at, value in leaves(resolve(event.payload, pointer))}
+    for one in run.occurrences(event):
+        for record in effects.of(one):
+            for at, due in within.items():
+                kept = in_record(record, at)
+                if kept is not MISSING and not isinstance(kept, (dict, list)) and text(kept) != due:
+                    return (
+                        f"{at} is {shorten(kept, 60)} in the effect ({len(text(kept))} characters), "
+                        f"sent were {len(due)} characters"
+                    )
+    return ""
+
+
+@check(
     "An unknown field does no harm",
     topic="payload",
-    every="should",
+    level="should",
     why="Providers add fields without notice; a strict parser loses every event from that day on.",
     fix="Ignore fields that you do not know.",
 )
 def check_unknown_field(run: Run) -> None:
+    run.must_not_be_blind()
     extra = {"extensionNotYetDocumented": {"since": 2030, "list": [1, None]}}
-    attempts = run.send_each(
-        run.shot(Event(event.type, {**event.payload, **extra}), note=f"{event.type} with an unknown field")
-        for event in (run.event(one) for one in run.documented)
-    )
+    attempts: list[Attempt] = []
+    for event_type in run.documented:
+        event = run.event(event_type)
+        shot = run.shot(Event(event.type, {**event.payload, **extra}), note=f"{event.type} with an unknown field")
+        attempts += compared(run, event_type, run.event(event_type).payload, [shot])
     run.must_ack(attempts, "an event with an unknown field")
     run.must_show(attempts, "an event with an unknown field")
 
 
 @check(
-    "Arrays of any size, over several rooms, and a lone object are taken",
+    "Arrays of any size, over several rooms, are taken",
     topic="payload",
-    rongcloud="should",
-    why="The page speaks of an object and shows an array; how many entries one holds is not said.",
-    fix="Take an array as well as a lone object, and every entry of it.",
+    level="should",
+    why="How many entries an array holds is not said.",
+    fix="Take every entry of an array, however many there are.",
+    needs=needs.batches,
 )
 def check_batch_sizes(run: Run) -> None:
+    run.must_not_be_blind()
     shots = [
         run.shot(*(run.event() for _ in range(size)), note=f"an array of {size}, each in a room of its own")
         for size in SIZES
     ]
     attempts = run.send_each(shots)
-    lone = run.event()
-    body = encode(lone.payload, Wire())
-    attempts += run.send(replace(run.raw(body, note="a lone object"), events=(lone,), broken=False))
     run.must_ack(attempts, "an array of any size")
     run.must_show(attempts, "every entry of an array")
 
@@ -113,17 +264,28 @@ def check_batch_sizes(run: Run) -> None:
 @check(
     "A message that could not be sent is not recorded as sent",
     topic="payload",
-    tencent="must",
+    level="must",
     effects=True,
     why="The webhook comes for messages that were blocked as well; recorded, they appear in the archive as said.",
-    fix="Look at SendMsgResult: only 0 is sent.",
+    fix="Look at the field that reports it, and record nothing as sent that was not.",
+    needs=needs.some_type(lambda one: one.failure),
 )
 def check_failed_send(run: Run) -> None:
-    failed = {"/SendMsgResult": 20006, "/ErrorInfo": "blocked", "/UnreadMsgNum": -1}
-    event = run.event(values=failed)
-    attempt = run.deliver(event, note="SendMsgResult 20006")
-    run.must_ack([attempt], "a message that could not be sent")
-    effects = run.barrier()
-    for occurrence, record in zip(effects.order, effects.records, strict=True):
-        if occurrence in run.occurrences(event) and str(record.get("SendMsgResult", "0")) == "0":
-            raise Failed("no effect that looks like a sent message", f"the effects show {occurrence}", [attempt])
+    kinds = [one for one in run.handled if one.failure is not None]
+    if not kinds:
+        raise NotApplicable("the receiver records no event type that can report a failure")
+    for kind in kinds:
+        assert kind.failure is not None
+        event = run.event(kind, values=kind.failure.values)
+        attempt = run.deliver(event, note=f"{kind.name} that reports a failure")
+        run.must_ack([attempt], "a message that could not be sent")
+        effects = run.barrier()
+        for one in run.occurrences(event):
+            if any(not _told(record, kind.failure) for record in effects.of(one)):
+                raise Failed("no effect that looks like a sent message", f"the effects show {one}", [attempt])
+
+
+def _told(record: Any, failure: Failure) -> bool:
+    """Return whether a record says itself that it is about a failure, by the fields that decide it."""
+    deciding = [f"/{name}" for name in failure.when.get("required", ())]
+    return any(text(in_record(record, at)) == text(value) for at, value in failure.values.items() if at in deciding)

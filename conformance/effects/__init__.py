@@ -3,7 +3,7 @@
 A source is a module with `SCHEMES` (what may stand before the colon of --receiver-effects) and
 `open_source(spec, options)`, which returns a function that reads all records, in the order in
 which the application shows them. Other packages add one as an entry point in the group
-`im_callback.effects`.
+`im_callback.effects`; one that cannot be loaded is passed over.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from conformance.run import EffectsError, ReadEffects
+from im_callback.conformance.report.masking import Masking, secrets_in
+from im_callback.provider_mock.plugins import Plugins
 
 GROUP = "im_callback.effects"
+ReadEffects = Callable[[], Sequence[Any]]
+"""Returns the application's records as they are now; `EffectsError` where they cannot be read."""
+
+
+class EffectsError(Exception):
+    """The effects could not be read: `reason` says why, `fix` what to do."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(f"{reason}. {fix}")
+        self.reason = reason
+        self.fix = fix
 
 
 class BadEffects(ValueError):
@@ -34,45 +45,90 @@ class SourceOptions:
     ca_file: Path | None = None
 
 
+def _checked(found: Any) -> ModuleType:
+    if not callable(found.open_source):
+        raise TypeError("it has no function open_source")
+    tuple(found.SCHEMES)
+    module: ModuleType = found
+    return module
+
+
+_others = Plugins(GROUP, "source of effects", _checked)
+
+
 def sources() -> dict[str, ModuleType]:
-    """Return the modules of effects sources by scheme."""
+    """Return the modules of effects sources that can be used, by scheme."""
     modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    modules += [entry.load() for entry in entry_points(group=GROUP)]
+    modules += _others.usable().values()
     return {scheme: module for module in modules for scheme in module.SCHEMES}
 
 
-def open_effects(spec: str, options: SourceOptions, mapping: str | None = None) -> ReadEffects:
-    """Return the function that reads the records `spec` points to; raises `BadEffects`."""
+def open_effects(spec: str, options: SourceOptions, mapping: str | None = None) -> Records:
+    """Return what reads the records `spec` points to; raises `BadEffects`, which never holds a secret."""
+    mask = Masking.hiding(*secrets_in(spec))
     scheme = spec.partition(":")[0].lower()
     module = sources().get(scheme)
     if module is None:
         raise BadEffects(
-            f"--receiver-effects={spec!r}: no source of effects is called {scheme!r}; "
+            f"--receiver-effects={mask(repr(spec))}: no source of effects is called {mask(repr(scheme))}; "
             f"give one of {', '.join(sorted(sources()))}, or override the fixture receiver_effects"
+            + "".join(f"; {error}" for error in _others.unusable().values())
         )
-    return mapped(module.open_source(spec, options), mapping)
+    try:
+        read = module.open_source(spec, options)
+    except BadEffects as error:
+        raise BadEffects(mask(str(error))) from None
+    return Records(read, mapping, mask)
 
 
-def mapped(read: Any, mapping: str | None) -> ReadEffects:
-    """Return the function with its records checked, and renamed by a JMESPath expression if there is one."""
-    rename = compiled(mapping)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: the records as they are judged, and each as the source gave it, in the same order."""
 
-    def records() -> Sequence[Mapping[str, Any]]:
-        found = read()
+    records: list[Any]
+    raw: list[Any]
+
+
+class Records:
+    """Reads the application's records; called, it returns them as they are judged.
+
+    A record of any kind is passed on, also `null`, a text, a list or a number: what the application keeps
+    is what is judged. A record that the expression cannot rename, or of which it leaves nothing, is passed
+    on as it is. Only what is no list at all is an `EffectsError`, which never holds a secret of the address.
+    """
+
+    def __init__(self, read: Callable[[], Any], mapping: str | None = None, mask: Masking | None = None) -> None:
+        self._read = read
+        self._rename = compiled(mapping)
+        self._mask = mask or Masking(())
+
+    def __call__(self) -> Sequence[Any]:
+        """Return the records as they are judged."""
+        return self.read().records
+
+    def read_raw(self) -> Sequence[Any]:
+        """Return the records as the source gives them."""
+        return self.read().raw
+
+    def read(self) -> Reading:
+        """Return the records, read once: renamed, and as they are; raises `EffectsError`."""
+        try:
+            found = self._read()
+        except EffectsError as error:
+            raise EffectsError(self._mask(error.reason), self._mask(error.fix)) from None
+        except Exception as error:  # noqa: BLE001 - A source of another package may raise anything.
+            said = self._mask(" ".join(f"{type(error).__name__}: {error}".split()))
+            raise EffectsError(f"reading them failed ({said})", "Is --receiver-effects right?") from None
         if not isinstance(found, (list, tuple)):
             raise EffectsError(
                 f"they are {type(found).__name__}, not a list", "Return a list of records, in the order shown"
             )
-        renamed = [rename(one) for one in found]
-        for one in renamed:
-            if not isinstance(one, Mapping):
-                raise EffectsError(
-                    f"a record is {type(one).__name__}, not an object with named fields",
-                    "Return objects; --receiver-effects-map (JMESPath) can make them",
-                )
-        return renamed
+        return Reading([self._rename(one) for one in found], list(found))
 
-    return records
+
+def mapped(read: Callable[[], Any], mapping: str | None) -> Records:
+    """Return what reads through the function and renames the records by a JMESPath expression, if there is one."""
+    return Records(read, mapping)
 
 
 def compiled(mapping: str | None) -> Callable[[Any], Any]:
@@ -89,11 +145,18 @@ def compiled(mapping: str | None) -> Callable[[Any], Any]:
 
     def rename(record: Any) -> Any:
         try:
-            return search(record)
-        except JMESPathError as error:
-            raise EffectsError(f"a record cannot be renamed: {_line(error)}", "Mend --receiver-effects-map") from None
+            renamed = search(record)
+        except (JMESPathError, TypeError, ValueError, AttributeError):
+            # JMESPath raises the others for values that its functions do not take.
+            return record
+        return record if _nothing(renamed) else renamed
 
     return rename
+
+
+def _nothing(renamed: Any) -> bool:
+    """Return whether a record came out empty: not one of its fields was there."""
+    return renamed is None or (isinstance(renamed, Mapping) and all(value is None for value in renamed.values()))
 
 
 def _line(error: Exception) -> str:

@@ -7,31 +7,45 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from conformance.report.exchange import Masking, as_json
-from conformance.run import Run
-from conformance.runner import Outcome
-from conformance.verdict import Result
+from im_callback.conformance.preflight import handles
+from im_callback.conformance.report.curl import sequence
+from im_callback.conformance.report.exchange import as_json
+from im_callback.conformance.report.masking import Masking
+from im_callback.conformance.report.visible import shown
+from im_callback.conformance.run import Run
+from im_callback.conformance.runner import Conclusion
+from im_callback.conformance.settings import Settings
+from im_callback.conformance.verdict import Result, Verdict
 
-SHOWN = 5
+SHOWN = 50
 """Exchanges that are kept for one check."""
 
 
-def document(run: Run, results: Sequence[Result], outcome: Outcome) -> dict[str, Any]:
-    """Return the whole result as data; secrets are masked."""
-    mask = Masking.of(run.settings)
+def document(
+    run: Run, results: Sequence[Result], conclusion: Conclusion, mask: Masking | None = None
+) -> dict[str, Any]:
+    """Return the whole result as data; secrets are masked, and control characters are escapes."""
+    mask = mask or Masking.of(run.settings)
+    result: dict[str, Any] = shown(_document(run, results, conclusion, mask), mask)
+    return result
+
+
+def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask: Masking) -> dict[str, Any]:
     return {
         "provider": run.provider.name,
-        "receiver": mask(run.settings.url),
+        "feeds": [feed.name for feed in run.feeds],
+        "receiver": run.settings.url,
         "seed": run.settings.seed,
-        "verdict": outcome.verdict,
-        "exit_status": int(outcome.status),
+        "verdict": conclusion.verdict,
+        "exit_status": int(conclusion.status),
         "versions": {
             "im-callback-conformance": version("im-callback-conformance"),
             "python": platform.python_version(),
         },
         "acks": acks(run),
-        "handles": [one.name for one in run.handled],
-        "checks": [_check(one, mask) for one in results],
+        "handles": handles(run),
+        "notes": list(run.notes),
+        "checks": [_check(one, run.settings, mask) for one in results],
     }
 
 
@@ -50,16 +64,24 @@ def _percentile(times: Sequence[float], percent: int) -> float:
     return round(times[-(-len(times) * percent // 100) - 1], 3) if times else 0.0
 
 
-def _check(result: Result, mask: Masking) -> dict[str, Any]:
+def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
+    attempts = result.attempts
+    failed = result.verdict is Verdict.FAIL
+    optional: dict[str, Any] = {
+        "folded_into": result.folded_into,
+        "exchanges_left_out": max(0, len(attempts) - SHOWN),
+        "send_again": "\n".join(sequence(attempts, settings, SHOWN)) if failed and attempts else "",
+    }
     return {
         "id": result.id,
         "title": result.title,
         "level": result.level.value,
         "verdict": result.verdict.value,
         "source": result.source,
-        "expected": mask(result.expected),
-        "actual": mask(result.actual),
-        "reason": mask(result.known or result.reason),
+        "expected": result.expected,
+        "actual": result.actual,
+        "reason": result.known or result.reason,
         "seconds": round(result.seconds, 3),
-        "exchanges": [as_json(attempt, mask) for attempt in result.attempts[:SHOWN]],
+        "exchanges": [as_json(attempt, mask) for attempt in attempts[:SHOWN]],
+        **{name: value for name, value in optional.items() if value},
     }

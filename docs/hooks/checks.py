@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from conformance.check import Check, all_checks
-from provider_mock import providers
-from provider_mock.contract import Provider
+from im_callback.conformance.check import Check, all_checks
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Provider
 
 MARK = "<!-- the checks -->"
 
@@ -24,21 +25,30 @@ def table() -> str:
     for family, checks in groupby(sorted(all_checks(), key=lambda one: one.family), key=lambda one: one.family):
         lines += ["", f"## {family}", ""]
         for check in checks:
-            lines += section(check, [one for one in known if check.level(one)])
+            lines += section(check, [one for one in known if check.among(one.feeds)])
     return "\n".join(lines)
+
+
+def rows_of(check: Check, provider: Provider) -> Iterator[str]:
+    """Yield a row for the feeds of a provider that have a level and a source in common."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for feed in check.among(provider.feeds):
+        found.setdefault((check.level(feed).value, check.source(feed)), []).append(feed.name)  # type: ignore[union-attr]
+    for (level, source), feeds in found.items():
+        yield f"| `{check.id(provider)}` | {', '.join(feeds)} | {level} | {source} |"
 
 
 def section(check: Check, known: list[Provider]) -> list[str]:
     """Return what there is to say about one check."""
     needs = " Needs effects." if check.effects else ""
-    rows = [f"| `{check.id(one)}` | {check.level(one).value} | {check.source(one)} |" for one in known]  # type: ignore[union-attr]
+    rows = [row for one in known for row in rows_of(check, one)]
     return [
         f"### {check.title}",
         "",
         f"{check.why} {check.fix}{needs}",
         "",
-        "| id | level | source |",
-        "| --- | --- | --- |",
+        "| id | feeds | level | source |",
+        "| --- | --- | --- | --- |",
         *rows,
         "",
     ]

@@ -1,1 +1,1 @@
-"""Commands of `provider-mock` with a file of their own; the group and what all share is in `provider_mock.cli`."""
+"""The commands of `provider-mock`: a file each, which holds the command of its name. What they share is in `shared`."""

@@ -10,15 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-
-from provider_mock import cli
-from provider_mock.server.client import Client, server_options
+from im_callback.provider_mock.commands.shared import printed, typed
+from im_callback.provider_mock.commands.shared.server_api import ServerApi, server_options
 
 AT_ONCE = 1000
 """Deliveries that are released in one request."""
 
 
-@cli.main.group()
+@click.group()
 def backlog() -> None:
     """Show and release the deliveries of a running server that are parked: their retries are used up."""
 
@@ -27,21 +26,21 @@ def backlog() -> None:
 @click.argument("app")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show at most so many.")
 @server_options
-@cli.JSON_OPTION
+@typed.JSON_OPTION
 def show(app: str, limit: int, server: str, token_file: Path | None, as_json: bool) -> None:
     """List the parked deliveries of APP, the longest waiting first."""
-    client = Client(server, token_file)
+    client = ServerApi(server, token_file)
     shown = 0
     for one in client.pages(_path(app), limit):
         shown += 1
-        if not cli.for_people(as_json):
-            cli.line(one)
+        if not printed.for_people(as_json):
+            printed.line(one)
             continue
         accepted = datetime.fromtimestamp(one["created_at"] / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
         click.echo(
             f"{one['id']:>10}  {accepted}  {one['event_type']}  {_times(one['attempts'])}, {one['last_outcome']}"
         )
-    if cli.for_people(as_json):
+    if printed.for_people(as_json):
         parked = max(_parked(client, app), shown)
         click.echo(f"{shown} of {parked} shown; --limit shows more" if parked > shown else f"{parked} parked")
 
@@ -50,11 +49,11 @@ def show(app: str, limit: int, server: str, token_file: Path | None, as_json: bo
 @click.argument("app")
 @click.option("--limit", type=click.IntRange(1), help="Release at most so many; the default is all.")
 @server_options
-@cli.JSON_OPTION
+@typed.JSON_OPTION
 def release(app: str, limit: int | None, server: str, token_file: Path | None, as_json: bool) -> None:
     """Send the parked deliveries of APP again, the longest waiting first: the provider's manual synchronisation."""
-    client = Client(server, token_file)
-    people = cli.for_people(as_json)
+    client = ServerApi(server, token_file)
+    people = printed.for_people(as_json)
     total = 0
 
     def drain(told: Callable[[int], None]) -> None:
@@ -74,11 +73,11 @@ def release(app: str, limit: int | None, server: str, token_file: Path | None, a
         with click.progressbar(length=max(length, 1), label="Releasing", file=sys.stderr) as bar:
             drain(bar.update)
     else:
-        drain(lambda count: None if people else cli.line({"released": count, "so_far": total}))
+        drain(lambda count: None if people else printed.line({"released": count, "so_far": total}))
     if people:
         click.echo(f"{total} released")
     else:
-        cli.line({"summary": True, "released": total})
+        printed.line({"summary": True, "released": total})
 
 
 def _times(attempts: int) -> str:
@@ -93,6 +92,6 @@ def _path(app: str) -> str:
     return f"/apps/{quote(app, safe='')}/backlog"
 
 
-def _parked(client: Client, app: str) -> int:
+def _parked(client: ServerApi, app: str) -> int:
     parked: Any = client.get(_path(app), limit=1)["parked"]
     return int(parked)

@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,20 +13,18 @@ from random import Random
 from urllib.parse import urlsplit
 
 import click
-
-from provider_mock import cli
-from provider_mock.contract import Provider
-from provider_mock.delivery.tally import Tally
-from provider_mock.load import Load
+from im_callback.provider_mock.commands.shared import printed, typed
+from im_callback.provider_mock.contract import Provider
+from im_callback.provider_mock.delivery.clock import steady
+from im_callback.provider_mock.delivery.tally import Tally
+from im_callback.provider_mock.load import Load
 
 SHOWN_RULES = 5
 """Rules that are told to people, the most frequent first."""
-ENGINE_USERS = 500
-"""Users of the engine at most: libcurl waits for descriptors below 1024 only, and a connection can take two."""
 
 
-@cli.main.command()
-@click.option("--to", "url", required=True, type=cli.endpoint, metavar="URL", help="Where to post it.")
+@click.command()
+@click.option("--to", "url", required=True, type=typed.endpoint, metavar="URL", help="Where to post it.")
 @click.option(
     "--users",
     type=click.IntRange(1),
@@ -38,7 +35,7 @@ ENGINE_USERS = 500
 @click.option("--duration", type=click.IntRange(1), default=10, show_default=True, help="For how many seconds.")
 @click.option(
     "--rate",
-    type=cli.positive("--rate", "deliveries per second"),
+    type=typed.positive("--rate", "deliveries per second"),
     metavar="N",
     help="Deliveries per second of all users together; the default is as fast as it goes.",
 )
@@ -57,10 +54,10 @@ ENGINE_USERS = 500
     metavar="SHARE",
     help="Share of the deliveries that are sent twice, from 0 to 1.",
 )
-@cli.PROVIDER_OPTION
-@cli.credentials_options
-@cli.SEED_OPTION
-@cli.JSON_OPTION
+@typed.PROVIDER_OPTION
+@typed.credentials_options
+@typed.SEED_OPTION
+@typed.JSON_OPTION
 def load(
     url: str,
     users: int,
@@ -80,32 +77,32 @@ def load(
     Piped, or with --json, there is one line for each second and one for the whole. Exit 0 only if all were
     acknowledged. Ctrl-C ends it after the deliveries under way; a second one does not wait for their replies.
     """
-    from provider_mock.delivery.clock import utc_millis
-    from provider_mock.load.processes import LocustFailed
-    from provider_mock.traffic.world import NothingToTell, tell
+    from im_callback.provider_mock.delivery.clock import utc_millis
+    from im_callback.provider_mock.load.processes import LocustFailed
+    from im_callback.provider_mock.traffic.world import NothingToTell, tell
 
     if engine and workers > 1:
-        raise cli.Fault("--engine is one process; leave --workers out, or leave --engine out to spread over processes")
-    if engine and users > ENGINE_USERS:
-        raise cli.Fault(f"--users {users}: --engine takes up to {ENGINE_USERS}; more do not make it faster")
+        raise typed.Wrong(
+            "--engine is one process; leave --workers out, or leave --engine out to spread over processes"
+        )
     if users < workers:
-        raise cli.Fault(f"--users {users}: fewer than --workers {workers}; give each worker one user at least")
+        raise typed.Wrong(f"--users {users}: fewer than --workers {workers}; give each worker one user at least")
     if not engine and find_spec("locust") is None:
-        raise cli.Fault(
+        raise typed.Wrong(
             "Locust is not installed; pip install 'im-callback-conformance[load]', or send with --engine, without it"
         )
-    credentials = cli.credentials_for(provider, app_key, app_secret)
-    chosen = Load(provider, credentials, url, users, duration, rate, workers, duplicate, cli.chosen_seed(seed))
+    credentials = typed.credentials_for(provider, app_key, app_secret)
+    chosen = Load(provider, credentials, url, users, duration, rate, workers, duplicate, typed.chosen_seed(seed))
     try:
         next(tell(provider, Random(), utc_millis()))
     except NothingToTell as error:
-        raise cli.fail(error) from None
-    _knock(url, provider.deadline)
+        raise typed.fail(error) from None
+    _knock(url, provider.feeds[0].deadline)
     if engine:
-        from provider_mock.load.engine import deliver
+        from im_callback.provider_mock.load.engine import deliver
     else:
-        from provider_mock.load.processes import deliver
-    people = cli.for_people(as_json)
+        from im_callback.provider_mock.load.processes import deliver
+    people = printed.for_people(as_json)
     whole, each_second = Tally(), _untold if people else _second
     with _stopped_by_signals() as stop:
         tallies = deliver(chosen, stop)
@@ -119,7 +116,7 @@ def load(
         except KeyboardInterrupt:
             stop.set()
         except LocustFailed as error:
-            raise cli.fail(error) from None
+            raise typed.fail(error) from None
         finally:
             tallies.close()
         interrupted = stop.is_set()
@@ -127,9 +124,9 @@ def load(
         click.echo(_told(whole, interrupted))
     else:
         shown = {**whole.shown(), "achieved_rate": round(whole.rate, 1), "reasons": dict(whole.rules.most_common())}
-        cli.line({"summary": True, **shown, "seed": chosen.seed, "interrupted": interrupted})
+        printed.line({"summary": True, **shown, "seed": chosen.seed, "interrupted": interrupted})
     if interrupted:
-        raise SystemExit(cli.INTERRUPTED)
+        raise SystemExit(printed.INTERRUPTED)
     if not whole.all_acked:
         raise SystemExit(1)
 
@@ -142,7 +139,7 @@ def _knock(url: str, deadline: float) -> None:
         socket.create_connection((str(parts.hostname), port), deadline).close()
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise cli.Fault(
+        raise typed.Wrong(
             f"nobody listens at {parts.hostname}:{port} ({why}); start the receiver, or correct --to"
         ) from None
 
@@ -185,7 +182,7 @@ def _sum_up(
     for tally in tallies:
         whole.include(tally)
         current.include(tally)
-        while whole.sent and second < seconds - 1 and time.time() >= whole.first + second + 1:
+        while whole.sent and second < seconds - 1 and steady() >= whole.first + second + 1:
             second += 1
             progress(1)
             each_second(second, current)
@@ -195,7 +192,7 @@ def _sum_up(
 
 
 def _second(number: int, tally: Tally) -> None:
-    cli.line({"second": number, **tally.shown()})
+    printed.line({"second": number, **tally.shown()})
 
 
 def _untold(number: int, tally: Tally) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from provider_mock import cli
-from provider_mock.server.client import Client, server_options
+from im_callback.provider_mock.commands.shared import printed, typed
+from im_callback.provider_mock.commands.shared.server_api import ServerApi, server_options
 
 AT_ONCE = 1000
 """Ids that the server takes in one request."""
@@ -22,26 +21,26 @@ def moment(text: str) -> int:
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise cli.Fault(f"{text} is no time; give one such as 2026-01-31T12:00:00, or UTC milliseconds") from None
+        raise typed.Wrong(f"{text} is no time; give one such as 2026-01-31T12:00:00, or UTC milliseconds") from None
     if found.tzinfo is None:
         found = found.replace(tzinfo=timezone.utc)
     return round(found.timestamp() * 1000)
 
 
-@cli.main.command()
+@click.command()
 @click.argument("ids", type=click.IntRange(1), nargs=-1, metavar="[ID]...")
 @click.option("--app", metavar="NAME", help="All of this app.")
-@click.option("--state", metavar="STATE", help="All in this state: waiting, acked, dropped, parked.")
+@click.option("--state", metavar="STATE", help="All in this state: waiting, acked, declined, dropped, parked.")
 @click.option("--event-type", metavar="EVENT-TYPE", help="All of this event type.")
 @click.option(
     "--outcome",
     metavar="OUTCOME",
-    help="All whose last attempt came to this: acked, refused, 'timed out', unreachable.",
+    help="All whose last attempt came to this: acked, declined, refused, 'timed out', unreachable, 'not sent', 'not judged'.",
 )
 @click.option("--since", type=moment, metavar="TIME", help="All accepted at this time or later.")
 @click.option("--until", type=moment, metavar="TIME", help="All accepted before this time.")
 @server_options
-@cli.JSON_OPTION
+@typed.JSON_OPTION
 def redeliver(
     ids: tuple[int, ...],
     server: str,
@@ -56,22 +55,22 @@ def redeliver(
     """
     wanted = {name: value for name, value in chosen.items() if value is not None}
     if bool(ids) == bool(wanted):
-        raise cli.Fault("give either the IDs of deliveries, or options that choose them, such as --app NAME")
-    client = Client(server, token_file)
+        raise typed.Wrong("give either the IDs of deliveries, or options that choose them, such as --app NAME")
+    client = ServerApi(server, token_file)
     distinct = list(dict.fromkeys(ids))
     if wanted:
         count = _count(client, {"filter": wanted})
     else:
         parts = [distinct[start : start + AT_ONCE] for start in range(0, len(distinct), AT_ONCE)]
         count = sum(_count(client, {"ids": part}) for part in parts)
-    if cli.for_people(as_json):
+    if printed.for_people(as_json):
         click.echo(f"{count} deliver{'y is' if count == 1 else 'ies are'} sent again")
     else:
-        cli.line({"redelivered": count})
+        printed.line({"redelivered": count})
     if count < len(distinct):
         click.echo(f"{len(distinct) - count} of the {len(distinct)} IDs are not on record", err=True)
         raise SystemExit(1)
 
 
-def _count(client: Client, which: dict[str, Any]) -> int:
+def _count(client: ServerApi, which: dict[str, Any]) -> int:
     return int(client.post("/redeliveries", which)["count"])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from provider_mock import cli, providers
-from provider_mock.contract import Event, NoReply
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.commands.shared import printed, typed
+from im_callback.provider_mock.contract import Event, NoReply, Outcome
 
 if TYPE_CHECKING:
-    from provider_mock.delivery.fault import Fault
-    from provider_mock.delivery.perform import PlannedAttempt
-    from provider_mock.traffic.generate import Generator
-    from schemas import EventType
+    from im_callback.provider_mock.delivery.fault import Fault
+    from im_callback.provider_mock.delivery.perform import PlannedAttempt
+    from im_callback.provider_mock.traffic.generate import Generator
+    from im_callback.schemas import EventType
 
 DUE = {
     "acknowledgement": "an acknowledgement",
@@ -25,39 +24,17 @@ DUE = {
 }
 
 
-def fault_described(text: str) -> Fault:
-    """Return the fault that was typed; the error names what is wrong with it and the fix."""
-    from provider_mock.delivery import faults
-
-    try:
-        return faults.parse(text)
-    except (LookupError, ValueError) as error:
-        raise cli.fail(error) from None
-
-
-def fault_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --fault."""
-    return click.option(
-        "--fault",
-        "disturbances",
-        multiple=True,
-        type=fault_described,
-        metavar="NAME[:ATTRIBUTE=VALUE,…]",
-        help="Disturb the deliveries; repeatable, applied from left to right. See provider-mock faults.",
-    )(command)
-
-
-@cli.main.command()
+@click.command()
 @click.argument("name", metavar="EVENT-TYPE")
-@click.option("--to", "url", required=True, type=cli.endpoint, metavar="URL", help="Where to post it.")
+@click.option("--to", "url", required=True, type=typed.endpoint, metavar="URL", help="Where to post it.")
 @click.option("--provider", "provider_name", metavar="PROVIDER", help="For an event type named without its provider.")
-@cli.credentials_options
+@typed.credentials_options
 @click.option("--set", "assignments", multiple=True, metavar="/POINTER=VALUE", help="Set a field; repeatable.")
 @click.option("--generate", is_flag=True, help="Make payloads up instead of taking the documented samples.")
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many events.")
-@fault_option
-@cli.SEED_OPTION
-@cli.JSON_OPTION
+@typed.fault_option
+@typed.SEED_OPTION
+@typed.JSON_OPTION
 def send(
     name: str,
     url: str,
@@ -77,39 +54,40 @@ def send(
     for by its retry; one whose signature does not fit must be refused; one that is correctly signed but
     broken, or stale, must be answered.
     """
-    from provider_mock.delivery import faults
-    from provider_mock.delivery.client import Client
-    from provider_mock.delivery.clock import utc_millis
-    from provider_mock.delivery.courier import Courier
-    from provider_mock.delivery.fault import NothingToDisturb
-    from provider_mock.delivery.make import CannotChange, Maker
-    from provider_mock.delivery.perform import fulfilled, perform
-    from provider_mock.delivery.plan import plan
-    from provider_mock.traffic.generate import Generator, Undescribed
+    from im_callback.provider_mock.delivery import faults
+    from im_callback.provider_mock.delivery.changes import CannotChange
+    from im_callback.provider_mock.delivery.clock import utc_millis
+    from im_callback.provider_mock.delivery.courier import Courier
+    from im_callback.provider_mock.delivery.fault import NothingToDisturb
+    from im_callback.provider_mock.delivery.make import Maker
+    from im_callback.provider_mock.delivery.perform import fulfilled, perform
+    from im_callback.provider_mock.delivery.plan import plan
+    from im_callback.provider_mock.delivery.sockets.client import Client
+    from im_callback.provider_mock.traffic.generate import Generator, Undescribed
 
-    event_type = cli.event_type_named(name if provider_name is None or "." in name else f"{provider_name}.{name}")
+    event_type = typed.event_type_named(name if provider_name is None or "." in name else f"{provider_name}.{name}")
     if provider_name not in (None, event_type.provider):
-        raise cli.Fault(f"{event_type.name} is not an event type of {provider_name}; leave --provider out")
+        raise typed.Wrong(f"{event_type.name} is not an event type of {provider_name}; leave --provider out")
     provider = providers.load(event_type.provider)
-    credentials = cli.credentials_for(provider, app_key, app_secret)
-    number = cli.chosen_seed(seed)
+    credentials = typed.credentials_for(provider, app_key, app_secret)
+    number = typed.chosen_seed(seed)
     generator = Generator(number, utc_millis())
     if event_type.status == "undocumented" or not (generate or event_type.examples):
-        raise cli.fail(Undescribed(event_type.name))
+        raise typed.fail(Undescribed(event_type.name))
     events = [[_event(generator, event_type, place, assignments, generate=generate)] for place in range(count)]
     maker = Maker(provider, credentials, url, events, lambda: str(generator.random.getrandbits(48)))
     try:
         planned = faults.apply(disturbances, plan(count), Random(number))
         maker.check(planned)
     except (NothingToDisturb, CannotChange) as error:
-        raise cli.fail(error) from None
+        raise typed.fail(error) from None
     attempts = []
-    for attempt in perform(planned, maker, Courier(provider, Client(provider.deadline))):
+    for attempt in perform(planned, maker, Courier(Client(provider.feed_of(event_type.name).deadline))):
         attempts.append(attempt)
-        if cli.for_people(as_json):
+        if printed.for_people(as_json):
             click.echo(_told(attempt, with_place=bool(disturbances)))
         else:
-            cli.line(_shown(attempt))
+            printed.line(_shown(attempt))
     if not fulfilled(attempts):
         raise SystemExit(1)
 
@@ -121,11 +99,13 @@ def _event(
         event = generator.event(event_type)
     else:
         event = generator.identities.fresh(event_type, event_type.examples[place % len(event_type.examples)])
-    return cli.assigned(event_type, event, assignments)
+    return typed.assigned(event_type, event, assignments)
 
 
 def _told(attempt: PlannedAttempt, *, with_place: bool) -> str:
-    rule = _rule(attempt)
+    rule, words = _rule(attempt), _masked(attempt, attempt.words)
+    if attempt.outcome is Outcome.REFUSED and " " in words:
+        rule = f"{rule}; it says: {words}"
     told = f"{attempt.outcome.value} in {attempt.reply.seconds * 1000:.0f} ms: {rule}"
     if not with_place:
         return told
@@ -137,7 +117,12 @@ def _rule(attempt: PlannedAttempt) -> str:
     """Return why: what happened on the socket, where the fault left nothing to judge."""
     if attempt.expected == "nothing" and isinstance(attempt.reply, NoReply):
         return attempt.reply.detail
-    return attempt.judgement.rule
+    return _masked(attempt, attempt.judgement.rule)
+
+
+def _masked(attempt: PlannedAttempt, text: str) -> str:
+    """Return what the receiver said without the secret, should it tell that."""
+    return attempt.shot.credentials.masked(text) if attempt.shot.credentials else text
 
 
 def _shown(attempt: PlannedAttempt) -> dict[str, Any]:
@@ -147,6 +132,7 @@ def _shown(attempt: PlannedAttempt) -> dict[str, Any]:
         "payload": event.payload,
         "outcome": attempt.outcome.value,
         "rule": _rule(attempt),
+        "words": _masked(attempt, attempt.words),
         "status": attempt.status,
         "seconds": round(attempt.reply.seconds, 6),
         "delivery": step.index + 1,

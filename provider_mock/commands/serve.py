@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
 import ctypes
+import gc
 import os
+import selectors
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-
-from provider_mock import cli
+from im_callback.provider_mock.commands.shared import printed, typed
 
 if TYPE_CHECKING:
-    from provider_mock.server.models import AppSettings
-    from provider_mock.server.service import Service
-    from provider_mock.server.serving import Serving
+    from im_callback.provider_mock.server.config import Configuration
+    from im_callback.provider_mock.server.models import AppView
+    from im_callback.provider_mock.server.service import Service
+    from im_callback.provider_mock.server.serving import Serving
 
 DATABASE = "provider-mock.db"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 M_ARENA_MAX = -8
 """As in glibc's malloc.h; other C libraries have no such call, or ignore it."""
+SHORTEST_TOKEN = 16
+"""Characters of a token, so that it cannot be guessed."""
+LOOK_SECONDS = 1.0
+"""After which it is looked again whether everything is still there."""
 ANSWER_SECONDS = 15.0
 """How long requests under way can take when the server stops: longer than the ledger's patience."""
 
 
-@cli.main.command()
+@click.command()
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="The address to listen on; a wide one wants a token."
 )
@@ -54,7 +61,7 @@ ANSWER_SECONDS = 15.0
     "--keep",
     type=float,
     metavar="DAYS",
-    help="Delete acked and dropped deliveries that are older; the default is never.",
+    help="Delete acked, declined and dropped deliveries that are older; the default is never.",
 )
 @click.option(
     "--scale", type=float, default=1.0, show_default=True, metavar="N", help="Seconds that pass in one second."
@@ -65,7 +72,7 @@ ANSWER_SECONDS = 15.0
     metavar="DIR",
     help="Where secrets given through the API are kept; the default is a folder beside the SQLite file.",
 )
-@cli.JSON_OPTION
+@typed.JSON_OPTION
 def serve(
     host: str,
     port: int,
@@ -82,40 +89,59 @@ def serve(
     SIGTERM or Ctrl-C stops it once what is under way has landed; a second one at once, and nothing is lost.
     """
     try:
-        from provider_mock.server import logs
-        from provider_mock.server.app import create_app, is_loopback
-        from provider_mock.server.serving import CannotListen, Serving
+        from im_callback.provider_mock.server import logs
+        from im_callback.provider_mock.server.app import create_app, front_of, is_loopback
+        from im_callback.provider_mock.server.serving import CannotListen, Serving
     except ImportError as error:
-        raise cli.Fault(
+        raise typed.Wrong(
             f"this needs {error.name}, which is not installed: pip install 'im-callback-conformance[server]'"
         ) from None
     if keep is not None and not 0 < keep <= 36500:
-        raise cli.Fault(f"--keep {keep:g}: give days above 0, up to 36500")
+        raise typed.Wrong(f"--keep {keep:g}: give days above 0, up to 36500")
     if not 0 < scale <= 1_000_000:
-        raise cli.Fault(f"--scale {scale:g}: give a number above 0, up to 1000000")
+        raise typed.Wrong(f"--scale {scale:g}: give a number above 0, up to 1000000")
     token = _token(token_file)
     if token is None and not is_loopback(host):
-        raise cli.Fault(
+        raise typed.Wrong(
             f"--host {host} can be reached from other machines, and there is no token; "
             "give --token-file FILE or set PROVIDER_MOCK_TOKEN, or listen on 127.0.0.1"
         )
-    apps = {} if config is None else _configured(config)
+    configured = _configured(config)
     logs.configure()
     _share_memory()
+    _raise_limit()
     # From here on a signal is an orderly end, also while the database is still being opened.
     until_asked = catch_signals()
-    service = _open(database, apps, secrets, scale, keep)
-    with service:
+    service = _open(database, configured, secrets, scale, keep)
+    with _closed_in_the_end(service):
         try:
-            serving = Serving(create_app(service, token), host, port)
+            serving = Serving(create_app(service, token), host, port, front_of(token))
         except CannotListen as error:
-            raise cli.fail(error) from None
+            raise typed.fail(error) from None
+        # What is loaded by now, the schemas above all, stays: it need not be looked through for what can be freed.
+        gc.freeze()
         _announce(serving, service, as_json=as_json)
-        until_asked()
-        serving.drain(ANSWER_SECONDS)
+        ended = ""
+        while not until_asked(LOOK_SECONDS) and not ended:
+            ended = service.ended() or ("" if serving.thread.is_alive() else "nothing is answered any more")
+        serving.drain(LOOK_SECONDS if ended else ANSWER_SECONDS)
     serving.close()
-    if cli.for_people(as_json):
+    if ended:
+        raise typed.Wrong(f"the server cannot go on: {ended}; what was accepted is on disk, start it again")
+    if printed.for_people(as_json):
         click.echo("stopped; what was accepted is on disk")
+
+
+@contextmanager
+def _closed_in_the_end(service: Service) -> Iterator[None]:
+    """Close the service afterwards; what the database did not take then is one line, as every error."""
+    from im_callback.provider_mock.delivery.ledger import LedgerError
+
+    try:
+        with service:
+            yield
+    except LedgerError as error:
+        raise typed.fail(error) from None
 
 
 def _share_memory() -> None:
@@ -124,8 +150,10 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
-def catch_signals() -> Callable[[], object]:
+def catch_signals() -> Callable[..., bool]:
     """Let SIGTERM and Ctrl-C ask for the end, and return what waits for that; a second signal does not wait.
+
+    It waits so many seconds at most, and returns whether the end was asked for.
 
     They ask through a pipe: a handler runs in the middle of whatever the main thread does, and
     `Event.set` in the middle of `Event.wait` can wait for itself.
@@ -139,17 +167,46 @@ def catch_signals() -> Callable[[], object]:
 
     for number in STOPPING:
         signal.signal(number, stop)
-    return lambda: os.read(asked, 1)
+
+    def wait(seconds: float | None = None) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(asked, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
+
+    return wait
+
+
+def _raise_limit() -> None:
+    """Take as many descriptors as this process may: each connection needs one."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _announce(serving: Serving, service: Service, *, as_json: bool) -> None:
-    apps = [{"name": one.name, "endpoint": one.endpoint, "ready": one.ready} for one in service.apps.list()]
-    if not cli.for_people(as_json):
-        cli.line({"url": serving.url, "api": f"{serving.url}/api/v1", "apps": apps})
+    apps = service.apps.list()
+    if not printed.for_people(as_json):
+        printed.line({"url": serving.url, "api": f"{serving.url}/api/v1", "apps": [_told(one) for one in apps]})
         return
     click.echo(f"listening on {serving.url}; the API is described at {serving.url}/docs; Ctrl-C stops it")
     for app in apps:
-        click.echo(f"  {app['name']}: {app['endpoint']}{'' if app['ready'] else ' (not ready)'}")
+        click.echo(f"  {app.name}: {app.settings.endpoint}{'' if app.ready else ' (not ready)'}")
+        for feed, address in app.settings.endpoints.items():
+            click.echo(f"    {feed}: {address}")
+
+
+def _told(app: AppView) -> dict[str, Any]:
+    settings = app.settings
+    return {
+        "name": app.name,
+        "endpoint": settings.endpoint,
+        "endpoints": dict(settings.endpoints),
+        "ready": app.ready,
+    }
 
 
 def _token(file: Path | None) -> str | None:
@@ -161,43 +218,46 @@ def _token(file: Path | None) -> str | None:
     else:
         where = f"--token-file {file}"
         try:
-            token = file.read_text(encoding="ascii").strip()
+            token = file.read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
         except OSError as error:
-            raise cli.Fault(f"{where}: cannot be read ({error.strerror}); put the token there") from None
+            raise typed.Wrong(f"{where}: cannot be read ({error.strerror}); put the token there") from None
         except UnicodeDecodeError:
-            raise cli.Fault(f"{where}: the token is not ASCII; choose letters and digits") from None
+            raise typed.Wrong(f"{where}: the token is not ASCII; choose letters and digits") from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise cli.Fault(f"{where}: the token is empty or holds spaces or other characters; choose letters and digits")
+        raise typed.Wrong(f"{where}: the token is empty or holds spaces or other characters; choose letters and digits")
+    if len(token) < SHORTEST_TOKEN:
+        raise typed.Wrong(f"{where}: the token has {len(token)} characters; give it {SHORTEST_TOKEN} at least")
     return token
 
 
-def _configured(file: Path) -> dict[str, AppSettings]:
-    from provider_mock.server.config import BadConfig, read
+def _configured(file: Path | None) -> Configuration:
+    from im_callback.provider_mock.server.config import BadConfig, Configuration, read
 
+    if file is None:
+        return Configuration()
     try:
         return read(file)
     except BadConfig as error:
         for line in error.lines[:-1]:
             click.echo(f"error: {line}", err=True)
-        raise cli.Fault(error.lines[-1]) from None
+        raise typed.Wrong(error.lines[-1]) from None
 
 
-def _open(
-    database: str, apps: dict[str, AppSettings], secrets: Path | None, scale: float, keep: float | None
-) -> Service:
-    from provider_mock.delivery.ledger import LedgerError
-    from provider_mock.server.service import Service
+def _open(database: str, configured: Configuration, secrets: Path | None, scale: float, keep: float | None) -> Service:
+    from im_callback.provider_mock.delivery.ledger import LedgerError
+    from im_callback.provider_mock.server.service import Service
 
     try:
         return Service(
             database,
-            configured=apps,
+            configured=configured.apps,
+            rules=configured.rules,
             secrets=secrets or _beside(database),
             scale=scale,
             keep_days=keep,
         )
     except LedgerError as error:
-        raise cli.fail(error) from None
+        raise typed.fail(error) from None
 
 
 def _beside(database: str) -> Path | None:

@@ -15,19 +15,17 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from provider_mock import cli
-from provider_mock.commands.send import fault_option
-from provider_mock.contract import Credentials, Event, Outcome, Provider
-from provider_mock.delivery.tally import Tally
+from im_callback.provider_mock.commands.shared import printed, typed
+from im_callback.provider_mock.contract import Credentials, Event, Feed, Outcome, Provider
+from im_callback.provider_mock.delivery.tally import Tally
 
 if TYPE_CHECKING:
-    from provider_mock.delivery.clock import Clock
-    from provider_mock.delivery.courier import Courier
-    from provider_mock.delivery.fault import Fault
-    from provider_mock.delivery.make import Maker
-    from provider_mock.delivery.perform import PlannedAttempt
-    from provider_mock.delivery.plan import Plan
+    from im_callback.provider_mock.delivery.clock import Clock
+    from im_callback.provider_mock.delivery.courier import Courier
+    from im_callback.provider_mock.delivery.fault import Fault
+    from im_callback.provider_mock.delivery.make import Maker
+    from im_callback.provider_mock.delivery.perform import PlannedAttempt
+    from im_callback.provider_mock.delivery.plan import Plan
 
 FASTEST = 10_000
 """Deliveries per second that one process is asked for at most."""
@@ -39,28 +37,30 @@ NEXT = 0.02
 """Seconds ahead of its time at which a chunk is handed over."""
 
 
-@cli.main.command()
-@click.option("--to", "url", required=True, type=cli.endpoint, metavar="URL", help="Where to post it.")
+@click.command()
+@click.option("--to", "url", required=True, type=typed.endpoint, metavar="URL", help="Where to post it.")
 @click.option(
     "--rate",
     required=True,
-    type=cli.positive("--rate", "deliveries per second", FASTEST),
+    type=typed.positive("--rate", "deliveries per second", FASTEST),
     metavar="N",
     help="Deliveries per second, however fast the receiver answers.",
 )
 @click.option(
-    "--duration", required=True, type=cli.positive("--duration", "seconds"), metavar="SECONDS", help="For how long."
+    "--duration", required=True, type=typed.positive("--duration", "seconds"), metavar="SECONDS", help="For how long."
 )
-@cli.PROVIDER_OPTION
-@cli.credentials_options
-@fault_option
-@cli.SEED_OPTION
-@cli.JSON_OPTION
+@typed.PROVIDER_OPTION
+@typed.credentials_options
+@typed.fault_option
+@typed.FEED_OPTION
+@typed.SEED_OPTION
+@typed.JSON_OPTION
 def traffic(
     url: str,
     rate: float,
     duration: float,
     provider: Provider,
+    feed_name: str | None,
     app_key: str | None,
     app_secret: str | None,
     disturbances: tuple[Fault, ...],
@@ -73,34 +73,36 @@ def traffic(
     acknowledged; with faults, if the receiver did what it owes, as for send. Ctrl-C ends it after the deliveries
     under way; a second one does not wait for their replies.
     """
-    from provider_mock.delivery.fault import NothingToDisturb
-    from provider_mock.delivery.make import CannotChange
-    from provider_mock.traffic.world import NothingToTell
+    from im_callback.provider_mock.delivery.changes import CannotChange
+    from im_callback.provider_mock.delivery.fault import NothingToDisturb
+    from im_callback.provider_mock.traffic.world import NothingToTell
 
-    credentials = cli.credentials_for(provider, app_key, app_secret)
-    source = Source(provider, credentials, url, rate, round(rate * duration) or 1, disturbances, cli.chosen_seed(seed))
-    people = cli.for_people(as_json)
+    credentials = typed.credentials_for(provider, app_key, app_secret)
+    feeds = provider.usual_feeds if feed_name is None else typed.feeds_named(provider, feed_name)
+    total = round(rate * duration) or 1
+    chunk_maker = ChunkMaker(provider, feeds, credentials, url, rate, total, disturbances, typed.chosen_seed(seed))
+    people = printed.for_people(as_json)
     try:
-        first = source.chunk(0)
+        first = chunk_maker.chunk(0)
     except (NothingToDisturb, CannotChange, NothingToTell) as error:
-        raise cli.fail(error) from None
-    run = Run(source, None if people else _second)
+        raise typed.fail(error) from None
+    stream = Stream(chunk_maker, None if people else _second)
     # On a terminal that shows the lines, a bar would be in their way.
     if sys.stderr.isatty() and (people or not sys.stdout.isatty()):
-        with click.progressbar(length=source.total, label="Delivering", file=sys.stderr) as bar:
-            run.go(first, bar.update)
+        with click.progressbar(length=chunk_maker.total, label="Delivering", file=sys.stderr) as bar:
+            stream.go(first, bar.update)
     else:
-        run.go(first, lambda _: None)
-    summary = run.whole.shown()
-    summary["achieved_rate"] = run.achieved_rate
-    summary["as_expected"] = run.fulfilled
+        stream.go(first, lambda _: None)
+    summary = stream.whole.shown()
+    summary["achieved_rate"] = stream.achieved_rate
+    summary["as_expected"] = stream.fulfilled
     if people:
-        click.echo(_told(summary, run))
+        click.echo(_told(summary, stream))
     else:
-        cli.line({"summary": True, **summary, "seed": source.seed, "interrupted": run.interrupted})
-    if run.interrupted:
-        raise SystemExit(cli.INTERRUPTED)
-    if not run.fulfilled:
+        printed.line({"summary": True, **summary, "seed": chunk_maker.seed, "interrupted": stream.interrupted})
+    if stream.interrupted:
+        raise SystemExit(printed.INTERRUPTED)
+    if not stream.fulfilled:
         raise SystemExit(1)
 
 
@@ -114,12 +116,13 @@ class Chunk:
     courier: Courier
 
 
-class Source:
+class ChunkMaker:
     """Makes the chunks, one after the other: events, plan and faults all come from the seed."""
 
     def __init__(
         self,
         provider: Provider,
+        feeds: Sequence[Feed],
         credentials: Credentials,
         url: str,
         rate: float,
@@ -127,28 +130,30 @@ class Source:
         disturbances: Sequence[Fault],
         seed: int,
     ) -> None:
-        from provider_mock.delivery.clock import utc_millis
-        from provider_mock.traffic.world import tell
+        from im_callback.provider_mock.delivery.clock import utc_millis
+        from im_callback.provider_mock.traffic.world import tell
 
         self.provider, self.rate, self.total, self.seed = provider, rate, total, seed
         self._credentials, self._url, self._disturbances = credentials, url, disturbances
-        self._told = tell(provider, Random(seed), utc_millis(), 1000 / rate)
+        self._told = tell(provider, Random(seed), utc_millis(), 1000 / rate, feeds)
+        self._deadline = max(feed.deadline for feed in feeds)
         self._dice, self._nonces = Random(seed), Random(f"nonces {seed}")
 
     def chunk(self, begin: int) -> Chunk:
         """Return the chunk that begins with this delivery; the deliveries must be asked for in order."""
-        from provider_mock.delivery import faults
-        from provider_mock.delivery.client import Client
-        from provider_mock.delivery.courier import Courier
-        from provider_mock.delivery.make import Maker
-        from provider_mock.delivery.plan import plan
+        from im_callback.provider_mock.delivery import faults
+        from im_callback.provider_mock.delivery.courier import Courier
+        from im_callback.provider_mock.delivery.make import Maker
+        from im_callback.provider_mock.delivery.plan import plan
+        from im_callback.provider_mock.delivery.sockets.client import Client
 
         size = min(math.ceil(self.rate), self.total - begin)
         batches: list[Sequence[Event]] = list(islice(self._told, size))
         planned = faults.apply(self._disturbances, plan(size, self.rate), self._dice, begin)
         maker = Maker(self.provider, self._credentials, self._url, batches, lambda: str(self._nonces.getrandbits(48)))
-        maker.check(planned)
-        return Chunk(begin / self.rate, planned, maker, Courier(self.provider, Client(self.provider.deadline)))
+        if not begin:
+            maker.check(planned)
+        return Chunk(begin / self.rate, planned, maker, Courier(Client(self._deadline)))
 
     def chunks(self, first: Chunk) -> Iterator[Chunk]:
         """Yield all chunks, the first one as it was made."""
@@ -158,12 +163,12 @@ class Source:
 
 
 class Stopped(Exception):
-    """The run is over at once."""
+    """The stream ends at once."""
 
 
 @dataclass
 class Brake:
-    """The real time, until the run is stopped: then whoever waits is told so."""
+    """The real time, until the stream is stopped: then whoever waits is told so."""
 
     clock: Clock
     stopped: bool = False
@@ -174,7 +179,7 @@ class Brake:
         return self.clock.now()
 
     def wait(self, until: int | None, wake: threading.Event) -> None:
-        """Return at that time, or when woken; raise `Stopped` once the run is."""
+        """Return at that time, or when woken; raise `Stopped` once the stream is."""
         self._waiting.add(wake)
         if not self.stopped:
             self.clock.wait(until, wake)
@@ -197,18 +202,18 @@ class Ended:
     error: Exception | None = None
 
 
-class Run:
+class Stream:
     """Starts each chunk at its time in a thread of its own, whatever has become of those before it."""
 
-    def __init__(self, source: Source, each_second: Callable[[int, Tally], None] | None) -> None:
-        from provider_mock.delivery.clock import RealClock
-        from provider_mock.delivery.perform import fulfilled, perform
+    def __init__(self, chunk_maker: ChunkMaker, each_second: Callable[[int, Tally], None] | None) -> None:
+        from im_callback.provider_mock.delivery.clock import RealClock
+        from im_callback.provider_mock.delivery.perform import fulfilled, perform
 
         self.whole = Tally()
         self.fulfilled = True
         self.interrupted = False
         self._perform, self._fulfilled = perform, fulfilled
-        self._source = source
+        self._chunk_maker = chunk_maker
         self._each_second = each_second
         self._brake = Brake(RealClock())
         self._news: queue.SimpleQueue[PlannedAttempt | Ended | None] = queue.SimpleQueue()
@@ -225,7 +230,7 @@ class Run:
             return 0.0
         first, last = self._sent_at
         count = sum(self.whole.outcomes.values())
-        return round(count / ((last - first) / 1000 + 1 / self._source.rate), 1)
+        return round(count / ((last - first) / 1000 + 1 / self._chunk_maker.rate), 1)
 
     def go(self, first: Chunk, delivered: Callable[[int], None]) -> None:
         """Deliver everything, or until interrupted."""
@@ -233,7 +238,7 @@ class Run:
         before = self._catch_interrupts()
         try:
             try:
-                for chunk in self._source.chunks(first):
+                for chunk in self._chunk_maker.chunks(first):
                     self._listen(delivered, self._started + chunk.at - NEXT)
                     if self._asked:
                         raise KeyboardInterrupt
@@ -319,10 +324,10 @@ class Run:
 
 
 def _second(number: int, tally: Tally) -> None:
-    cli.line({"second": number, **tally.shown()})
+    printed.line({"second": number, **tally.shown()})
 
 
-def _told(summary: dict[str, Any], run: Run) -> str:
+def _told(summary: dict[str, Any], stream: Stream) -> str:
     times = summary["ack_ms"]
     counts = ", ".join(f"{summary[one.value.replace(' ', '_')]} {one.value}" for one in Outcome)
     lines = [f"{summary['sent']} sent: {counts}", f"{summary['achieved_rate']:g} per second"]
@@ -330,8 +335,8 @@ def _told(summary: dict[str, Any], run: Run) -> str:
         lines.append(
             f"acknowledged within {times['p50']:g} ms (p50), {times['p95']:g} ms (p95), {times['max']:g} ms (max)"
         )
-    if run.interrupted:
+    if stream.interrupted:
         lines.append("interrupted")
-    elif not run.fulfilled:
+    elif not stream.fulfilled:
         lines.append("not every delivery got what the receiver owes for it")
     return "\n".join(lines)

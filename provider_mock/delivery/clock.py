@@ -7,10 +7,19 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+LOOK_SECONDS = 60.0
+"""How long a wait for a moment lasts at most; the system's waits do not count the time that a machine sleeps."""
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 def utc_millis() -> int:
     """Return the time of day in milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def steady() -> float:
+    """Return seconds since some moment of the past: nobody can set them, and a machine's sleep is counted."""
+    return time.clock_gettime(_BOOT_TIME) if _BOOT_TIME is not None else time.monotonic()
 
 
 class Clock(Protocol):
@@ -21,33 +30,32 @@ class Clock(Protocol):
         ...
 
     def wait(self, until: int | None, wake: threading.Event) -> None:
-        """Return at that time, or as soon as `wake` is set; None: only then."""
+        """Return at that time or somewhat earlier, or as soon as `wake` is set; None: only then."""
         ...
 
 
 class RealClock:
-    """The time of day; with `scale`, a minute passes in 60 / scale seconds from the start on.
+    """The time of day at its start, and from then on a steady time that nobody sets.
 
-    It can be made faster or moved on while it is waited for: then `wake` is set, and who waits looks again.
+    So a machine's clock that is set back or forward moves nothing that waits. With `scale`, a minute
+    passes in 60 / scale seconds. It can be made faster or moved on while it is waited for: then `wake` is set, and who waits looks again.
     """
 
     def __init__(self, scale: float = 1.0) -> None:
         self._lock = threading.Lock()
-        self._scale = scale
-        self._ahead = 0.0
-        """Milliseconds by which the clock was before the time of day at `_since`, when its pace last changed."""
-        self._since = utc_millis()
         self._waiting: list[threading.Event] = []
+        # At a moment of the steady time, which time it was here, and how fast it has gone on since.
+        self._pace = (steady(), float(utc_millis()), scale)
 
     @property
     def scale(self) -> float:
         """How many seconds pass in one second."""
-        return self._scale
+        return self._pace[2]
 
     def now(self) -> int:
         """Return the time in UTC milliseconds."""
-        real = utc_millis()
-        return real + round(self._ahead + (real - self._since) * (self._scale - 1))
+        since, millis, scale = self._pace
+        return int(millis + (steady() - since) * 1000 * scale)
 
     def set_scale(self, scale: float) -> None:
         """Let time pass so many times as fast from now on; ValueError unless it is above 0."""
@@ -59,23 +67,24 @@ class RealClock:
         """Move on by so many seconds; ValueError if that is backwards."""
         if not seconds >= 0:
             raise ValueError(f"a clock cannot be moved by {seconds:g} seconds; give 0 or more")
-        self._change(self._scale, seconds)
+        self._change(None, seconds)
 
-    def _change(self, scale: float, seconds: float) -> None:
+    def _change(self, scale: float | None, seconds: float) -> None:
         with self._lock:
-            real = utc_millis()
-            self._ahead += (real - self._since) * (self._scale - 1) + seconds * 1000
-            self._since, self._scale = real, scale
+            since, millis, before = self._pace
+            moment = steady()
+            millis += ((moment - since) * before + seconds) * 1000
+            self._pace = (moment, millis, before if scale is None else scale)
             for wake in self._waiting:
                 wake.set()
 
     def wait(self, until: int | None, wake: threading.Event) -> None:
-        """Sleep until then, or until woken."""
+        """Sleep until then, or until woken; or for `LOOK_SECONDS`, which is less where the machine slept meanwhile."""
         with self._lock:
             self._waiting.append(wake)
-            seconds = None if until is None else max(0.0, (until - self.now()) / 1000 / self._scale)
+            seconds = None if until is None else max(0.0, (until - self.now()) / 1000 / self.scale)
         try:
-            wake.wait(seconds if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+            wake.wait(seconds if seconds is None else min(seconds, LOOK_SECONDS))
         finally:
             with self._lock:
                 self._waiting.remove(wake)

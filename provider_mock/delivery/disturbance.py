@@ -11,13 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 
-from provider_mock.contract import Credentials, Event, Provider
-from provider_mock.delivery import faults as catalogue
-from provider_mock.delivery.make import Maker
-from provider_mock.delivery.plan import Plan, Step, plan
+from im_callback.provider_mock.contract import Credentials, Event, Provider
+from im_callback.provider_mock.delivery import faults as catalogue
+from im_callback.provider_mock.delivery.fault import Fault, NothingToDisturb
+from im_callback.provider_mock.delivery.make import Maker
+from im_callback.provider_mock.delivery.plan import Plan, Step, plan
 
 MOST_STEPS = 20_000
 """Requests that are planned together."""
+SAMPLE = 200
+"""Steps by which is foreseen how many a fault makes."""
 
 
 class PlanTooLong(ValueError):
@@ -72,10 +75,25 @@ class Disturbance:
         """
         planned, random = plan(self.size), Random(self.seed)
         for fault in self.faults:
-            planned = catalogue.apply([catalogue.parse(fault)], planned, random, self.offset)
+            parsed = catalogue.parse(fault)
+            if (steps := _foreseen(parsed, planned, self.offset)) > 2 * MOST_STEPS:
+                raise PlanTooLong(fault, steps)
+            planned = catalogue.apply([parsed], planned, random, self.offset)
             if len(planned) > MOST_STEPS:
                 raise PlanTooLong(fault, len(planned))
         return planned
+
+
+def _foreseen(fault: Fault, planned: Plan, offset: int) -> int:
+    """Return about how many steps a fault makes of a plan, by what it makes of its beginning: too many are not made."""
+    part = planned[:SAMPLE]
+    if len(part) == len(planned):
+        return 0
+    try:
+        grown = len(catalogue.apply([fault], part, Random(0), offset))
+    except NothingToDisturb:
+        return 0
+    return grown * len(planned) // len(part)
 
 
 def check_proxied(steps: Iterable[Step]) -> None:

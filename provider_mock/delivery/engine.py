@@ -1,13 +1,17 @@
 """Delivers what a store holds, by each provider's own rules, until it is told to stop.
 
-One thread drives all connections. Only a window of each application's waiting deliveries is in
-memory; the rest stays in the store. What is in flight is remembered here and nowhere else: after
-a crash everything unfinished is due again, so every accepted delivery reaches the receiver at
-least once. Two rules a change must keep: a delivery is in flight at most once at a time, and it is
-forgotten here only after its outcome was handed to the store.
+One thread drives all connections, and waits for nothing else: the store is read in a thread of its
+own and takes attempts without making anybody wait. Only a window of each application's waiting
+deliveries is in memory; the rest stays in the store. What is in flight is remembered here and
+nowhere else: after a crash everything unfinished is due again, so every accepted delivery reaches
+the receiver at least once. Two rules a change must keep: a delivery is in flight at most once at a
+time, and it stays in flight until the store has taken its outcome. So while a store takes nothing,
+no more is sent than there is room for in flight, and nothing is sent twice.
 
-Deliveries that are to be disturbed are executed by their plan (`acting.py`). When the plan is
+Deliveries that are to be disturbed are executed by their plan (`plans_under_way.py`). When the plan is
 through, or was cut short by a crash, the provider's policy goes on from what came of it.
+
+What a provider's code raises ends the delivery that it was called for, and no other.
 """
 
 from __future__ import annotations
@@ -15,119 +19,100 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from random import Random
-from typing import Protocol
+from typing import NamedTuple
 
-from provider_mock.contract import Credentials, NoReply, Outcome, Provider, Reply, RetryPolicy, Stamp
-from provider_mock.delivery.acting import Acting, Played
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.clock import Clock, RealClock, utc_millis
-from provider_mock.delivery.connections import Connections, Way
-from provider_mock.delivery.ledger.records import ACKED, DROPPED, PARKED, WAITING, Done, Waiting
+from im_callback.provider_mock.contract import (
+    Judgement,
+    NoReply,
+    Outcome,
+    Reply,
+    RetryPolicy,
+    Stamp,
+    Tried,
+    Written,
+)
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import Clock, RealClock, utc_millis
+from im_callback.provider_mock.delivery.lane import Ended, Lane, LaneView, Route, tried
+from im_callback.provider_mock.delivery.ledger.records import (
+    ACKED,
+    DECLINED,
+    DROPPED,
+    WAITING,
+    Done,
+    Waiting,
+)
+from im_callback.provider_mock.delivery.plans_under_way import PlansUnderWay, Played, span
+from im_callback.provider_mock.delivery.reader import Reader
+from im_callback.provider_mock.delivery.shown import shown_shot
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.delivery.sockets.connections import Connections
+from im_callback.provider_mock.delivery.store import Store
 
-log = logging.getLogger("provider_mock.engine")
+log = logging.getLogger("im_callback.provider_mock.engine")
 
 WINDOW = 1000
-"""Waiting deliveries of an application that are in memory at most."""
+"""Waiting deliveries of an application that are in memory at most, and those whose plans are under way."""
 PAUSE = 0.05
 """Seconds that new work can wait while connections are quiet."""
 STORE_PAUSE = 1.0
 """Seconds after which a store that did not answer is asked again."""
-STATES = {"done": ACKED, "dropped": DROPPED, "parked": PARKED, "retry": WAITING}
+LAST_SECONDS = 10.0
+"""How long a store that takes nothing is waited for at the end."""
 NOT_SENT = "not sent"
 """The outcome of an attempt that we could not make: our own error."""
+NOT_JUDGED = "not judged"
+"""The outcome of an attempt whose answer made the provider's code fail: our own error."""
+
+FAILURES = (Exception, SystemExit)
+"""What code that is not ours may raise without ending more than the delivery it was called for."""
 
 
-class Store(Protocol):
-    """Where deliveries wait and outcomes go: the ledger, or memory.
+class _Flight(NamedTuple):
+    """What comes back with an answer."""
 
-    A ConnectionError means that it does not answer now; it is asked again.
-    """
-
-    def due(self, app: str, now: int, limit: int, after: tuple[int, int] | None = None) -> Sequence[Waiting]:
-        """Return waiting deliveries whose time has come, by (due_at, id), behind `after`."""
-        ...
-
-    def next_due(self, app: str, after: int | None = None) -> int | None:
-        """Return when the next waiting delivery is due, later than `after`; None if none is waiting."""
-        ...
-
-    def together(self, app: str, first: int, size: int) -> Sequence[Waiting]:
-        """Return those of the `size` deliveries from this id on that have never been attempted."""
-        ...
-
-    def record(self, done: Done) -> None:
-        """Take an attempt and what follows from it."""
-        ...
-
-    def counts(self, app: str | None = None) -> dict[str, int]:
-        """Return how many deliveries there are in each state."""
-        ...
-
-
-@dataclass(frozen=True)
-class App:
-    """An application at a provider: where its deliveries go, and how.
-
-    `concurrency` is how many of its deliveries are in flight at once, `proxy` the URL of the HTTP
-    proxy they go through; without one they go straight to the endpoint.
-    """
-
-    name: str
-    provider: Provider
-    endpoint: str
-    credentials: Credentials
-    policy: RetryPolicy
-    concurrency: int = 64
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    ca_file: Path | None = None
-    proxy: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """How an application is doing: its deliveries in flight, and until when it pauses (UTC milliseconds)."""
-
-    in_flight: int
-    paused_until: int | None
-
-
-@dataclass(slots=True)
-class _Lane:
+    lane: Lane
     app: App
-    way: Way
-    open: bool = True
+    waiting: Waiting
+    route: Route
+    stamp: Stamp
+    sent_at: int
+    head: list[str]
+    """The head of its request, as it is shown, once it is launched."""
+
+
+class _Read(NamedTuple):
+    """What was read for an application: its window and when to look again, how many are parked, who belongs to a plan."""
+
+    window: Sequence[Waiting] = ()
+    next_due: int | None = None
     parked: int | None = None
-    """How many of its deliveries are parked; None: to be counted."""
-    waiting: deque[Waiting] = field(default_factory=deque)
-    flying: set[int] = field(default_factory=set)
-    acting: Acting | None = None
-    cursor: tuple[int, int] | None = None
-    look_at: int | None = 0
-    """When the store is to be asked again; None: not before something is accepted."""
-    timeouts: int = 0
-    paused_until: int = 0
+    planned: Waiting | None = None
+    together: Sequence[Waiting] = ()
 
-    def change(self, app: App) -> None:
-        """Deliver for this application from now on."""
-        self.app, self.open = app, True
-        self.way = _way(app)
-        self.forget()
 
-    def forget(self) -> None:
-        """Read the store again."""
-        self.waiting.clear()
-        self.cursor, self.look_at, self.parked = None, 0, None
+class _Wake(threading.Event):
+    """Wakes the engine, wherever it waits."""
+
+    def __init__(self, poke: Callable[[], None]) -> None:
+        super().__init__()
+        self._poke = poke
+
+    def set(self) -> None:
+        super().set()
+        self._poke()
 
 
 class Engine:
-    """Sends what is due. `on_attempt` is called, in the engine's thread, with every attempt that was made.
+    """Sends what is due. `on_attempt` is called, in the engine's thread, with every attempt that the store has taken.
 
-    `clock` decides when something is due; requests are signed with the time of day, `wall`.
+    `clock` decides when something is due; requests are signed with the time of day, `wall`. Without
+    a `seed` no two engines give the same nonces.
     """
 
     def __init__(
@@ -136,19 +121,25 @@ class Engine:
         clock: Clock | None = None,
         *,
         apps: Iterable[App] = (),
-        seed: int = 0,
+        seed: int | None = None,
         on_attempt: Callable[[App, Waiting, Done], None] | None = None,
         wall: Callable[[], int] = utc_millis,
     ) -> None:
         self._store = store
-        self._lanes = {app.name: _Lane(app, _way(app)) for app in apps}
+        self._lanes = {app.name: Lane(app) for app in apps}
         self._clock = clock or RealClock()
         self._wall = wall
         self._random = Random(seed)
+        self._nonce = lambda: str(self._random.getrandbits(48))
         self._on_attempt = on_attempt
-        self._connections: Connections[tuple[_Lane, App, Waiting, Stamp, int]] = Connections()
+        self._connections: Connections[_Flight] = Connections()
+        self._wake = _Wake(self._connections.poke)
+        self._reader: Reader[tuple[Lane, int], _Read] = Reader(self._wake.set)
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._wake = threading.Event()
+        self._ended: deque[Ended] = deque()
+        """Attempts that the store has not taken yet."""
+        self._refused = False
+        """Whether the store had no room for the last ones."""
         self._look = False
         self._stopping = False
 
@@ -161,28 +152,30 @@ class Engine:
             if app.name in self._lanes:
                 self._lanes[app.name].change(app)
             else:
-                self._lanes[app.name] = _Lane(app, _way(app))
+                self._lanes[app.name] = Lane(app)
 
         self._order(order)
 
     def remove(self, name: str) -> None:
         """Deliver no more for an application: what is in flight lands, the rest stays in the store."""
 
-        def order() -> None:
-            if name in self._lanes:
-                self._lanes[name].open = False
-                self._lanes[name].waiting.clear()
+        def order(lane: Lane) -> None:
+            lane.open = False
+            lane.forget()
 
-        self._order(order)
+        self._order_for(name, order)
 
     def recount(self, name: str) -> None:
         """Count again what is parked: something else than the engine has changed it."""
 
-        def order() -> None:
-            if name in self._lanes:
-                self._lanes[name].parked = None
+        def order(lane: Lane) -> None:
+            lane.parked = None
 
-        self._order(order)
+        self._order_for(name, order)
+
+    def reread(self, name: str) -> None:
+        """Read an application's waiting deliveries again: something else than the engine has changed them."""
+        self._order_for(name, Lane.forget)
 
     def wake(self) -> None:
         """Look at the store again: something was accepted, or made due."""
@@ -194,48 +187,48 @@ class Engine:
         self._stopping = True
         self._wake.set()
 
-    def lanes(self) -> dict[str, Lane]:
+    def lanes(self) -> dict[str, LaneView]:
         """Return how each application is doing."""
         now = self._clock.now()
-        return {
-            name: Lane(
-                len(lane.flying) + (len(lane.acting) if lane.acting else 0),
-                lane.paused_until if lane.paused_until > now else None,
-            )
-            for name, lane in self._lanes.copy().items()
-            if lane.open
-        }
+        return {name: lane.view(now) for name, lane in self._lanes.copy().items() if lane.open}
 
     def _order(self, order: Callable[[], None]) -> None:
         self._orders.put(order)
         self._wake.set()
+
+    def _order_for(self, name: str, order: Callable[[Lane], None]) -> None:
+        self._order(lambda: order(self._lanes[name]) if name in self._lanes else None)
 
     # What follows runs in the engine's thread.
 
     def run(self, *, until_idle: bool = False) -> None:
         """Deliver until stopped; with `until_idle`, until nothing is waiting any more, now or later."""
         try:
-            while not self._stopping or self._under_way():
+            while True:
                 if self._wake.is_set():
                     self._wake.clear()
                     self._take_orders()
-                if not self._stopping:
+                for lane in list(self._lanes.values()):
+                    if lane.plans is not None:
+                        self._take_steps(lane, lane.plans)
+                self._hand_over()
+                self._end_plans()
+                if not self._stopping and not self._refused:
                     for lane in self._lanes.values():
-                        if lane.open:
-                            self._launch(lane)
-                for lane in self._lanes.values():
-                    if lane.acting is not None:
-                        self._act(lane, lane.acting)
+                        if lane.open and lane.switched_off_at is None:
+                            self._move(lane)
                 if len(self._connections):
-                    for token, reply in self._connections.landed(PAUSE):
-                        self._land(*token, reply)
+                    for flight, reply in self._connections.landed(self._pause()):
+                        self._land(flight, reply)
                 elif not self._rest(until_idle=until_idle):
-                    return
+                    break
+            self._hand_over_last()
         finally:
             self._connections.close()
+            self._reader.close()
             for lane in self._lanes.values():
-                if lane.acting is not None:
-                    lane.acting.close()
+                if lane.plans is not None:
+                    lane.plans.close()
 
     def _take_orders(self) -> None:
         while not self._orders.empty():
@@ -244,108 +237,178 @@ class Engine:
             self._look = False
             for lane in self._lanes.values():
                 lane.look_at = 0
+        for (lane, edition), found in self._reader.found():
+            if edition == lane.edition and lane.open:
+                self._take_read(lane, found)
+        for name, lane in list(self._lanes.items()):
+            if not lane.open and lane.idle:
+                del self._lanes[name]
 
     def _under_way(self) -> bool:
-        return bool(len(self._connections)) or any(lane.acting and lane.acting.flying for lane in self._lanes.values())
+        return bool(len(self._connections)) or any(lane.plans_flying for lane in self._lanes.values())
 
-    def _launch(self, lane: _Lane) -> None:
+    # Reading
+
+    def _move(self, lane: Lane) -> None:
+        """Read what is needed, and send what may be sent."""
         now = self._clock.now()
+        if not lane.reading and len(lane.waiting) < WINDOW // 2 and len(lane.planned) < WINDOW:
+            if lane.undecided and lane.parked is None:
+                self._read(lane, now, count=True)
+            elif lane.look_at is not None and now >= lane.look_at:
+                self._read(lane, now)
         if now < lane.paused_until:
             return
+        if lane.planned and not lane.planning:
+            self._read_plan(lane)
+        if lane.plans is not None:
+            moment = time.monotonic()
+            if (room := lane.room(moment)) > 0:
+                # Behind what has landed, because that can be what the next step waits for.
+                lane.started(lane.plans.launch(room), moment)
+        if lane.waiting:
+            self._launch(lane, now)
+
+    def _read(self, lane: Lane, now: int, *, count: bool = False) -> None:
+        """Have the next window read."""
+        lane.reading, lane.look_at = True, None
+        lane.meanwhile.clear()
+        store, name, cursor = self._store, lane.app.name, lane.cursor
+
+        def read() -> _Read:
+            parked = store.backlog(name) if count else None
+            window = store.due(name, now, WINDOW, cursor)
+            next_due = store.next_due(name, now) if len(window) < WINDOW else None
+            return _Read(window, next_due, parked)
+
+        self._reader.ask((lane, lane.edition), read)
+
+    def _read_plan(self, lane: Lane) -> None:
+        """Have it read who belongs to the plan of the next delivery that has one."""
+        while lane.planned and lane.plans is not None and lane.planned[0].id in lane.plans:
+            lane.planned.popleft()
+        if not lane.planned:
+            return
+        if lane.plans is not None and (len(lane.plans) >= WINDOW or lane.plans.app is not lane.app):
+            return
+        store, planned = self._store, lane.planned[0]
+        try:
+            first, size = span(planned)
+        except FAILURES as error:  # One delivery that cannot be made stops no other.
+            lane.planned.popleft()
+            self._give_up(lane, lane.app, planned, planned.attempts + 1, error, planned=True)
+            return
+        lane.planning = True
+
+        def read() -> _Read:
+            return _Read(planned=planned, together=store.together(planned.app, first, size))
+
+        self._reader.ask((lane, lane.edition), read)
+
+    def _take_read(self, lane: Lane, found: _Read | Exception) -> None:
+        if isinstance(found, Exception):
+            log.warning("the deliveries of %s wait: %s", lane.app.name, found)
+            lane.forget()
+            lane.look_at = self._clock.now() + round(STORE_PAUSE * 1000)
+            return
+        if found.planned is not None:
+            self._begin(lane, found.planned, found.together)
+            return
+        lane.reading = False
+        if found.parked is not None:
+            lane.parked = found.parked
+        lane.take(found.window)
+        if len(found.window) == WINDOW:
+            lane.cursor = (found.window[-1].due_at, found.window[-1].id)
+            lane.look_at = 0
+        else:
+            # The end is reached: the next look begins at the front.
+            lane.cursor = None
+            if found.next_due is not None:
+                lane.look_again(found.next_due)
+        undecided, lane.undecided = lane.undecided, []
+        for decide in undecided:
+            decide()
+
+    def _begin(self, lane: Lane, planned: Waiting, together: Sequence[Waiting]) -> None:
+        """Begin a plan."""
+        lane.planning = False
+        lane.planned.popleft()
         app = lane.app
-        while len(lane.flying) < app.concurrency:
-            if not lane.waiting and not self._refill(lane, now):
-                return
-            waiting = lane.waiting[0]
-            if waiting.id in lane.flying or (lane.acting is not None and waiting.id in lane.acting):
-                lane.waiting.popleft()
-                continue
-            if waiting.plan is not None and not waiting.attempts:
-                if not self._begin(lane, waiting):
-                    return
-                continue
-            lane.waiting.popleft()
-            stamp = waiting.signed
-            if stamp is None or app.policy.signed_afresh:
-                stamp = Stamp(self._wall(), str(self._random.getrandbits(48)))
+        if lane.plans is None:
+            client = Client(app.deadline, app.concurrency, app.headers, app.ca_file, app.proxy, app.refuses)
+            lane.plans = PlansUnderWay(app, client, self._clock, self._wake, self._wall, self._random)
+        # Those in the window of which the store does not know yet that they were attempted are left out.
+        mine = [one for one in together if one.id not in lane.meanwhile]
+        try:
+            lane.held.update(lane.plans.begin(planned, mine))
+        except FAILURES as error:  # One delivery that cannot be made stops no other.
+            self._give_up(lane, app, planned, planned.attempts + 1, error, planned=True)
+        else:
+            if planned.id not in lane.plans:
+                lane.let_go(planned.id)
+
+    # Sending
+
+    def _launch(self, lane: Lane, now: int) -> None:
+        """Send what is in the window, as far as there is room."""
+        app, waiting = lane.app, lane.waiting
+        route_of, credentials = lane.route, app.credentials
+        moment = time.monotonic()
+        room, started = lane.room(moment), 0
+        while waiting and started < room:
+            one = waiting.popleft()
+            started += 1
+            lane.in_flight += 1
             try:
-                request = app.provider.request_written(
-                    waiting.event_type, waiting.text, app.endpoint, app.credentials, stamp
-                )
-                self._connections.launch((lane, app, waiting, stamp, now), request, lane.way)
-            except Exception as error:  # noqa: BLE001 - One delivery that cannot be made stops no other.
-                self._give_up(lane, app, waiting, waiting.attempts + 1, error)
-            else:
-                lane.flying.add(waiting.id)
+                route = route_of(one.event_type)
+                feed, endpoint, policy, way = route
+                stamp = lane.stamp(one, policy, self._wall, self._nonce)
+                request = feed.request(Written(one.event_type, one.text), endpoint, credentials, stamp)
+                flight = _Flight(lane, app, one, route, stamp, now, [])
+                flight.head.append(self._connections.launch(flight, request, way))
+            except FAILURES as error:  # One delivery that cannot be made stops no other.
+                self._give_up(lane, app, one, one.attempts + 1, error)
+        lane.started(started, moment)
 
-    def _refill(self, lane: _Lane, now: int) -> bool:
-        """Read the next window from the store; return whether there is anything to send."""
-        if lane.look_at is None or now < lane.look_at:
-            return False
-        try:
-            found = self._store.due(lane.app.name, now, WINDOW, lane.cursor)
-            if len(found) == WINDOW:
-                lane.cursor = (found[-1].due_at, found[-1].id)
-            else:
-                # The end is reached: the next look begins at the front.
-                lane.cursor = None
-                lane.look_at = self._store.next_due(lane.app.name, now)
-        except ConnectionError as error:
-            self._store_failed(lane, error)
-            return False
-        lane.waiting.extend(one for one in found if one.id not in lane.flying)
-        return bool(lane.waiting)
+    def _take_steps(self, lane: Lane, plans: PlansUnderWay) -> None:
+        """Take in what came of the steps of plans."""
+        for played in plans.landed():
+            self._played(lane, plans.app, played)
 
-    def _store_failed(self, lane: _Lane, error: Exception) -> None:
-        log.warning("the deliveries of %s wait: %s", lane.app.name, error)
-        lane.forget()
-        lane.look_at = self._clock.now() + round(STORE_PAUSE * 1000)
+    def _end_plans(self) -> None:
+        """Let go of plans that are through and on record."""
+        for lane in self._lanes.values():
+            if lane.plans is not None and not len(lane.plans) and not lane.plans.flying:
+                # Its threads end on their own: one may be looking up a name.
+                threading.Thread(target=lane.plans.close, name="plans end", daemon=True).start()
+                lane.plans = None
 
-    def _begin(self, lane: _Lane, waiting: Waiting) -> bool:
-        """Begin the plan that a delivery belongs to; return whether the next one can be looked at."""
-        app = lane.app
-        if lane.acting is None:
-            client = Client(app.provider.deadline, app.concurrency, app.headers, app.ca_file, app.proxy)
-            lane.acting = Acting(app, client, self._clock, self._wake, self._wall, self._random)
-        if len(lane.acting) >= app.concurrency or lane.acting.app is not app:
-            return False
-        try:
-            lane.acting.begin(waiting, self._store)
-        except ConnectionError as error:
-            self._store_failed(lane, error)
-            return False
-        except Exception as error:  # noqa: BLE001 - One delivery that cannot be made stops no other.
-            self._give_up(lane, app, waiting, 1, error)
-        if waiting.id not in lane.acting:
-            lane.waiting.popleft()
-        return True
-
-    def _act(self, lane: _Lane, acting: Acting) -> None:
-        """Take in what came of the steps of plans, and move these on."""
-        for played in acting.landed():
-            self._played(lane, acting.app, played)
-            if played.last:
-                acting.forget(played.waiting.id)
-        if not self._stopping:
-            # Behind that, because what has landed can be what the next step waits for.
-            acting.launch()
-        if not len(acting) and not acting.flying:
-            acting.close()
-            lane.acting = None
-
-    def _played(self, lane: _Lane, app: App, played: Played) -> None:
-        """Record an attempt of a plan, and what follows from it."""
+    def _played(self, lane: Lane, app: App, played: Played) -> None:
+        """Put an attempt of a plan on record, and what follows from it."""
         number = played.waiting.attempts + len(played.outcomes)
         attempt, now = played.attempt, self._clock.now()
         if isinstance(attempt, Exception):
-            self._give_up(lane, app, played.waiting, number, attempt, on=not played.last)
+            self._give_up(lane, app, played.waiting, number, attempt, planned=True, last=played.last)
             return
         judgement = attempt.judgement
-        state, rule, due_at = WAITING, judgement.rule, now
+        state, rule, due_at = WAITING, _rule(lane, judgement), now
         if Outcome.ACKED in played.outcomes:
             state = ACKED
+        elif Outcome.DECLINED in played.outcomes:
+            state = DECLINED
         elif played.last:
-            state, rule, due_at = self._follow(lane, app, played.outcomes, rule, now)
+            try:
+                feed = app.provider.feed_of(played.waiting.event_type)
+                tries = [*map(Tried, played.outcomes[:-1]), Tried(judgement.outcome, attempt.reply)]
+                followed = lane.follow(feed, app.policy_of(feed), tries, rule, now)
+            except FAILURES as error:  # The provider's code is to blame, and stops no other delivery.
+                followed = DROPPED, lane.mask(f"our own error: {type(error).__name__}: {error}"), now
+            if followed is None:
+                lane.undecided.append(partial(self._played, lane, app, played))
+                return
+            state, rule, due_at = followed
+        request, body = shown_shot(attempt.shot, attempt.step.transport, app.headers, played.usual_body)
         done = Done(
             played.waiting.id,
             number,
@@ -357,111 +420,176 @@ class Engine:
             state,
             due_at,
             "; ".join(filter(None, (attempt.shot.note, getattr(attempt.reply, "detail", "")))),
+            None,
+            request,
+            body,
+            lane.mask.answer(attempt.reply),
         )
-        self._record(lane, app, played.waiting, done)
+        self._heard(lane, judgement.outcome, now, app.policy_of(app.provider.feed_of(played.waiting.event_type)))
+        self._ended.append(Ended(lane, app, played.waiting, done, planned=True, last=played.last))
 
-    def _land(
-        self, lane: _Lane, app: App, waiting: Waiting, stamp: Stamp, sent_at: int, reply: Reply | NoReply
-    ) -> None:
-        judgement = app.provider.judge(reply)
-        outcome = judgement.outcome
-        outcomes = [*map(Outcome, waiting.outcomes), outcome] if waiting.attempts else [outcome]
-        now = self._clock.now()
-        state, rule, due_at = self._follow(lane, app, outcomes, judgement.rule, now)
+    def _land(self, flight: _Flight, reply: Reply | NoReply) -> None:
+        """Judge an answer, and put the attempt on record with what follows from it."""
+        lane, app, waiting, (feed, _, policy, _), stamp, sent_at, head = flight
+        number, now = waiting.attempts + 1, self._clock.now()
+        try:
+            judgement = feed.judge(reply)
+            outcome = judgement.outcome
+            last = Tried(outcome, reply)
+            attempts = [*tried(waiting), last] if waiting.attempts else [last]
+            followed = lane.follow(feed, policy, attempts, _rule(lane, judgement), now)
+        except FAILURES as error:  # The provider's code is to blame, and stops no other delivery.
+            rule = lane.mask(f"our own error, the answer was not judged: {type(error).__name__}: {error}")
+            log.error("delivery %d of %s: %s", waiting.id, app.name, rule)  # noqa: TRY400 - Its text is masked, the traceback is not.
+            outcome_text, followed = NOT_JUDGED, (DROPPED, rule, now)
+        else:
+            if followed is None:
+                lane.undecided.append(partial(self._land, flight, reply))
+                return
+            outcome_text = outcome.value
+            self._heard(lane, outcome, now, policy)
+        state, rule, due_at = followed
         done = Done(
             waiting.id,
-            waiting.attempts + 1,
+            number,
             sent_at,
             reply.seconds,
-            outcome.value,
+            outcome_text,
             reply.status if isinstance(reply, Reply) else None,
             rule,
             state,
             due_at if state == WAITING else sent_at,
             reply.detail if isinstance(reply, NoReply) else "",
-            None if app.policy.signed_afresh or waiting.signed else stamp,
+            None if policy.signed_afresh else stamp,
+            head[0],
+            None,
+            lane.mask.answer(reply),
         )
-        self._record(lane, app, waiting, done)
-        lane.flying.discard(waiting.id)
+        self._ended.append(Ended(lane, app, waiting, done, planned=False))
 
-    def _follow(self, lane: _Lane, app: App, outcomes: Sequence[Outcome], rule: str, now: int) -> tuple[str, str, int]:
-        """Return the state that follows the attempts made so far, the rule that decided, and when it is due again."""
-        following = app.provider.next_attempt(outcomes, app.policy)
-        state = STATES[following.action]
-        if state == PARKED:
-            if lane.parked is None:
-                lane.parked = self._parked(app)
-            if lane.parked >= app.policy.backlog:
-                return DROPPED, f"{rule}; the backlog of {app.policy.backlog} is full", now
-            lane.parked += 1
-        return state, rule, now + round(following.after * 1000)
-
-    def _parked(self, app: App) -> int:
-        try:
-            return self._store.counts(app.name)[PARKED]
-        except ConnectionError:
-            # Rather too many in the backlog than one lost.
-            return 0
-
-    def _record(self, lane: _Lane, app: App, waiting: Waiting, done: Done) -> None:
-        look_at = done.due_at if done.state == WAITING else None
-        try:
-            self._store.record(done)
-        except ConnectionError as error:
-            # Not on record, so it is still due: at least once.
-            log.warning("an attempt of delivery %d of %s is not on record: %s", done.delivery_id, app.name, error)
-            look_at = self._clock.now() + round(STORE_PAUSE * 1000)
-        if look_at is not None:
-            lane.look_at = look_at if lane.look_at is None else min(lane.look_at, look_at)
-        self._count_timeouts(lane, done.outcome)
-        if self._on_attempt:
-            self._on_attempt(app, waiting, done)
+    def _heard(self, lane: Lane, outcome: Outcome, now: int, policy: RetryPolicy) -> None:
+        if lane.heard(outcome, now, policy):
+            log.warning(
+                "the receiver of %s has failed for %g hours, and gets nothing more until the app is put again",
+                lane.app.name,
+                lane.app.give_up_hours,
+                extra={"event": "app-switched-off", "fields": {"app": lane.app.name}},
+            )
 
     def _give_up(
-        self, lane: _Lane, app: App, waiting: Waiting, number: int, error: Exception, *, on: bool = False
+        self,
+        lane: Lane,
+        app: App,
+        waiting: Waiting,
+        number: int,
+        error: BaseException,
+        *,
+        planned: bool = False,
+        last: bool = True,
     ) -> None:
-        """Put on record that an attempt cannot be made, which is our fault; `on`: others are still to come."""
-        log.error("delivery %d of %s cannot be made: %s: %s", waiting.id, app.name, type(error).__name__, error)
-        now, rule = self._clock.now(), f"our own error, nothing was sent: {error}"
-        done = Done(waiting.id, number, now, 0.0, NOT_SENT, None, rule, WAITING if on else DROPPED, now)
-        self._record(lane, app, waiting, done)
+        """Put on record that an attempt cannot be made, which is our fault."""
+        rule = lane.mask(f"our own error, nothing was sent: {error}")
+        log.error("delivery %d of %s cannot be made: %s: %s", waiting.id, app.name, type(error).__name__, rule)
+        now = self._clock.now()
+        done = Done(waiting.id, number, now, 0.0, NOT_SENT, None, rule, DROPPED if last else WAITING, now)
+        self._ended.append(Ended(lane, app, waiting, done, planned, last))
 
-    def _count_timeouts(self, lane: _Lane, outcome: str) -> None:
-        """Pause an application whose receiver lets many deliveries in a row time out, if its provider does that."""
-        policy = lane.app.policy
-        if not policy.pause_after:
+    # Recording
+
+    def _hand_over(self) -> None:
+        """Give the store what has ended. What it does not take stays in flight."""
+        if not self._ended:
             return
-        lane.timeouts = lane.timeouts + 1 if outcome == Outcome.TIMED_OUT.value else 0
-        if lane.timeouts >= policy.pause_after:
-            lane.timeouts = 0
-            lane.paused_until = self._clock.now() + round(policy.pause_seconds * 1000)
+        try:
+            taken = self._store.record([one.done for one in self._ended])
+        except ConnectionError:
+            taken = 0
+        for _ in range(taken):
+            lane, app, waiting, done, planned, last = self._ended.popleft()
+            if not planned:
+                lane.in_flight -= 1
+            elif last and lane.plans is not None:
+                lane.plans.forget(waiting.id)
+            if last:
+                lane.let_go(waiting.id)
+                if done.state == WAITING:
+                    lane.look_again(done.due_at)
+            if self._on_attempt:
+                self._on_attempt(app, waiting, done)
+        refused = bool(self._ended)
+        if refused and not self._refused:
+            log.warning(
+                "the store takes no attempts now: nothing more is sent until it does",
+                extra={"event": "attempts-held-back", "fields": {"attempts": len(self._ended)}},
+            )
+        self._refused = refused
+
+    def _hand_over_last(self) -> None:
+        """Wait a while, at the end, for a store that takes nothing."""
+        until = time.monotonic() + LAST_SECONDS
+        while self._ended and time.monotonic() < until:
+            self._hand_over()
+            if self._ended:
+                self._wake.wait(PAUSE)
+                self._wake.clear()
+        if self._ended:
+            log.error(
+                "%d attempts are not on record; their deliveries will be sent again",
+                len(self._ended),
+                extra={"event": "attempts-lost", "fields": {"attempts": len(self._ended)}},
+            )
+
+    # Waiting
+
+    def _pause(self) -> float:
+        """Return for how many seconds answers are waited for before something else is looked at."""
+        paced = [lane.starts_at for lane in self._lanes.values() if lane.app.rate is not None and lane.waiting]
+        return min(PAUSE, max(0.0, min(paced) - time.monotonic())) if paced else PAUSE
 
     def _rest(self, *, until_idle: bool) -> bool:
         """Wait for the next delivery that is due; return False if there is none and none is waited for."""
         if self._stopping and not self._under_way():
             # Steps of plans that are still to come are not waited for.
             return False
+        if self._ended:
+            self._wake.wait(PAUSE)
+            return True
         moments: list[int] = []
-        now, acting = self._clock.now(), False
+        now, moment = self._clock.now(), time.monotonic()
+        waiting = reading = False
+        paced: float | None = None
         for lane in self._lanes.values():
-            if lane.acting is not None:
-                acting = True
-                if (at := lane.acting.next_due()) is not None and not self._stopping:
-                    moments.append(at)
-            if not lane.open or self._stopping:
+            if lane.plans_flying:
+                waiting = True
+            if self._stopping or not lane.open or lane.switched_off_at is not None:
                 continue
-            if lane.waiting:
-                # Unless it pauses, the first one waits for a plan to end.
-                if lane.paused_until > now or lane.acting is None:
+            reading = reading or lane.reading or lane.planning
+            if lane.app.rate is not None and moment < lane.starts_at and (lane.waiting or lane.plans):
+                paced = lane.starts_at if paced is None else min(paced, lane.starts_at)
+                continue
+            if lane.plans is not None:
+                waiting = True
+                if (at := lane.plans.next_due()) is not None and lane.room(moment) > 0:
+                    moments.append(max(at, lane.paused_until))
+            if lane.waiting or lane.planned:
+                # Unless it pauses, they wait for a plan.
+                if lane.paused_until > now or lane.plans is None:
                     moments.append(lane.paused_until)
             elif lane.look_at is not None:
                 moments.append(max(lane.paused_until, lane.look_at))
-        if not moments and not acting and (until_idle or self._stopping):
+        if paced is not None:
+            self._wake.wait(max(0.0, min(PAUSE, paced - moment)))
+        elif reading:
+            # The clock is not to run ahead of what is being read.
+            if not self._wake.wait(PAUSE) and moments:
+                self._clock.wait(min(moments), self._wake)
+        elif not moments and not waiting and (until_idle or self._stopping):
             return False
-        if not self._wake.is_set():
+        elif not self._wake.is_set():
             self._clock.wait(min(moments, default=None), self._wake)
         return True
 
 
-def _way(app: App) -> Way:
-    return Way(app.provider.deadline, app.headers, app.ca_file, keep_alive=True, proxy=app.proxy)
+def _rule(lane: Lane, judgement: Judgement) -> str:
+    """Return the rule that decided; the receiver's own words in it can hold anything."""
+    return lane.app.credentials.masked(judgement.rule) if judgement.outcome is Outcome.DECLINED else judgement.rule

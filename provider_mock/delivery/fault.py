@@ -22,9 +22,9 @@ from dataclasses import Field, dataclass, field, fields, replace
 from random import Random
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from provider_mock.delivery.plan import (
+from im_callback.provider_mock.delivery.changes import Change
+from im_callback.provider_mock.delivery.plan import (
     Chain,
-    Change,
     Plan,
     Step,
     Transport,

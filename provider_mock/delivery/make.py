@@ -5,39 +5,24 @@ Nothing here performs I/O or reads a clock: the time comes with each call, nonce
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from provider_mock.contract import Credentials, Event, Parameter, Provider, Request, Stamp
-from provider_mock.delivery.bodies import BROKEN
-from provider_mock.delivery.plan import Change, Step
-from provider_mock.history import Shot
-from provider_mock.traffic.shape import leaves
-from provider_mock.wire import encode
-from schemas import replace as put
-from schemas import resolve
+from im_callback.provider_mock.contract import Credentials, Event, Feed, Provider, Stamp
+from im_callback.provider_mock.delivery.changes import CannotChange, Way, judged, made
+from im_callback.provider_mock.delivery.plan import Step
+from im_callback.provider_mock.history import Shot
 
-UNSIGNED = frozenset({"break", "pad", "method"})
-"""Changes after which the request is none that the provider sends, however well it is signed."""
-
-
-class CannotChange(ValueError):
-    """A change asks for something that this provider's requests do not have."""
-
-    def __init__(self, provider: Provider, wanted: str, *, unsigned: bool = False) -> None:
-        if unsigned:
-            message = f"{provider.name} sends no {wanted} while no secret is set; set one (--app-secret)"
-        else:
-            known = ", ".join(f"{one.name} ({one.role})" for one in provider.parameters) or "none"
-            message = f"{provider.name} has no parameter {wanted!r} that could be changed; choose one of: {known}"
-        super().__init__(message)
-        self.wanted = wanted
+NOON = 43_200_000
+"""A time at which requests are tried, with room before it."""
 
 
 class Maker:
-    """Makes shots. `batches` are the events of each delivery of the plan; `nonces` gives a new nonce each time."""
+    """Makes shots. `batches` are the events of each delivery of the plan; `nonces` gives a new nonce each time.
+
+    A feed that `endpoints` names has an address of its own there. `delivery_ids` is what each delivery is called
+    in its requests; without, that comes from the nonces.
+    """
 
     def __init__(
         self,
@@ -46,7 +31,11 @@ class Maker:
         endpoint: str,
         batches: Sequence[Sequence[Event]],
         nonces: Callable[[], str],
+        endpoints: Mapping[str, str] | None = None,
+        delivery_ids: Sequence[str] = (),
     ) -> None:
+        self._delivery_ids = delivery_ids
+        self.endpoints = endpoints or {}
         self.provider = provider
         self.credentials = credentials
         self.endpoint = endpoint
@@ -54,138 +43,55 @@ class Maker:
         self._nonces = nonces
         self._stamps: dict[tuple[int, int], Stamp] = {}
 
+    def endpoint_of(self, feed: Feed) -> str:
+        """Return where the requests of a feed go."""
+        return self.endpoints.get(feed.name, self.endpoint)
+
     def check(self, steps: Iterable[Step]) -> None:
-        """Raise `CannotChange` if the provider's requests do not have what a step is to change."""
-        seen: set[tuple[Change, ...]] = set()
+        """Raise `CannotChange` if requests, of any event type, do not have what a step is to change.
+
+        Another way to write or to date them must make some of them other ones.
+        """
+        seen: set[tuple[str, Step]] = set()
+        same: dict[Step, str] = {}
         for step in steps:
-            if step.changes and step.changes not in seen:
-                seen.add(step.changes)
-                self._made(step, Stamp(0, "0"))
+            ways = Step(step.index, wire=step.wire, stamp_shift=step.stamp_shift, changes=step.changes)
+            kind = replace(ways, index=0)
+            event_type = self.batches[step.index][0].type
+            if kind == Step(0) or (event_type, kind) in seen:
+                continue
+            seen.add((event_type, kind))
+            shot, usual = (self._made(one, Stamp(NOON, "0")) for one in (ways, Step(step.index)))
+            same.setdefault(kind, shot.feed.full_name)
+            if shot.request != usual.request:
+                same[kind] = ""
+        for name in filter(None, same.values()):
+            raise CannotChange(f"requests of {name} are the same, however they are written or dated so")
 
     def __call__(self, step: Step, millis: int) -> Shot:
         """Return the shot of a step that leaves at this time; steps that share a signing share its time and nonce."""
         key = (step.index, step.signing)
         if key not in self._stamps:
-            self._stamps[key] = Stamp(millis, self._nonces())
+            first = next((one for (index, _), one in self._stamps.items() if index == step.index), None)
+            number = sum(index == step.index for index, _ in self._stamps) + 1
+            nonce = self._nonces()
+            ids = self._delivery_ids
+            delivery = ids[step.index] if ids else nonce if first is None else first.delivery
+            self._stamps[key] = Stamp(millis, nonce, delivery, number)
         stamp = self._stamps[key]
         shot = self._made(step, stamp)
-        aged = self.provider.freshness is not None and millis - stamp.millis > self.provider.freshness * 1000
+        limit = shot.feed.freshness
+        aged = limit is not None and millis - stamp.millis > limit * 1000
         if step.changes or step.stamp_shift or aged:
-            problem = self.provider.verify(shot.request, self.credentials, millis)
-            shot = replace(shot, forged=problem is not None)
+            shot = judged(shot, self.credentials, millis)
         return shot
 
     def _made(self, step: Step, stamp: Stamp) -> Shot:
-        events = tuple(self.batches[step.index])
-        used = self._credentials(step.changes)
-        shifted = replace(stamp, millis=stamp.millis + step.stamp_shift)
-        signed = self.provider.request(events, self.endpoint, used, shifted, step.wire)
-        body = signed.body
-        for change in step.changes:
-            if change.kind == "break":
-                body = BROKEN[change.value](body)
-            elif change.kind == "pad":
-                body = body.ljust(int(change.value))
-        if body != signed.body:
-            code = self.provider.catalogue[events[0].type].code
-            signed = self.provider.sign(body, code, self.endpoint, used, shifted, step.wire)
-        request = signed
-        for change in step.changes:
-            if change.kind == "body":
-                request, events = self._tampered(request, events, step, recompute=bool(change.value))
-            else:
-                request = self._changed(request, change)
-        broken = any(change.kind in UNSIGNED for change in step.changes)
-        return Shot(request, signed, events, used, broken=broken, note=describe(step))
-
-    def _credentials(self, changes: Iterable[Change]) -> Credentials:
-        used = self.credentials
-        for change in changes:
-            if change.kind == "app":
-                used = replace(used, app_key=change.value)
-            elif change.kind == "secret" and used.app_secret is not None:
-                secrets = {"other": f"not-{used.app_secret}", "empty": "", "app-key": used.app_key}
-                used = replace(used, app_secret=secrets[change.value])
-            elif change.kind == "secret":
-                raise CannotChange(self.provider, "signature", unsigned=True)
-        return used
-
-    def _changed(self, request: Request, change: Change) -> Request:
-        kind, value = change.kind, change.value
-        if kind == "method":
-            return replace(request, method=value)
-        if kind in ("drop", "empty", "double"):
-            parameter, old = self._parameter(request, change.name)
-            return parameter.given(request, *{"drop": (), "empty": ("",), "double": (old, old)}[kind])
-        if kind == "time":
-            parameter, old = self._parameter(request, kind)
-            return parameter.given(request, str(int(old) + int(value)))
-        if kind in ("nonce", "digest"):
-            parameter, old = self._parameter(request, kind)
-            return parameter.given(request, another(old))
-        if kind == "signature":
-            parameter, old = self._parameter(request, kind)
-            return parameter.given(request, old[: int(value)])
-        return request
-
-    def _parameter(self, request: Request, wanted: str) -> tuple[Parameter, str]:
-        """Return the parameter with this role or name, and its value in the request."""
-        for parameter in self.provider.parameters:
-            if wanted == parameter.role or wanted.lower() == parameter.name.lower():
-                values = parameter.values(request)
-                if values:
-                    return parameter, values[0]
-                raise CannotChange(self.provider, wanted, unsigned=True)
-        raise CannotChange(self.provider, wanted)
-
-    def _tampered(
-        self, request: Request, events: tuple[Event, ...], step: Step, *, recompute: bool
-    ) -> tuple[Request, tuple[Event, ...]]:
-        """Return the request with another text in its first event, and the events that it then carries."""
-        pointer = self._target(events[0])
-        place = "/0" if self.provider.batches else ""
-        try:
-            document = json.loads(request.body)
-            old = resolve(document, place + pointer)
-            body = encode(put(document, place + pointer, another(old)), step.wire)
-            payload: Any = put(events[0].payload, pointer, another(resolve(events[0].payload, pointer)))
-            events = (Event(events[0].type, payload), *events[1:])
-        except (ValueError, LookupError, TypeError, RecursionError):
-            # A body that is broken already: other bytes will do.
-            body = request.body + b" "
-        changed = replace(request, body=body)
-        if recompute:
-            parameter, _ = self._parameter(request, "digest")
-            code = self.provider.catalogue[events[0].type].code
-            fitting = self.provider.sign(body, code, self.endpoint, self.credentials, Stamp(0, "0"), step.wire)
-            changed = parameter.given(changed, *parameter.values(fitting))
-        return changed, events
-
-    def _target(self, event: Event) -> str:
-        """Return the pointer of a text to change: part of the identity if possible, so that an effect would show.
-
-        The changed event is still one of its type, and as valid as before.
-        """
-        event_type = self.provider.catalogue[event.type]
-        texts = [pointer for pointer, value in leaves(event.payload) if isinstance(value, str) and value]
-        own = [pointer for pointer in texts if isinstance(resolve(event.payload, pointer, None), str)]
-        first = [pointer for pointer in event_type.identity or () if pointer in own]
-        candidates = [*first, *reversed([pointer for pointer in own if pointer not in first])]
-        for pointer in candidates:
-            changed: Any = put(event.payload, pointer, another(resolve(event.payload, pointer)))
-            if self.provider.catalogue.identify(changed) is event_type and (
-                len(event_type.problems(changed)) <= len(event_type.problems(event.payload))
-            ):
-                return pointer
-        return next(iter(candidates), "")
-
-
-def another(text: str) -> str:
-    """Return the text with another last character of the same sort."""
-    last = text[-1:]
-    if last in "0123456789" and last:
-        return text[:-1] + str((int(last) + 1) % 10)
-    return text[:-1] + ("b" if last == "a" else "a")
+        events = self.batches[step.index]
+        feed = self.provider.feed_of(events[0].type)
+        shifted = stamp._replace(millis=stamp.millis + step.stamp_shift)
+        way = Way(self.endpoint_of(feed), step.wire)
+        return made(feed, events, self.credentials, shifted, way, step.changes, describe(step))
 
 
 def describe(step: Step) -> str:

@@ -11,25 +11,22 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, groupby
 from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
-from provider_mock.contract import NoReply, Outcome, Provider, Reply, Request
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.clock import Clock, RealClock
-from provider_mock.delivery.courier import Courier
-from provider_mock.delivery.disturbed import Disturber
-from provider_mock.delivery.plan import Chain, Plan, Step, chains
-from provider_mock.history import Attempt, Shot
+from im_callback.provider_mock.contract import NoReply, Outcome, Reply
+from im_callback.provider_mock.delivery.clock import Clock, RealClock
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.plan import Chain, Plan, Step, chains
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
+from im_callback.provider_mock.history import Attempt, Shot
 
 MakeShot = Callable[[Step, int], Shot]
 """Makes the shot of a step that leaves at a time in UTC milliseconds."""
 Token = TypeVar("Token")
-_NOTHING = Request("", (), b"")
-NO_SHOT = Shot(_NOTHING, _NOTHING)
-"""Stands where none could be made."""
 Expected = Literal["acknowledgement", "refusal", "answer", "nothing"]
 
 
@@ -44,7 +41,7 @@ class PlannedAttempt(Attempt):
         """What the receiver owes for it.
 
         An acknowledgement, where the provider itself could have sent it and could read the reply.
-        A refusal, where the signature does not fit. Some answer, where it does, but the request
+        A refusal, by status or in words, where the signature does not fit. Some answer, where it does, but the request
         is none that the provider sends, or its time is another one and the documents set no
         limit: it may be taken or refused. Nothing, where the fault keeps the reply from coming back.
         """
@@ -61,9 +58,9 @@ class PlannedAttempt(Attempt):
             case "acknowledgement":
                 return self.acked
             case "refusal":
-                return self.outcome is Outcome.REFUSED
+                return self.outcome in (Outcome.REFUSED, Outcome.DECLINED)
             case "answer":
-                return self.outcome in (Outcome.ACKED, Outcome.REFUSED)
+                return self.outcome in (Outcome.ACKED, Outcome.DECLINED, Outcome.REFUSED)
             case _:
                 return True
 
@@ -91,7 +88,7 @@ def perform(plan: Plan, make_shot: MakeShot, courier: Courier, clock: Clock | No
     waits. The caller's thread keeps the time while it waits for the next attempt.
     """
     wake, clock = threading.Event(), clock or RealClock()
-    with Performer[None](courier.provider, courier.client, clock, wake) as performer:
+    with Performer[None](courier.client, clock, wake) as performer:
         performer.add(plan, make_shot, None)
         while performer.launch():
             clock.wait(performer.next_due(), wake)
@@ -121,7 +118,8 @@ class _Flight(Generic[Token]):
     act: _Act[Token]
     chain: Chain
     place: int
-    shot: Shot
+    shot: Shot | None
+    """None where none could be made."""
     sent_at: int
 
     @property
@@ -136,14 +134,14 @@ class Performer(Generic[Token]):
     has ended. All methods belong to one thread, which calls `launch` and `landed` in turn.
     """
 
-    def __init__(self, provider: Provider, client: Client, clock: Clock, wake: threading.Event) -> None:
-        self._provider, self._client, self._clock, self._wake = provider, client, clock, wake
+    def __init__(self, client: Client, clock: Clock, wake: threading.Event) -> None:
+        self._client, self._clock, self._wake = client, clock, wake
         self._acts: list[_Act[Token]] = []
         self._numbers = count()
         self._due: list[tuple[int, int, int, Chain, _Act[Token]]] = []
         self._flying = 0
         self._landed: queue.SimpleQueue[tuple[_Flight[Token], Reply | NoReply | BaseException]] = queue.SimpleQueue()
-        self._disturber: Disturber | None = None
+        self._raw: RawClient | None = None
         self._threads = ThreadPoolExecutor(client.concurrency, "deliveries")
 
     def __enter__(self) -> Performer[Token]:
@@ -154,8 +152,8 @@ class Performer(Generic[Token]):
 
     def close(self) -> None:
         """Break off what is under way."""
-        if self._disturber is not None:
-            self._disturber.close()
+        if self._raw is not None:
+            self._raw.close()
         self._threads.shutdown(cancel_futures=True)
 
     def __len__(self) -> int:
@@ -167,22 +165,22 @@ class Performer(Generic[Token]):
         turns = iter([list(group) for _, group in groupby(chains(plan), lambda chain: chain[0].turn)])
         self._acts.append(_Act(next(self._numbers), token, make_shot, turns))
 
-    def launch(self) -> bool:
-        """Send everything that is due, as far as concurrency allows; return whether anything is left to do."""
+    def launch(self, most: int | None = None) -> bool:
+        """Send everything that is due, as far as concurrency and `most` allow; return whether anything is left to do."""
         self._acts = [act for act in self._acts if self._begin_turns(act)]
         now = self._clock.now()
         plain: list[_Flight[Token]] = []
-        while self._due and self._due[0][0] <= now and self._flying < self._client.concurrency:
+        until = self._client.concurrency if most is None else min(self._client.concurrency, self._flying + most)
+        while self._due and self._due[0][0] <= now and self._flying < until:
             _, _, place, chain, act = heapq.heappop(self._due)
             self._flying += 1
             try:
                 shot = act.make_shot(chain[place], now)
             except Exception as error:  # noqa: BLE001 - It is given to the caller.
-                self._report(_Flight(act, chain, place, NO_SHOT, now), error)
+                self._report(_Flight(act, chain, place, None, now), error)
                 continue
             flight = _Flight(act, chain, place, shot, now)
-            # libcurl would wait for the body that a reply to HEAD announces and does not have.
-            if flight.step.disturbed or flight.shot.request.method == "HEAD":
+            if flight.step.disturbed:
                 self._disturb(flight)
             else:
                 plain.append(flight)
@@ -208,7 +206,8 @@ class Performer(Generic[Token]):
             if isinstance(reply, BaseException):
                 yield act.token, flight.step, reply
             else:
-                judgement = self._provider.judge(reply)
+                assert flight.shot is not None
+                judgement = flight.shot.feed.judge(reply)
                 yield act.token, flight.step, PlannedAttempt(flight.shot, reply, judgement, flight.sent_at, flight.step)
 
     def _begin_turns(self, act: _Act[Token]) -> bool:
@@ -230,16 +229,18 @@ class Performer(Generic[Token]):
     def _send(self, flights: list[_Flight[Token]]) -> None:
         waiting = dict(enumerate(flights))
         try:
-            requests = [(number, flight.shot.request) for number, flight in waiting.items()]
-            for number, reply in self._client.stream(requests):
+            shots = [flight.shot for flight in flights if flight.shot is not None]
+            requests = [(number, shot.request) for number, shot in enumerate(shots)]
+            deadlines = [shot.feed.deadline for shot in shots]
+            for number, reply in self._client.stream(requests, deadlines):
                 self._report(waiting.pop(number), reply)
         except BaseException as error:  # noqa: BLE001 - It is given to the caller.
             for flight in waiting.values():
                 self._report(flight, error)
 
     def _disturb(self, flight: _Flight[Token]) -> None:
-        if self._disturber is None:
-            self._disturber = Disturber(self._client)
+        if self._raw is None:
+            self._raw = RawClient(self._client)
         step = flight.step
 
         def done(future: Future[Reply | NoReply]) -> None:
@@ -248,7 +249,11 @@ class Performer(Generic[Token]):
 
         # Connections of the same name in two plans are two connections.
         connection = step.connection and f"{flight.act.number} {step.connection}"
-        self._disturber.submit(flight.shot.request, step.transport, connection).add_done_callback(done)
+        assert flight.shot is not None
+        transport, deadline = step.transport, flight.shot.feed.deadline
+        if deadline < self._client.deadline:
+            transport = replace(transport, deadline=min(deadline, transport.deadline or deadline))
+        self._raw.submit(flight.shot.request, transport, connection).add_done_callback(done)
 
     def _report(self, flight: _Flight[Token], reply: Reply | NoReply | BaseException) -> None:
         self._landed.put((flight, reply))

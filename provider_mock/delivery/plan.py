@@ -22,7 +22,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from provider_mock.wire import Wire
+from im_callback.provider_mock.delivery.changes import Change
+from im_callback.provider_mock.wire import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +66,6 @@ class Transport:
             or self.reset
             or self.refuse
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One named change to a request, made before or after it is signed.
-
-    | kind | before or after | does |
-    |---|---|---|
-    | `secret` | before | signs with another secret: `value` is `other`, `empty` or `app-key` |
-    | `app` | before | names another app, whose key is `value`, and signs for it |
-    | `break` | before | puts a body there that is no callback; `value` says which (see `make.BROKEN`) |
-    | `pad` | before | fills the body up with white space to `value` bytes |
-    | `body` | after | changes one text in the body; `value` `recompute`: the body's digest fits again |
-    | `time` | after | adds `value` to the time |
-    | `nonce`, `digest` | after | changes the parameter's last character |
-    | `signature` | after | keeps the first `value` characters |
-    | `drop`, `empty`, `double` | after | leaves parameter `name` out, empties it, gives it twice |
-    | `method` | after | another HTTP method, `value` |
-
-    `name` is a parameter's name or its role.
-    """
-
-    kind: str
-    name: str = ""
-    value: str = ""
 
 
 NO_WIRE = Wire()

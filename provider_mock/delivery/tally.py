@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provider_mock.contract import Judgement, Outcome
+from im_callback.provider_mock.contract import Judgement, Outcome
 
 RULES = 100
 """Rules that are counted apart; what comes after these is counted as `OTHER`."""
@@ -21,7 +21,7 @@ _VARYING = re.compile(r" after [\d.]+ m?s\b")
 class Tally:
     """Attempts: `outcomes`, the `rules` by which those without acknowledgement were judged, and when they were made.
 
-    `first` and `last` are the seconds since 1970 at which the first attempt left and the last one ended. Times of
+    `first` and `last` are the seconds, of one clock that nobody sets, at which the first attempt left and the last one ended. Times of
     acknowledgements are kept in steps of one percent, so memory is bounded however long a run is.
     """
 
@@ -48,7 +48,7 @@ class Tally:
         return self.sent / (self.last - self.first) if self.last > self.first else 0.0
 
     def add(self, judgement: Judgement, seconds: float, ended: float) -> None:
-        """Count an attempt that took so many seconds and ended then (seconds since 1970)."""
+        """Count an attempt that took so many seconds and ended then (seconds of that clock)."""
         self.outcomes[judgement.outcome] += 1
         self.first = min(self.first, ended - seconds)
         self.last = max(self.last, ended)

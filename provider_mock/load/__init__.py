@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from provider_mock.contract import Credentials, Provider
+from im_callback.provider_mock.contract import Credentials, Provider
 
 
 @dataclass(frozen=True)

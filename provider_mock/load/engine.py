@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Generator
 from random import Random
 
-from provider_mock.contract import Request, Stamp
-from provider_mock.delivery.clock import utc_millis
-from provider_mock.delivery.connections import Connections, Way
-from provider_mock.delivery.tally import Tally
-from provider_mock.load import Load
-from provider_mock.traffic.world import tell
+from im_callback.provider_mock.contract import Feed, Request, Stamp
+from im_callback.provider_mock.delivery.clock import steady, utc_millis
+from im_callback.provider_mock.delivery.sockets.connections import Connections
+from im_callback.provider_mock.delivery.sockets.flights import Way
+from im_callback.provider_mock.delivery.tally import Tally
+from im_callback.provider_mock.load import Load
+from im_callback.provider_mock.traffic.world import tell
 
 PAUSE = 0.05
 """Seconds after which the run is looked at again although nothing has happened."""
@@ -29,7 +30,7 @@ def deliver(load: Load, stop: threading.Event) -> Generator[Tally]:
 
     What is under way then is waited for.
     """
-    connections: Connections[tuple[Request, bool]] = Connections()
+    connections: Connections[tuple[Request, Feed, bool]] = Connections()
     try:
         yield from _Run(load, connections).go(stop)
     finally:
@@ -37,14 +38,14 @@ def deliver(load: Load, stop: threading.Event) -> Generator[Tally]:
 
 
 class _Run:
-    def __init__(self, load: Load, connections: Connections[tuple[Request, bool]]) -> None:
+    def __init__(self, load: Load, connections: Connections[tuple[Request, Feed, bool]]) -> None:
         self._load = load
         self._connections = connections
-        self._way = Way(load.provider.deadline, keep_alive=True)
+        self._ways = {feed.name: Way(feed.deadline, keep_alive=True) for feed in load.provider.feeds}
         # Each for itself, so that a share of duplicates leaves the story as it is.
         seeds = Random(load.seed)
         self._story_dice, self._nonces, self._dice = (Random(seeds.getrandbits(64)) for _ in range(3))
-        self._again: deque[Request] = deque()
+        self._again: deque[tuple[Request, Feed]] = deque()
         self._launched = 0
         self._tally = Tally()
 
@@ -58,15 +59,17 @@ class _Run:
             now = time.monotonic()
             going_on = going_on and now - began < load.duration and not stop.is_set()
             while self._again and len(connections) < load.users:
-                repeat = self._again.popleft()
-                connections.launch((repeat, True), repeat, self._way)
+                repeat, feed = self._again.popleft()
+                connections.launch((repeat, feed, True), repeat, self._ways[feed.name])
             due = self._due(now - began) if going_on else 0
             while due > 0 and len(connections) < load.users:
                 due -= 1
                 self._launched += 1
-                stamp = Stamp(utc_millis(), str(self._nonces.getrandbits(48)))
-                request = load.provider.request(next(story), load.url, load.credentials, stamp)
-                connections.launch((request, False), request, self._way)
+                stamp = self._stamp()
+                events = next(story)
+                feed = load.provider.feed_of(events[0].type)
+                request = feed.request(events, load.url, load.credentials, stamp)
+                connections.launch((request, feed, False), request, self._ways[feed.name])
             if len(connections):
                 self._land(self._pause(began, now))
             elif going_on:
@@ -76,6 +79,10 @@ class _Run:
                 said = now
                 yield self._counted()
         yield self._counted()
+
+    def _stamp(self) -> Stamp:
+        nonce = str(self._nonces.getrandbits(48))
+        return Stamp(utc_millis(), nonce, nonce)
 
     def _due(self, seconds: float) -> float:
         """Return how many deliveries are to leave now, so many seconds after the start."""
@@ -92,10 +99,10 @@ class _Run:
         return min(PAUSE, max(0.0, began + self._launched / rate - now))
 
     def _land(self, wait: float) -> None:
-        for (request, repeated), reply in self._connections.landed(wait):
-            self._tally.add(self._load.provider.judge(reply), reply.seconds, time.time())
+        for (request, feed, repeated), reply in self._connections.landed(wait):
+            self._tally.add(feed.judge(reply), reply.seconds, steady())
             if not repeated and self._dice.random() < self._load.duplicate:
-                self._again.append(request)
+                self._again.append((request, feed))
 
     def _counted(self) -> Tally:
         counted, self._tally = self._tally, Tally()

@@ -15,16 +15,17 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import gevent
 from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
-
-from provider_mock.contract import NoReply, Reply, Request, octets
-from provider_mock.delivery.connections import KEPT_BODY, USER_AGENT
+from im_callback.provider_mock.addresses import sendable
+from im_callback.provider_mock.contract import NoReply, Reply, Request, octets
+from im_callback.provider_mock.delivery.sockets.answer_reader import KEPT_BODY
+from im_callback.provider_mock.delivery.sockets.message import USER_AGENT
 
 
 class Sender:
     """Sends to one address over a connection that is kept, and waits for each reply as long as the deadline says.
 
     A user name and a password in the address become a header; `endpoint` is the address without. `context` makes the
-    SSLContext for https; `insecure` leaves out the check of certificates. ValueError if it is no address.
+    SSLContext for https; `insecure` leaves out the check of certificates. `BadAddress` if it is none.
     """
 
     def __init__(
@@ -35,17 +36,15 @@ class Sender:
         insecure: bool = False,
         context: Callable[..., SSLContext] | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        parts = urlsplit(sendable(url, login=True))
         place = parts.netloc.rpartition("@")[2]
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{place!r} is no address to post to; give it as http://host:port/path")
         self.endpoint = urlunsplit(parts._replace(netloc=place, fragment=""))
         self._deadline = deadline
         self._head = f"Host: {place}\r\nUser-Agent: {USER_AGENT}\r\n"
         if parts.username is not None:
             known = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._head += f"Authorization: Basic {b64encode(known.encode()).decode()}\r\n"
-        host, secure = parts.hostname, parts.scheme == "https"
+        host, secure = str(parts.hostname), parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         # The deadline is for all of an exchange; the pool's own time-outs are for its parts.
         wait = 2 * deadline
@@ -77,7 +76,7 @@ class Sender:
                     raise
                 # From here on the connection is the answer's, which gives it back.
                 answer = HTTPSocketPoolResponse(connection, self._pool, method=request.method)
-                body = answer.read(KEPT_BODY)
+                body = bytes(answer.read(KEPT_BODY))  # older releases read into a bytearray
                 while answer.read(KEPT_BODY):
                     pass
         except gevent.Timeout:

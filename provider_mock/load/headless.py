@@ -13,12 +13,12 @@ import time
 from typing import Any
 
 import gevent
+from im_callback.provider_mock.contract import Judgement
+from im_callback.provider_mock.delivery.clock import steady
+from im_callback.provider_mock.delivery.tally import Tally
+from im_callback.provider_mock.load.user import CallbackUser
 from locust import events
 from locust.runners import MasterRunner
-
-from provider_mock.contract import Judgement
-from provider_mock.delivery.tally import Tally
-from provider_mock.load.user import CallbackUser
 
 EVERY = 0.1
 """Seconds between two lines."""
@@ -54,9 +54,8 @@ def _begin(environment: Any, runner: Any, **_: Any) -> None:
     gevent.spawn(_go_on_saying)
 
 
-def _count(judgement: Judgement, response_time: float, start_time: float, **_: Any) -> None:
-    seconds = response_time / 1000
-    _tally.add(judgement, seconds, start_time + seconds)
+def _count(judgement: Judgement, response_time: float, **_: Any) -> None:
+    _tally.add(judgement, response_time / 1000, steady())
 
 
 def _fail(user_instance: CallbackUser, exception: Exception, **_: Any) -> None:

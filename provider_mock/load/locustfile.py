@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provider_mock.load.user import CallbackUser
+from im_callback.provider_mock.load.user import CallbackUser
 
 
 class Callbacks(CallbackUser):

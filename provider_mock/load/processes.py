@@ -15,9 +15,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
-from provider_mock.contract import NO_SECRET
-from provider_mock.delivery.tally import Tally
-from provider_mock.load import Load
+from im_callback.provider_mock.contract import NO_SECRET
+from im_callback.provider_mock.delivery.tally import Tally
+from im_callback.provider_mock.load import Load
 
 LOCUSTFILE = Path(__file__).with_name("headless.py")
 LOOPBACK = "127.0.0.1"
@@ -115,7 +115,7 @@ class _Run:
                 if not sending:
                     return
                 first.process.send_signal(signal.SIGINT)
-                give_up = time.monotonic() + load.provider.deadline + GRACE
+                give_up = time.monotonic() + max(feed.deadline for feed in load.provider.feeds) + GRACE
             if give_up and time.monotonic() > give_up:
                 return
             try:

@@ -19,15 +19,23 @@ from random import Random, SystemRandom
 from typing import Any
 
 import gevent
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import (
+    BadCredentials,
+    Event,
+    Feed,
+    Judgement,
+    Outcome,
+    Reply,
+    Request,
+    Stamp,
+)
+from im_callback.provider_mock.delivery.clock import utc_millis
+from im_callback.provider_mock.load.exchange import Sender
+from im_callback.provider_mock.traffic.world import tell
 from locust import FastHttpUser, events, task
 from locust.contrib.fasthttp import insecure_ssl_context_factory
 from locust.env import Environment
-
-from provider_mock import providers
-from provider_mock.contract import BadCredentials, Event, Judgement, Outcome, Reply, Request, Stamp
-from provider_mock.delivery.clock import utc_millis
-from provider_mock.load.exchange import Sender
-from provider_mock.traffic.world import tell
 
 SECRET = "IM_APP_SECRET"
 PACE = 5.0
@@ -65,7 +73,9 @@ class CallbackUser(FastHttpUser):
         self.credentials = self.provider.credentials(options.app_key or None, os.environ.get(SECRET))
         super().__init__(environment)
         context = self.ssl_context_factory or (insecure_ssl_context_factory if self.insecure else None)
-        self.sender = Sender(str(self.host), self.provider.deadline, insecure=self.insecure, context=context)
+        self.sender = Sender(
+            str(self.host), max(feed.deadline for feed in self.provider.feeds), insecure=self.insecure, context=context
+        )
         place = getattr(environment.runner, "worker_index", 0)
         self.random = Random(f"{options.seed} {place} {next(_numbers)}")
         self.duplicate: float = options.duplicate
@@ -79,17 +89,18 @@ class CallbackUser(FastHttpUser):
     def deliver(self) -> None:
         """Send the next delivery of the story; a share of them twice."""
         batch = next(self._story)
-        stamp = Stamp(utc_millis(), str(self.random.getrandbits(48)))
-        request = self.provider.request(batch, self.sender.endpoint, self.credentials, stamp)
-        self.attempt(request, batch[0].type)
+        nonce = str(self.random.getrandbits(48))
+        feed = self.provider.feed_of(batch[0].type)
+        request = feed.request(batch, self.sender.endpoint, self.credentials, Stamp(utc_millis(), nonce, nonce))
+        self.attempt(request, feed, batch[0].type)
         if self.random.random() < self.duplicate:
-            self.attempt(request, batch[0].type)
+            self.attempt(request, feed, batch[0].type)
 
-    def attempt(self, request: Request, name: str) -> Judgement:
+    def attempt(self, request: Request, feed: Feed, name: str) -> Judgement:
         """Send a request as it is, and report to Locust, under this name, what the provider makes of the reply."""
         started_at = time.time()
         reply = self.sender.exchange(request)
-        judgement = self.provider.judge(reply)
+        judgement = feed.judge(reply)
         self.environment.events.request.fire(
             request_type=request.method,
             name=name,
@@ -136,7 +147,7 @@ def _prepare(environment: Environment, **_: Any) -> None:
     # What the first delivery loads is not to slow the first users down.
     next(tell(provider, Random(), utc_millis(), PACE))
     if not environment.stop_timeout:
-        environment.stop_timeout = math.ceil(provider.deadline) + 1
+        environment.stop_timeout = math.ceil(max(feed.deadline for feed in provider.feeds)) + 1
     # The loop's time has stood still while all this was loaded; --run-time would be over that much earlier.
     gevent.get_hub().loop.update_now()
 

@@ -1,18 +1,21 @@
-"""The providers by name: our own modules in this folder and those that other packages register.
+"""The providers by name: our own packages in this folder and those that other packages register.
 
 A provider of a third party is an entry point in the group `im_callback.providers` that
-names its `Provider` instance.
+names its `Provider` instance. One that cannot be loaded is passed over.
 """
 
 from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
-from importlib.metadata import entry_points
+from typing import Any
 
-from provider_mock.contract import Provider
+from im_callback.provider_mock.contract import Provider
+from im_callback.provider_mock.plugins import Plugins, Unusable
 
 GROUP = "im_callback.providers"
+_NEEDED = ("name", "title", "defaults", "feeds", "catalogue")
+_NEEDED_OF_FEEDS = ("name", "title", "deadline", "ack_rule", "sources")
 
 
 class UnknownProvider(LookupError):
@@ -23,18 +26,56 @@ class UnknownProvider(LookupError):
         self.name = name
 
 
+class UnusableProvider(UnknownProvider):
+    """The package that adds the provider cannot be loaded; the text says why."""
+
+    def __init__(self, error: Unusable) -> None:
+        LookupError.__init__(self, str(error))
+        self.name = error.name
+
+
 def names() -> list[str]:
-    """Return the names of all providers, ours first."""
-    ours = [module.name for module in pkgutil.iter_modules(__path__)]
-    return ours + sorted(e.name for e in entry_points(group=GROUP) if e.name not in ours)
+    """Return the names of all providers that can be used, ours first."""
+    ours = _ours()
+    return ours + [name for name in _others.usable() if name not in ours]
+
+
+def unusable() -> dict[str, UnusableProvider]:
+    """Return why those that cannot be used cannot, by name."""
+    ours = _ours()
+    return {name: UnusableProvider(error) for name, error in _others.unusable().items() if name not in ours}
 
 
 def load(name: str) -> Provider:
-    """Return the provider with this name; raises `UnknownProvider`."""
-    if name in (module.name for module in pkgutil.iter_modules(__path__)):
+    """Return the provider with this name; raises `UnknownProvider`, and of these `UnusableProvider` for a broken one."""
+    if name in _ours():
         provider: Provider = import_module(f"{__name__}.{name}").PROVIDER
         return provider
-    for entry in entry_points(group=GROUP, name=name):
-        loaded: Provider = entry.load()
-        return loaded
-    raise UnknownProvider(name)
+    try:
+        return _others.load(name)
+    except Unusable as error:
+        raise UnusableProvider(error) from None
+    except KeyError:
+        raise UnknownProvider(name) from None
+
+
+def _ours() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def _checked(found: Any) -> Provider:
+    if not isinstance(found, Provider):
+        raise TypeError("it is no instance of Provider")
+    for name in _NEEDED:
+        getattr(found, name)
+    for feed in found.feeds:
+        for name in _NEEDED_OF_FEEDS:
+            getattr(feed, name)
+        if not feed.policies:
+            raise ValueError(f"its feed {feed.name} has no retry policy")
+    for one in found.catalogue:
+        found.feed_of(one.name)
+    return found
+
+
+_others = Plugins(GROUP, "provider", _checked)

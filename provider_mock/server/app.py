@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from im_callback.provider_mock.server.api import DOCUMENT, PAGE, register
+from im_callback.provider_mock.server.api.problems import Refused, answer, problem, too_large
+from im_callback.provider_mock.server.front import MOST_BYTES, Refusal, Refusals
+from im_callback.provider_mock.server.service import Service
+from werkzeug.datastructures import Headers
 
-from provider_mock.server.api import DOCUMENT, PAGE, register
-from provider_mock.server.api.problems import Refused, answer
-from provider_mock.server.service import Service
-
-MOST_BYTES = 32 * 1024 * 1024
-"""Of a request's body."""
 OPEN = frozenset({"/healthz", "/readyz", DOCUMENT})
 """Paths that are answered without a token, as are those of the page: a browser has none, and they hold no secrets."""
 
@@ -30,12 +30,22 @@ def create_app(service: Service, token: str | None = None) -> Flask:
 
     @app.before_request
     def check() -> Response | None:
-        refused = _foreign() if token is None else _unproven(token)
+        refused = refusing(token)(request.method, request.path, _upper(request.headers), body=False)
         return None if refused is None else answer(refused)
+
+    @app.after_request
+    def guard(response: Response) -> Response:
+        # Nobody may show our pages inside of theirs, or have them taken for something else.
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
+        return response
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return Response("alive\n", content_type="text/plain; charset=utf-8")
+        ended = service.ended()
+        text = f"{ended}\n" if ended else "alive\n"
+        return Response(text, 503 if ended else 200, content_type="text/plain; charset=utf-8")
 
     @app.get("/readyz")
     def readyz() -> Response:
@@ -62,11 +72,49 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _unproven(token: str) -> Refused | None:
+def refusing(token: str | None) -> Callable[..., Refused | None]:
+    """Return what decides who may ask: by method, path, headers (names in upper case with underscores), and `body`.
+
+    `body` says whether one follows: those who need no token have none to send.
+    """
+
+    def refused(method: str, path: str, headers: Mapping[str, str], *, body: bool) -> Refused | None:
+        if token is None:
+            return _foreign(headers)
+        asks = method in ("GET", "HEAD", "OPTIONS") and not body
+        return None if asks and _open(path) else _unproven(token, headers)
+
+    return refused
+
+
+def front_of(token: str | None) -> Refusals:
+    """Return what the server asks before it reads a body, and how it refuses one."""
+    refused = refusing(token)
+
+    def refuse(method: str, path: str, headers: Mapping[str, str], *, body: bool) -> Refusal | None:
+        found = refused(method, path, headers, body=body)
+        return None if found is None else _before_body(found)
+
+    full = Refused(503, "too much is being sent at once; try again", headers={"Retry-After": "2"})
+    return Refusals(refuse, _before_body(too_large(MOST_BYTES)), _before_body(full))
+
+
+def _before_body(refused: Refused) -> Refusal:
+    status, headers, body = problem(refused)
+    return Refusal(status, headers, body)
+
+
+def _upper(headers: Headers) -> dict[str, str]:
+    return {name.upper().replace("-", "_"): value for name, value in headers.items()}
+
+
+def _open(path: str) -> bool:
+    return path in OPEN or path == PAGE or path.startswith(f"{PAGE}/")
+
+
+def _unproven(token: str, headers: Mapping[str, str]) -> Refused | None:
     """Return the refusal of a request that does not carry the token."""
-    if request.path in OPEN or request.path == PAGE or request.path.startswith(f"{PAGE}/"):
-        return None
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, given = headers.get("AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return None
     fix = "send the header Authorization: Bearer TOKEN"
@@ -75,17 +123,17 @@ def _unproven(token: str) -> Refused | None:
     return refused
 
 
-def _foreign() -> Refused | None:
+def _foreign(headers: Mapping[str, str]) -> Refused | None:
     """Return the refusal of what a web page of somebody else may have made a browser send.
 
     Such a page can point a name of its own at this machine (then Host is that name), and it can
     post to any address (then Origin is not this server's).
     """
-    host = request.headers.get("Host", "")
+    host = headers.get("HOST", "")
     if not is_loopback(_name(f"//{host}")):
         fix = "use 127.0.0.1 or localhost, or start the server with a token"
         return Refused.of(403, "Host", f"{host[:80]!r} is not a name of this machine", fix)
-    origin = request.headers.get("Origin")
+    origin = headers.get("ORIGIN")
     if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
         return Refused.of(403, "Origin", "a web page of another server may not ask", "ask from a program instead")
     return None

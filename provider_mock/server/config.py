@@ -1,35 +1,57 @@
-"""Reads the configuration file of the server: TOML with a table for each app."""
+"""Reads the configuration file of the server: TOML with a table for each app, and one for the server's own rules."""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
-from importlib.resources import files
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from provider_mock.server import settings as checked
-from provider_mock.server.models import OPTIONS, AppSettings
+from im_callback.provider_mock.addresses import BadAddress, Network, network
+from im_callback.provider_mock.server import option
+from im_callback.provider_mock.server import settings as checked
+from im_callback.provider_mock.server.models import Rules
+from im_callback.provider_mock.server.options import VARIABLE, AppSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
-
 SECRETS = ("app_secret", "app_secret_env", "app_secret_file")
-_TYPES = {
-    "string": "text",
-    "object": "a table",
-    "array": "a list",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
+_SERVER = {
+    "type": "object",
+    "description": "write a table: [server]",
+    "additionalProperties": False,
+    "properties": {
+        "secret_folder": {
+            "type": "string",
+            "minLength": 1,
+            "description": "give the folder of files that can hold secrets of apps of the API",
+        },
+        "secret_variables": {
+            "type": "array",
+            "description": "give a list of environment variables that can hold secrets of apps of the API, "
+            'such as ["SHOP_SECRET"]',
+            "items": {
+                "type": "string",
+                "pattern": VARIABLE,
+                "description": "give the name of an environment variable",
+            },
+        },
+        "allow_addresses": {
+            "type": "array",
+            "description": 'give a list of link-local addresses that can be called, such as ["169.254.7.7"]',
+            "items": {
+                "type": "string",
+                "description": 'give an address as text, such as "169.254.7.7" or "169.254.7.0/24"',
+            },
+        },
+    },
 }
+_TABLES = {"description": "write a table for each app: [apps.NAME]"}
 
 
 class BadConfig(ValueError):
@@ -40,11 +62,22 @@ class BadConfig(ValueError):
         self.lines = lines
 
 
-def read(path: Path) -> dict[str, AppSettings]:
-    """Return the apps of a file by name, in its order; relative paths in it are relative to it. Raises BadConfig."""
+@dataclass(frozen=True)
+class Configuration:
+    """What is in a file: the apps by name, in its order, and what the server allows."""
+
+    apps: Mapping[str, AppSettings] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
+
+
+def read(path: Path) -> Configuration:
+    """Return what is in a file; relative paths in it are relative to it. Raises BadConfig.
+
+    An app whose provider's package is broken is none of its mistakes.
+    """
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
+        # Some editors begin a file with a byte order mark, which is no TOML.
+        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise BadConfig([f"{path}: cannot be read ({error.strerror}); give the path of a TOML file"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -57,88 +90,61 @@ def read(path: Path) -> dict[str, AppSettings]:
     lines = [f"{path}: {line}" for line in _broken(document)]
     if lines:
         raise BadConfig(lines)
+    rules, lines = _rules(document.get("server", {}), path.parent)
     apps: dict[str, AppSettings] = {}
     for name, table in document.get("apps", {}).items():
         apps[name] = _settings(table, path.parent)
-        lines += [f"{path}: apps.{name}{line}" for line in _wrong(name, table, apps[name])]
+        lines += [f"apps.{name}{line}" for line in _wrong(name, table, apps[name], rules)]
     if lines:
-        raise BadConfig(lines)
-    return apps
+        raise BadConfig([f"{path}: {line}" for line in lines])
+    return Configuration(apps, rules)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, as TOML reads it; descriptions are the fixes of what is wrong with a value."""
+    apps = {"type": "object", "additionalProperties": option.of_file(AppSettings) | _TABLES} | _TABLES
+    return {"type": "object", "additionalProperties": False, "properties": {"server": _SERVER, "apps": apps}}
+
+
+def _rules(table: Mapping[str, Any], folder: Path) -> tuple[Rules, list[str]]:
+    """Return what the server allows, and what is wrong with it."""
+    lines: list[str] = []
+    allowed: tuple[Network, ...] = ()
+    try:
+        allowed = tuple(network(text) for text in table.get("allow_addresses", ()))
+    except BadAddress as error:
+        lines.append(f"server.allow_addresses: {error}")
+    secrets = Path(os.path.normpath(Path.cwd() / folder / table.get("secret_folder", "")))
+    if not secrets.is_dir():
+        lines.append(f"server.secret_folder: there is no folder {str(secrets)!r}; make it, or name another")
+    return Rules(secrets, frozenset(table.get("secret_variables", ())), allowed), lines
 
 
 def _broken(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield how the document differs from its schema; values that may be secrets are not shown."""
-    from jsonschema import Draft202012Validator
-
-    schema = json.loads(files(__package__).joinpath("config.schema.json").read_text(encoding="utf-8"))
-    found = Draft202012Validator(schema).iter_errors(document)
-    for error in sorted(found, key=lambda error: ([str(part) for part in error.absolute_path], str(error.validator))):
-        yield from _told(error)
-
-
-def _told(error: ValidationError) -> Iterator[str]:
-    place = ".".join(map(str, error.absolute_path))
-    keyword = str(error.validator)
-    schema: Any = error.schema
-    value: Any = error.instance
-    due: Any = error.validator_value
-    fix = schema.get("description", "")
-    if keyword == "additionalProperties":
-        known = list(schema["properties"])
-        for name in value:
-            if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]}? " if close else ""
-                shown = name if name.isprintable() else repr(name)
-                yield f"{place + '.' if place else ''}{shown[:80]} is unknown; {hint}there are {', '.join(known)}"
-    elif keyword == "required":
-        missing = [name for name in due if name not in value]
-        # One error comes for each name that is missing.
-        name = next(name for name in missing if repr(name) in error.message)
-        yield f"{place}.{name} is missing; {schema['properties'][name]['description']}"
-    elif schema.get("writeOnly"):
-        yield f"{place} cannot be used (its value is not shown: it may be a secret); {fix}"
-    elif keyword == "type":
-        yield f"{place} is {_shown(value)} and not {_TYPES[str(due)]}; {fix}"
-    else:
-        yield f"{place} is {_shown(value)}; {fix}"
+    for path, problem, fix in option.wrong(document, schema()):
+        yield f"{'.'.join(map(str, path))} {problem}; {fix}"
 
 
 def _settings(table: Mapping[str, Any], folder: Path) -> AppSettings:
-    reference = None
+    values = option.given_in_file(AppSettings, table, folder)
     if "app_secret_env" in table:
-        reference = f"env:{table['app_secret_env']}"
+        values["secret_ref"] = f"env:{table['app_secret_env']}"
     elif "app_secret_file" in table:
-        reference = f"file:{folder / table['app_secret_file']}"
-    return AppSettings(
-        table["provider"],
-        table["endpoint"],
-        table.get("app_key"),
-        app_secret=table.get("app_secret"),
-        secret_ref=reference,
-        policy=table.get("policy"),
-        options={name: table[name] for name in OPTIONS if name in table},
-        concurrency=table.get("concurrency", 64),
-        headers=table.get("headers", {}),
-        ca_file=str(folder / table["ca_file"]) if "ca_file" in table else None,
-        proxy=table.get("proxy"),
-        faults=tuple(table.get("faults", ())),
-    )
+        values["secret_ref"] = f"file:{folder / table['app_secret_file']}"
+    return option.given(AppSettings, values)
 
 
-def _wrong(name: str, table: Mapping[str, Any], settings: AppSettings) -> Iterator[str]:
+def _wrong(name: str, table: Mapping[str, Any], settings: AppSettings, rules: Rules) -> Iterator[str]:
     """Yield what the schema cannot say."""
     if len(given := [key for key in SECRETS if key in table]) > 1:
         yield f".{given[1]} is given beside {given[0]}; give one of them"
         return
-    for problem in checked.problems(name, settings):
+    for problem in checked.problems(name, settings, rules):
+        if isinstance(problem, checked.OfPackage):
+            continue
         place = problem.field.removeprefix("/options").replace("/", ".")
         if place == "name":
             yield f": {problem.problem}; {problem.fix}"
         else:
             yield f"{place}: {problem.problem}; {problem.fix}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, bool) else str(value).lower()
-    return text if len(text) <= 80 else f"{text[:79]}…"

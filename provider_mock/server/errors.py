@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Objection:
     """One thing that is wrong with what was given. No value that could be a secret is ever in it.
 
     `field` is a JSON Pointer into the request's body (`/events/3/payload/eventType`), or the name
@@ -25,14 +25,14 @@ class Problem:
 class ServiceError(Exception):
     """Anything that the service refuses. `problems` has at least one entry."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Objection]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(map(str, self.problems)))
 
     @classmethod
     def of(cls, field: str, problem: str, fix: str) -> ServiceError:
         """Return the error with one problem."""
-        return cls([Problem(field, problem, fix)])
+        return cls([Objection(field, problem, fix)])
 
 
 class NotFound(ServiceError, LookupError):
@@ -50,6 +50,6 @@ class Invalid(ServiceError, ValueError):
 class Unavailable(ServiceError, ConnectionError):
     """It cannot be done now, and may be later.
 
-    A database that does not answer is `provider_mock.delivery.ledger.LedgerUnavailable` instead, as the ledger
+    A database that does not answer is `im_callback.provider_mock.delivery.ledger.LedgerUnavailable` instead, as the ledger
     raises it; both mean 503 to a client.
     """

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from dataclasses import dataclass
 from math import isfinite
 from random import SystemRandom
 from typing import Any
 from zlib import crc32
 
-from provider_mock.contract import Event, Provider
-from provider_mock.delivery.clock import Clock, utc_millis
-from provider_mock.delivery.disturbance import disturbed
-from provider_mock.delivery.engine import App
-from provider_mock.delivery.ledger import Ledger, NewDelivery
-from provider_mock.server import calls
-from provider_mock.server import settings as checked
-from provider_mock.server.errors import Conflict, Invalid, Problem
-from provider_mock.server.models import MOST_EVENTS, Accepted, NewEvent
-from provider_mock.server.registry import Entry, Registry
-from schemas import EventType
+from im_callback.provider_mock.contract import Event, Provider
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import Clock, utc_millis
+from im_callback.provider_mock.delivery.disturbance import disturbed
+from im_callback.provider_mock.delivery.ledger import Call, Ledger, LedgerUnavailable, NewDelivery
+from im_callback.provider_mock.server import idempotency
+from im_callback.provider_mock.server import settings as checked
+from im_callback.provider_mock.server.errors import Conflict, Invalid, Objection
+from im_callback.provider_mock.server.models import MOST_EVENTS, Accepted, NewEvent
+from im_callback.provider_mock.server.registry import Entry, Registry
+from im_callback.schemas import EventType
 
 LONGEST_DELAY = 10 * 365 * 86400.0
 """Seconds that a delivery can be put off."""
@@ -40,9 +40,11 @@ class Intake:
         self._ledger, self._clock, self._registry, self._accepted = ledger, clock, registry, accepted
         self._lock = threading.Lock()
         self._totals: Counter[str] = Counter()
+        self._settling = threading.Lock()
+        self._unsure: deque[_Unsure] = deque()
 
     def totals(self) -> dict[str, int]:
-        """Return how many deliveries were accepted since the start, by app."""
+        """Return how many deliveries were accepted since the start, by app; repeated calls add nothing."""
         with self._lock:
             return dict(self._totals)
 
@@ -59,33 +61,27 @@ class Intake:
         """Return the ids of new deliveries, one for each event, once all of them are on disk; all are, or none.
 
         `faults` disturb them after the app's standing ones. A call with the idempotency key of an
-        earlier one returns that one's deliveries.
+        earlier one returns that one's deliveries, for as long as any of them is on record.
 
         Raises:
             NotFound: there is no such app.
-            Invalid: events, faults, delay or key cannot be used; fields are as in errors.Problem.
-            Conflict: the key belongs to a call with other events, or the app's provider is not there.
+            Invalid: events, faults, delay or key cannot be used; fields are as in errors.Objection.
+            Conflict: the key belongs to a call that asked for something else, or the app's provider is not there.
         """
         entry = self._registry.entry(app)
         if found := _problems(events, tuple(faults), delay_seconds, idempotency_key):
             raise Invalid(found)
-        provider = _provider(entry)
-        wanted = _checked(provider, events)
-        if seed is None:
-            # The same call gets the same answer again.
-            seed = _SEEDS.randrange(2**32) if idempotency_key is None else crc32(f"{app} {idempotency_key}".encode())
-        due_at = self._clock.now() + round(delay_seconds * 1000)
-        held = nullcontext() if idempotency_key is None else calls.lock(app, idempotency_key)
-        with held:
-            if idempotency_key is not None and (earlier := self._earlier(app, idempotency_key, wanted)):
-                return Accepted(earlier, seed, repeated=True)
-            batches = _made(provider, wanted, seed)
-            keys = [
-                None if idempotency_key is None else calls.key_of(idempotency_key, index, len(batches))
-                for index in range(len(batches))
-            ]
-            ids = self.take(entry, batches, [due_at] * len(batches), faults=faults, seed=seed, keys=keys)
-        return Accepted(tuple(ids), seed)
+        if idempotency_key is None:
+            number = _SEEDS.randrange(2**32) if seed is None else seed
+            return Accepted(tuple(self._new(entry, events, faults, number, delay_seconds)), number)
+        asked = idempotency.asked(entry.settings.provider, events, faults, seed, delay_seconds)
+        # The same call gets the same answer again.
+        number = crc32(f"{app} {idempotency_key}".encode()) if seed is None else seed
+        with idempotency.lock(app, idempotency_key):
+            if (earlier := self._ledger.call(app, idempotency_key)) is not None:
+                return self._repeated(earlier, asked, number)
+            key = idempotency_key, asked
+            return Accepted(tuple(self._new(entry, events, faults, number, delay_seconds, key)), number)
 
     def take(
         self,
@@ -96,25 +92,75 @@ class Intake:
         faults: Sequence[str],
         seed: int,
         offset: int = 0,
-        keys: Sequence[str | None] | None = None,
+        key: tuple[str, str] | None = None,
+        known: Callable[[Sequence[int]], None] | None = None,
     ) -> list[int]:
         """Accept deliveries whose events are valid, each due at its time; return their ids, one after the other.
 
         Standing faults come first, and count on from call to call; `offset` is the place of the first
-        delivery in the whole stream where there are none. Raises Invalid, with the faults' index as field.
+        delivery in the whole stream where there are none. `key` is the call's idempotency key and what
+        it asked for. `known` is called, once, with the ids as soon as it is known that they are on disk,
+        or with none as soon as it is known that they are not; with LedgerUnavailable that can be later,
+        in another thread. Raises Invalid, with the faults' index as field, and what `Ledger.accept` raises.
         """
-        plans = self._plans(entry, batches, faults, seed, offset)
-        keys = keys or [None] * len(batches)
-        ids = self._ledger.accept(
-            [
-                NewDelivery(entry.name, event_type, tuple(event.payload for event in events), due, key, plan)
-                for (event_type, events), due, key, plan in zip(batches, due_at, keys, plans, strict=True)
+        own, asked = key or (None, "")
+        keys = [None if own is None else idempotency.key_of(own, index, len(batches)) for index in range(len(batches))]
+        unsure = _Unsure(entry.name, known)
+        try:
+            plans = self._plans(entry, batches, faults, seed, offset)
+            new = [
+                NewDelivery(entry.name, event_type, tuple(event.payload for event in events), due, each, plan)
+                for (event_type, events), due, each, plan in zip(batches, due_at, keys, plans, strict=True)
             ]
-        )
-        with self._lock:
-            self._totals[entry.name] += len(ids)
-        self._accepted()
+            ids = self._ledger.accept(new, key=own, asked=asked)
+        except LedgerUnavailable as error:
+            if error.ids:
+                unsure.ids = error.ids
+                self._unsure.append(unsure)
+            else:
+                self._told(unsure, ())
+            raise
+        except BaseException:
+            self._told(unsure, ())
+            raise
+        self._told(unsure, ids)
         return ids
+
+    def settle(self) -> None:
+        """Find out which deliveries were accepted after all, of which that was not known; LedgerError if it cannot be."""
+        if not self._unsure:
+            return
+        with self._settling:
+            count = len(self._unsure)
+            # When this is on disk, they are there or never will be.
+            self._ledger.flush()
+            for _ in range(count):
+                first = self._unsure[0].ids[0]
+                stored = self._ledger.on_record(range(first, first + 1))
+                unsure = self._unsure.popleft()
+                self._told(unsure, unsure.ids if stored else ())
+
+    def _told(self, unsure: _Unsure, ids: Sequence[int]) -> None:
+        with self._lock:
+            self._totals[unsure.app] += len(ids)
+        if unsure.known is not None:
+            unsure.known(ids)
+        if ids:
+            self._accepted()
+
+    def _new(
+        self,
+        entry: Entry,
+        events: Sequence[NewEvent],
+        faults: Sequence[str],
+        seed: int,
+        delay_seconds: float,
+        key: tuple[str, str] | None = None,
+    ) -> list[int]:
+        provider = _provider(entry)
+        batches = _made(provider, _checked(provider, events), seed)
+        due_at = self._clock.now() + round(delay_seconds * 1000)
+        return self.take(entry, batches, [due_at] * len(batches), faults=faults, seed=seed, key=key)
 
     def _plans(
         self, entry: Entry, batches: Sequence[Batch], faults: Sequence[str], seed: int, offset: int
@@ -131,18 +177,24 @@ class Intake:
             entry.standing.count += len(batches)
             return plans
 
-    def _earlier(
-        self, app: str, key: str, wanted: Sequence[tuple[EventType, Sequence[Event] | None]]
-    ) -> tuple[int, ...] | None:
-        """Return the ids of an earlier call with this key, None without one; Conflict if it was another call."""
-        earlier = calls.find(self._ledger, app, key, MOST_EVENTS + 1)
-        if not earlier:
-            return None
-        if calls.differs(earlier, [(event_type.name, events) for event_type, events in wanted]):
+    def _repeated(self, earlier: Call, asked: str, seed: int) -> Accepted:
+        if (difference := idempotency.difference(earlier, asked)) is not None:
             raise Conflict.of(
-                "Idempotency-Key", "it belongs to an earlier call with other events", "give each call a key of its own"
+                "Idempotency-Key", f"it belongs to an earlier call with {difference}", "give each call a key of its own"
             )
-        return tuple(one.id for one in earlier)
+        kept = set(self._ledger.on_record(earlier.ids))
+        return Accepted(
+            tuple(earlier.ids), seed, repeated=True, gone=tuple(one for one in earlier.ids if one not in kept)
+        )
+
+
+@dataclass
+class _Unsure:
+    """Deliveries that may have been accepted, and who is to be told."""
+
+    app: str
+    known: Callable[[Sequence[int]], None] | None
+    ids: tuple[int, ...] = ()
 
 
 def _disturbed(app: App, faults: Sequence[str], batches: Sequence[Batch], seed: int, offset: int) -> list[str | None]:
@@ -155,17 +207,19 @@ def _disturbed(app: App, faults: Sequence[str], batches: Sequence[Batch], seed: 
 
 def _problems(
     events: Sequence[NewEvent], faults: tuple[str, ...], delay_seconds: float, key: str | None
-) -> list[Problem]:
+) -> list[Objection]:
     found = checked.fault_problems(faults)
     if not 1 <= len(events) <= MOST_EVENTS:
-        found.append(Problem("/events", f"holds {len(events)} events", f"give 1 to {MOST_EVENTS}"))
+        found.append(Objection("/events", f"holds {len(events)} events", f"give 1 to {MOST_EVENTS}"))
     if not (isfinite(delay_seconds) and 0 <= delay_seconds <= LONGEST_DELAY):
         found.append(
-            Problem("/delay_seconds", f"{delay_seconds} is no delay", f"give 0 to {LONGEST_DELAY:.0f} seconds")
+            Objection("/delay_seconds", f"{delay_seconds} is no delay", f"give 0 to {LONGEST_DELAY:.0f} seconds")
         )
-    if key is not None and not (0 < len(key) <= calls.LONGEST and key.isprintable()):
+    if key is not None and not (0 < len(key) <= idempotency.LONGEST and key.isprintable()):
         found.append(
-            Problem("Idempotency-Key", "cannot be used", f"give 1 to {calls.LONGEST} characters that can be printed")
+            Objection(
+                "Idempotency-Key", "cannot be used", f"give 1 to {idempotency.LONGEST} characters that can be printed"
+            )
         )
     return found
 
@@ -178,14 +232,14 @@ def _provider(entry: Entry) -> Provider:
 
 def _checked(provider: Provider, events: Sequence[NewEvent]) -> list[tuple[EventType, Sequence[Event] | None]]:
     """Return event type and events of each delivery, None where they are to be made up; Invalid names all problems."""
-    found: list[Problem] = []
+    found: list[Objection] = []
     wanted: list[tuple[EventType, Sequence[Event] | None]] = []
     for index, new in enumerate(events):
         place = f"/events/{index}"
         event_type = _event_type(provider, new.type)
         if isinstance(event_type, str):
             known = f"list them with: provider-mock events {provider.name}"
-            found.append(Problem(f"{place}/type", event_type, known))
+            found.append(Objection(f"{place}/type", event_type, known))
         elif new.payload is None:
             wanted.append((event_type, None))
         else:
@@ -209,22 +263,24 @@ def _event_type(provider: Provider, name: str) -> EventType | str:
     return event_type
 
 
-def _payloads(provider: Provider, event_type: EventType, given: Any, place: str) -> tuple[Sequence[Any], list[Problem]]:
+def _payloads(
+    provider: Provider, event_type: EventType, given: Any, place: str
+) -> tuple[Sequence[Any], list[Objection]]:
     """Return the payloads that a delivery carries, and what is wrong with them."""
     if not isinstance(given, list):
         return [given], _invalid(event_type, given, place)
-    if not provider.batches:
-        return (), [Problem(place, f"is a list, but {provider.name} sends one event a request", "give an object")]
+    if not provider.feed_of(event_type.name).batches:
+        return (), [Objection(place, f"is a list, but {provider.name} sends one event a request", "give an object")]
     if not given:
-        return (), [Problem(place, "is an empty list", "give at least one payload")]
+        return (), [Objection(place, "is an empty list", "give at least one payload")]
     return given, [
         problem for index, payload in enumerate(given) for problem in _invalid(event_type, payload, f"{place}/{index}")
     ]
 
 
-def _invalid(event_type: EventType, payload: Any, place: str) -> list[Problem]:
+def _invalid(event_type: EventType, payload: Any, place: str) -> list[Objection]:
     return [
-        Problem(f"{place}{one.pointer}", one.message, f"give what {event_type.name} is documented to hold")
+        Objection(f"{place}{one.pointer}", one.message, f"give what {event_type.name} is documented to hold")
         for one in event_type.problems(payload)
     ]
 
@@ -237,7 +293,7 @@ def _made(provider: Provider, wanted: Sequence[tuple[EventType, Sequence[Event] 
 
 def _samples(seed: int) -> Callable[[EventType], Event]:
     """Return what makes an event up: the documented samples in turn, as events of their own."""
-    from provider_mock.traffic.generate import Generator
+    from im_callback.provider_mock.traffic.generate import Generator
 
     generator: Generator | None = None
     turns: Counter[str] = Counter()

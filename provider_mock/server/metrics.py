@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from provider_mock.contract import Outcome
-from provider_mock.delivery.engine import App, Lane
-from provider_mock.delivery.ledger import STATES, Done, Health, LedgerError, Waiting
+from im_callback.provider_mock.contract import Outcome
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.lane import LaneView
+from im_callback.provider_mock.delivery.ledger import STATES, Done, Health, LedgerError, Waiting
+from im_callback.provider_mock.server.errors import Unavailable
+from im_callback.provider_mock.server.models import OUTCOMES
 
 if TYPE_CHECKING:
     from prometheus_client.core import HistogramMetricFamily, Metric
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 """Upper bounds in seconds, up to the longest of the providers' deadlines."""
 PREFIX = "provider_mock"
+RETRY, FAULT, REDELIVERY = "retry", "fault", "redelivery"
+KINDS = (RETRY, FAULT, REDELIVERY)
+"""Why a delivery was attempted more than once: by the provider's policy, by a fault's plan, or because somebody
+redelivered or released it."""
 
 
 @dataclass
@@ -27,21 +34,22 @@ class _Acks:
     seconds: float = 0.0
 
 
-class Tally:
+class AttemptCounts:
     """Counts attempts: `count` is called from the engine's thread alone, tens of thousands of times a second."""
 
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], int] = {}
-        self._retries: dict[str, int] = {}
+        self._retries: dict[tuple[str, str], int] = {}
         self._acks: dict[str, _Acks] = {}
 
     def count(self, app: App, waiting: Waiting, done: Done) -> None:
-        """Count one attempt."""
+        """Count one attempt that is on record, or will be with the next group."""
         name, outcome = app.name, done.outcome
         key = (name, outcome)
         self._attempts[key] = self._attempts.get(key, 0) + 1
-        if waiting.attempts > waiting.earlier:
-            self._retries[name] = self._retries.get(name, 0) + 1
+        if done.number > 1:
+            key = (name, _kind(waiting))
+            self._retries[key] = self._retries.get(key, 0) + 1
         if outcome == Outcome.ACKED.value:
             acks = self._acks.get(name)
             if acks is None:
@@ -53,8 +61,8 @@ class Tally:
         """Return the attempts by app and outcome."""
         return dict(self._attempts)
 
-    def retries(self) -> dict[str, int]:
-        """Return the attempts that were not the first of their delivery, by app."""
+    def retries(self) -> dict[tuple[str, str], int]:
+        """Return the attempts that were not the first of their delivery, by app and by what repeated it."""
         return dict(self._retries)
 
     def acks(self, family: HistogramMetricFamily) -> None:
@@ -67,6 +75,13 @@ class Tally:
             family.add_metric([name], shown, acks.seconds)
 
 
+def _kind(waiting: Waiting) -> str:
+    """Return why a delivery is attempted once more: as it was when this attempt, or its plan, began."""
+    if waiting.plan is not None and not waiting.attempts:
+        return FAULT
+    return RETRY if waiting.attempts > waiting.earlier else REDELIVERY
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where the other numbers are: all functions can be called from any thread."""
@@ -74,7 +89,7 @@ class Sources:
     apps: Callable[[], Iterable[str]]
     accepted: Callable[[], Mapping[str, int]]
     counts: Callable[[], Mapping[str, Mapping[str, int]]]
-    lanes: Callable[[], Mapping[str, Lane]]
+    lanes: Callable[[], Mapping[str, LaneView]]
     health: Callable[[], Health]
     ready: Callable[[], bool]
 
@@ -82,10 +97,10 @@ class Sources:
 class Metrics:
     """The metrics of a service, in a registry of their own."""
 
-    def __init__(self, tally: Tally, sources: Sources) -> None:
+    def __init__(self, counts: AttemptCounts, sources: Sources) -> None:
         from prometheus_client import CollectorRegistry, ProcessCollector
 
-        self._tally, self._sources = tally, sources
+        self._counts, self._sources = counts, sources
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
@@ -97,28 +112,42 @@ class Metrics:
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterable[Metric]:
-        """Yield all metrics; those of the database only if it answers."""
+        """Yield all metrics; those of the database only if it answers within a second."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         sources = self._sources
         apps = list(sources.apps())
-        attempts = CounterMetricFamily(f"{PREFIX}_attempts", "Attempts by outcome.", labels=("app", "outcome"))
-        made = {(name, outcome.value): 0 for name in apps for outcome in Outcome} | self._tally.attempts()
+        attempts = CounterMetricFamily(
+            f"{PREFIX}_attempts",
+            "Attempts since the start, by outcome. All but the not_sent ones are requests.",
+            labels=("app", "outcome"),
+        )
+        made = {(name, outcome): 0 for name in apps for outcome in OUTCOMES} | self._counts.attempts()
         for (name, outcome), number in made.items():
             attempts.add_metric([name, outcome.replace(" ", "_")], number)
         yield attempts
+        retries = CounterMetricFamily(
+            f"{PREFIX}_retries",
+            "Those of the attempts that were not the first of their delivery, by what repeated it: "
+            "the provider's policy (retry), a fault, or a redelivery or release.",
+            labels=("app", "kind"),
+        )
+        for (name, kind), number in (
+            {(name, kind): 0 for name in apps for kind in KINDS} | self._counts.retries()
+        ).items():
+            retries.add_metric([name, kind], number)
+        yield retries
         yield _counter(
-            "retries", "Attempts that repeated an earlier one of their delivery.", self._tally.retries(), apps
+            "accepted", "Deliveries accepted since the start, repeated calls left out.", sources.accepted(), apps
         )
-        yield _counter("accepted", "Deliveries accepted since the start.", sources.accepted(), apps)
         acks = HistogramMetricFamily(
-            f"{PREFIX}_ack_seconds", "Seconds until a delivery was acknowledged.", labels=("app",)
+            f"{PREFIX}_ack_seconds", "Seconds that the acknowledged attempts took.", labels=("app",)
         )
-        self._tally.acks(acks)
+        self._counts.acks(acks)
         yield acks
         lanes = sources.lanes()
         flying = {name: lane.in_flight for name, lane in lanes.items()}
-        yield _gauge("in_flight", "Requests under way.", flying)
+        yield _gauge("in_flight", "Requests under way, and those whose outcome could not be recorded yet.", flying)
         paused = {name: int(lane.paused_until is not None) for name, lane in lanes.items()}
         yield _gauge("paused", "Whether nothing is sent after many time-outs in a row.", paused)
         yield from self._of_ledger()
@@ -142,9 +171,13 @@ class Metrics:
         )
         try:
             counts = self._sources.counts()
-        except LedgerError:
+        except (LedgerError, Unavailable):
             return
-        deliveries = GaugeMetricFamily(f"{PREFIX}_deliveries", "Deliveries by state.", labels=("app", "state"))
+        deliveries = GaugeMetricFamily(
+            f"{PREFIX}_deliveries",
+            "Deliveries on record by state, as of some seconds ago at most.",
+            labels=("app", "state"),
+        )
         nothing = dict.fromkeys(STATES, 0)
         by_app = dict.fromkeys(self._sources.apps(), nothing) | dict(counts)
         for name, states in by_app.items():

@@ -8,78 +8,66 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from provider_mock.delivery.ledger import STATES
+from im_callback.provider_mock.addresses import Network
+from im_callback.provider_mock.contract import Outcome
+from im_callback.provider_mock.delivery.engine import NOT_JUDGED, NOT_SENT
+from im_callback.provider_mock.delivery.ledger import STATES, AttemptRecord
+from im_callback.provider_mock.server.exchange import Answered, Sent
+from im_callback.provider_mock.server.options import AppSettings
 
-OPTIONS = ("signed_afresh", "spacing_seconds", "retries", "backlog", "pause_after", "pause_seconds")
-"""The options of a policy that an app can override.
-
-`signed_afresh` (bool): each retry is signed with its own time and nonce, or repeats the first byte for byte.
-`retries` (int >= 0), `spacing_seconds` (>= 0): for every outcome that the policy retries.
-`backlog` (int >= 0): deliveries that can be parked. `pause_after` (int >= 0, 0 never), `pause_seconds` (>= 0).
-"""
 MOST_EVENTS = 1000
 """Events that one call accepts at most."""
-FASTEST = 10_000.0
-"""Deliveries per second that a traffic run is asked for at most."""
+
+OUTCOMES = (*(outcome.value for outcome in Outcome), NOT_SENT, NOT_JUDGED)
+"""What an attempt can come to. Those that are not sent are no requests; those not judged were answered, but the provider's
+code failed: both are our own errors."""
 
 Source = Literal["config", "api"]
 RunStatus = Literal["running", "finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class AppSettings:
-    """An app as it is asked for.
+class Rules:
+    """What the operator allows, in the configuration file.
 
-    Of `app_secret` (the secret itself) and `secret_ref` (`env:NAME`, `file:PATH`) at most one is
-    given. With neither, an app that exists keeps the one it has, and a new one takes the provider's
-    test secret; the secret `none` means that nothing is signed, where the provider can be set so.
-    Without `app_key` it is the provider's test key. `policy` None is the provider's first one.
-    `headers` None: those it has, or none. `faults` None: those it has, or none.
+    Of apps that come through the API: `secret_folder` (absolute, without ..) is where files lie that
+    their secret can be in (None: nowhere), `secret_variables` are the environment variables that it can be in. Of all apps:
+    `allow_addresses` are link-local and metadata addresses that are called all the same.
     """
 
-    provider: str
-    endpoint: str
-    app_key: str | None = None
-    app_secret: str | None = field(default=None, repr=False)
-    secret_ref: str | None = None
-    policy: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    concurrency: int = 64
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    faults: tuple[str, ...] | None = None
+    secret_folder: Path | None = None
+    secret_variables: frozenset[str] = frozenset()
+    allow_addresses: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AppView:
     """An app as it is shown.
 
-    `secret` says where the secret comes from: `env:NAME`, `file:PATH`, `test` (the provider's test
-    secret), `none` (nothing is signed) or `config` (written in the configuration file). Of headers
-    only the names are shown, of a proxy no password. An app that is not `ready` accepts deliveries
-    and keeps them waiting; `not_ready` says what to do.
+    `settings` are those it has: with the key and the policy that the provider gives, and the faults that stand now.
+    No secret is in them: of headers the names are right, a proxy is without its password. `secret` says where the
+    secret comes from: `env:NAME`, `file:PATH`, `test` (the provider's test secret), `none` (nothing is signed) or
+    `config` (written in the configuration file). An app that is not `ready` accepts deliveries and keeps them waiting;
+    `not_ready` says what to do. So does one that was switched off after `give_up_hours`.
     """
 
     name: str
-    provider: str
-    endpoint: str
-    app_key: str
+    settings: AppSettings
     secret: str
-    policy: str
-    options: Mapping[str, Any]
-    concurrency: int
-    headers: tuple[str, ...]
-    ca_file: str | None
-    proxy: str | None
-    faults: tuple[str, ...]
     source: Source
     ready: bool
     not_ready: str | None
     in_flight: int
     paused_until: int | None
+    switched_off_at: int | None
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The standing faults."""
+        return self.settings.faults or ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +88,23 @@ class Accepted:
     """What was accepted and is on disk: the deliveries' ids, one for each event, in order.
 
     `repeated`: these are the deliveries of an earlier call with the same idempotency key, and
-    nothing was added. `seed` is what the faults and made-up payloads were drawn from.
+    nothing was added; `gone` are those of them that were deleted since, because they were old.
+    `seed` is what the faults and made-up payloads were drawn from.
     """
 
     deliveries: tuple[int, ...]
     seed: int
     repeated: bool = False
+    gone: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """An attempt as it is on record, what was sent (None: nothing, or not known) and what was answered."""
+
+    record: AttemptRecord
+    sent: Sent | None
+    answered: Answered | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +137,10 @@ class ClockView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A traffic run.
+    """A traffic run. `feed` is the one that it was asked for; None: those that have an address.
 
     `accepted` of `total` deliveries are on disk so far. `states` counts those by what became of
-    them (waiting, acked, dropped, parked), before anybody redelivered or released them. `ends_at` is when the last one is
+    them (waiting, acked, declined, dropped, parked), before anybody redelivered or released them. `ends_at` is when the last one is
     to be accepted, `ended_at` when the run was over; what was accepted is delivered in any case.
     """
 
@@ -150,6 +149,7 @@ class RunView:
     rate: float
     duration: float
     seed: int
+    feed: str | None
     faults: tuple[str, ...]
     status: RunStatus
     started_at: int

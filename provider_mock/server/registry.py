@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
 from urllib.parse import urlsplit
 
-from provider_mock import providers
-from provider_mock.contract import NO_SECRET, BadCredentials, Provider
-from provider_mock.delivery.engine import App, Lane
-from provider_mock.delivery.ledger import Ledger, Query, StoredApp
-from provider_mock.delivery.ledger.records import PARKED, WAITING
-from provider_mock.server import settings as checked
-from provider_mock.server.errors import Conflict, Invalid, NotFound, Problem
-from provider_mock.server.models import AppSettings, AppView, Source
-from provider_mock.server.secrets import SecretMissing, SecretStore
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.addresses import refused_ip
+from im_callback.provider_mock.contract import NO_SECRET, BadCredentials, Provider
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.lane import LaneView
+from im_callback.provider_mock.delivery.ledger import Ledger, Query, StoredApp
+from im_callback.provider_mock.delivery.ledger.records import PARKED, WAITING
+from im_callback.provider_mock.server import option
+from im_callback.provider_mock.server import settings as checked
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Objection, Unavailable
+from im_callback.provider_mock.server.models import AppView, Rules, Source
+from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.secrets import SecretMissing, SecretStore
 
-log = logging.getLogger("provider_mock.server")
+log = logging.getLogger("im_callback.provider_mock.server")
 
 TEST, NONE, CONFIG = "test", "none", "config"
+_IN_FILE = "put the app in the configuration file"
 _TEST_REF = "config:test"
 """How the ledger refers to the provider's test secret."""
-_STORED = ("options", "concurrency", "headers", "ca_file", "proxy", "faults")
+_COLUMNS = ("provider", "endpoint", "app_key", "policy")
+"""The options that have a column of their own on record; the others are together in one."""
+PATIENCE = 10.0
+"""Seconds that a change waits for another one of the same app."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,9 @@ class Standing:
 class Registry:
     """The apps by name. `changed` is called with each app that can be delivered, `gone` with the name of one that cannot.
 
-    `configured` are the apps of the configuration file, without problems; those win over stored ones of their name.
+    `configured` are the apps of the configuration file; those win over stored ones of their name. One
+    that cannot be delivered now is not ready, and stops no other. Changes of one app come one after the
+    other; files and the ledger, which can take long, keep nobody else waiting.
     """
 
     def __init__(
@@ -62,20 +73,27 @@ class Registry:
         ledger: Ledger,
         secrets: SecretStore,
         configured: Mapping[str, AppSettings],
+        rules: Rules | None = None,
         *,
         changed: Callable[[App], None],
         gone: Callable[[str], None],
-        lanes: Callable[[], Mapping[str, Lane]],
+        lanes: Callable[[], Mapping[str, LaneView]],
     ) -> None:
         self._ledger, self._secrets = ledger, secrets
         self._changed, self._gone, self._lanes = changed, gone, lanes
-        self._lock = threading.Lock()
+        self._rules = rules or Rules()
+        self._refuses = partial(refused_ip, allowed=self._rules.allow_addresses)
+        self._free = threading.Condition()
+        self._busy: set[str] = set()
+        """The apps that are being changed."""
         self._entries: dict[str, Entry] = {}
+        for error in providers.unusable().values():
+            log.warning("%s", error, extra={"event": "provider-unusable", "fields": {"provider": error.name}})
         for stored in ledger.apps():
             if stored.name not in configured:
                 self._enter(self._from_ledger(stored))
         for name, settings in configured.items():
-            entry = self._entry(name, settings, _reference(settings), "config")
+            entry = self._checked(name, settings, _reference(settings), "config")
             problem = self._others_wait(name, settings.provider)
             self._enter(entry if problem is None else replace(entry, app=None, not_ready=problem))
 
@@ -110,8 +128,9 @@ class Registry:
         Raises:
             Invalid: something is wrong with the settings; all of it is said.
             Conflict: the app is in the configuration file, or there is one already.
+            Unavailable: it is being changed, and that takes long.
         """
-        with self._lock:
+        with self._changing(name):
             before = self._entries.get(name)
             self._check_changeable(before)
             if before is not None and new:
@@ -119,12 +138,13 @@ class Registry:
             settings = _kept(settings, before)
             if problem := self._others_wait(name, settings.provider):
                 raise Conflict.of("/provider", problem, "choose another name, or let them be delivered first")
-            if found := checked.problems(name, settings) + _by_api(settings):
+            if found := _by_api(settings) or checked.problems(name, settings, self._rules):
                 raise Invalid(found)
             reference, written = self._place_secret(name, settings, before)
             entry = self._entry(name, replace(settings, app_secret=None, secret_ref=None), reference, "api")
             if entry.not_ready is not None:
-                raise Invalid.of("/secret_ref", entry.not_ready, "give the secret where the reference leads")
+                fact, _, fix = entry.not_ready.partition("; ")
+                raise Invalid.of("/secret_ref", fact, fix)
             assert entry.app is not None
             if found := checked.without_effect(entry.faults, entry.app):
                 raise Invalid(found)
@@ -137,9 +157,9 @@ class Registry:
     def remove(self, name: str) -> None:
         """Remove an app; its deliveries stay on record, those that are waiting wait for an app of this name.
 
-        Raises NotFound, or Conflict if it is in the configuration file.
+        Raises NotFound, Conflict if it is in the configuration file, and Unavailable as `put` does.
         """
-        with self._lock:
+        with self._changing(name):
             entry = self.entry(name)
             self._check_changeable(entry)
             self._ledger.remove_app(name)
@@ -150,11 +170,12 @@ class Registry:
     def set_faults(self, name: str, faults: Sequence[str]) -> AppView:
         """Disturb everything that is accepted for an app from now on; none: nothing any more.
 
-        For an app of the configuration file this holds until the next start. Raises NotFound, Invalid.
+        For an app of the configuration file this holds until the next start. Raises NotFound, Invalid,
+        and Unavailable as `put` does.
         """
         if found := checked.fault_problems(tuple(faults)):
             raise Invalid(found)
-        with self._lock:
+        with self._changing(name):
             before = self.entry(name)
             if before.app is not None and (found := checked.without_effect(tuple(faults), before.app)):
                 raise Invalid(found)
@@ -163,6 +184,20 @@ class Registry:
                 self._store(entry, _stored_reference(entry.secret))
             self._entries[name] = entry
         return self.get(name)
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """Keep other changes of an app waiting."""
+        with self._free:
+            if not self._free.wait_for(lambda: name not in self._busy, PATIENCE):
+                raise Unavailable.of("name", f"the app {name[:80]!r} is being changed", "try again in a moment")
+            self._busy.add(name)
+        try:
+            yield
+        finally:
+            with self._free:
+                self._busy.remove(name)
+                self._free.notify_all()
 
     def _others_wait(self, name: str, provider: str) -> str | None:
         """Return what keeps an app's deliveries from being this provider's, or None."""
@@ -215,68 +250,68 @@ class Registry:
                 "make the folder writable, or give secret_ref",
             ) from None
 
-    def _entry(self, name: str, settings: AppSettings, reference: str | None, source: Source) -> Entry:
-        """Return the app of settings that were checked; one whose secret cannot be found is not ready."""
+    def _checked(self, name: str, settings: AppSettings, reference: str | None, source: Source) -> Entry:
+        """Return the app of settings that were right once: a provider's package or a file may be gone."""
+        found = checked.problems(name, settings, self._rules)
+        return self._entry(name, settings, reference, source, str(found[0]) if found else None)
+
+    def _entry(
+        self, name: str, settings: AppSettings, reference: str | None, source: Source, not_ready: str | None = None
+    ) -> Entry:
+        """Return the app of these settings; one whose secret cannot be found is not ready."""
         shown = CONFIG if settings.app_secret not in (None, NO_SECRET) else _shown_reference(reference)
-        provider = providers.load(settings.provider)
-        made, not_ready = None, None
-        try:
-            secret = settings.app_secret
-            if secret in (None, NO_SECRET):
-                secret = None if reference is None else self._secret(provider, reference)
-            made = checked.app(name, provider, settings, secret)
-        except (SecretMissing, BadCredentials) as error:
-            not_ready = str(error)
+        provider, made = _provider(settings), None
+        if not_ready is None:
+            assert provider is not None
+            try:
+                secret = settings.app_secret
+                if secret in (None, NO_SECRET):
+                    secret = None if reference is None else self._secret(name, provider, reference, source)
+                made = checked.app(name, provider, settings, secret, self._refuses)
+            except (SecretMissing, BadCredentials) as error:
+                not_ready = str(error)
         return Entry(name, settings, shown, source, provider, made, not_ready, settings.faults or (), Standing())
 
-    def _secret(self, provider: Provider, reference: str) -> str | None:
-        return provider.defaults.app_secret if reference == _TEST_REF else self._secrets.find(reference)
+    def _secret(self, name: str, provider: Provider, reference: str, source: Source) -> str | None:
+        if reference == _TEST_REF:
+            return provider.defaults.app_secret
+        return self._secrets.find(reference) if source == "config" else self._secrets.find_allowed(name, reference)
 
     def _from_ledger(self, stored: StoredApp) -> Entry:
-        options = {name: stored.options[name] for name in _STORED if name in stored.options}
-        options["faults"] = tuple(options.get("faults", ()))
-        settings = AppSettings(stored.provider, stored.endpoint, stored.app_key, policy=stored.policy, **options)
-        if found := checked.problems(stored.name, settings):
-            # It was right when it was stored: a provider's package or a file may be gone.
-            secret = _shown_reference(stored.secret_ref)
-            faults = settings.faults or ()
-            return Entry(
-                stored.name, settings, secret, "api", _provider(settings), None, str(found[0]), faults, Standing()
-            )
-        return self._entry(stored.name, settings, stored.secret_ref, "api")
+        columns = {name: getattr(stored, name) for name in _COLUMNS}
+        others = stored.options if isinstance(stored.options, Mapping) else {"options": stored.options}
+        settings = option.restored(AppSettings, {**others, **columns})
+        if found := option.problems(settings):
+            # Somebody else wrote it, or another version: it is not to stop the others.
+            wrong = f"{found[0].field[1:]} {found[0].problem}"
+            bare = AppSettings(stored.provider, stored.endpoint, stored.app_key)
+            why = f"what is stored of it cannot be used ({wrong}); replace it, or remove it"
+            return self._entry(stored.name, bare, stored.secret_ref, "api", why)
+        return self._checked(stored.name, settings, stored.secret_ref, "api")
 
     def _store(self, entry: Entry, reference: str | None) -> None:
         settings = replace(entry.settings, faults=entry.faults)
-        kept: dict[str, Any] = {name: getattr(settings, name) for name in _STORED}
-        kept["options"], kept["headers"] = dict(settings.options), dict(settings.headers or {})
-        kept["faults"] = list(entry.faults)
+        kept = {name: value for name, value in option.stored(settings).items() if name not in _COLUMNS}
         self._ledger.save_app(
             StoredApp(
-                entry.name,
-                settings.provider,
-                _app_key(entry),
-                reference,
-                settings.endpoint,
-                _policy(entry),
-                kept,
+                entry.name, settings.provider, _app_key(entry), reference, settings.endpoint, _policy(entry), kept
             )
         )
 
 
 def _kept(settings: AppSettings, before: Entry | None) -> AppSettings:
     """Return the settings with what an app keeps that is not given again."""
-    headers, faults = settings.headers, settings.faults
-    if headers is None:
-        headers = before.settings.headers if before else None
-    if faults is None:
-        faults = before.faults if before else None
-    return replace(settings, headers=headers, faults=faults)
+    had = None if before is None else replace(before.settings, faults=before.faults)
+    return option.kept(settings, had)
 
 
-def _by_api(settings: AppSettings) -> list[Problem]:
-    """Return what only a configuration file can give, because it would be stored readable."""
+def _by_api(settings: AppSettings) -> list[Objection]:
+    """Return what only a configuration file can give."""
     if settings.proxy is not None and "@" in settings.proxy:
-        return [Problem("/proxy", "holds a user name or password", "put the app in the configuration file")]
+        return [Objection("/proxy", "holds a user name or password", _IN_FILE)]
+    if settings.ca_file is not None:
+        # Whoever asks is not to learn which files there are.
+        return [Objection("/ca_file", "cannot be given here", _IN_FILE)]
     return []
 
 
@@ -314,26 +349,24 @@ def _policy(entry: Entry) -> str:
     return checked.policy_name(entry.provider, entry.settings)
 
 
-def _view(entry: Entry, lanes: Mapping[str, Lane]) -> AppView:
+def _view(entry: Entry, lanes: Mapping[str, LaneView]) -> AppView:
     settings, lane = entry.settings, lanes.get(entry.name)
     return AppView(
-        name=entry.name,
-        provider=settings.provider,
-        endpoint=settings.endpoint,
-        app_key=_app_key(entry),
+        entry.name,
+        replace(
+            option.masked(option.kept(settings, None)),
+            app_key=_app_key(entry),
+            policy=_policy(entry),
+            proxy=_without_password(settings.proxy),
+            faults=entry.faults,
+        ),
         secret=entry.secret,
-        policy=_policy(entry),
-        options=dict(settings.options),
-        concurrency=settings.concurrency,
-        headers=tuple(settings.headers or ()),
-        ca_file=settings.ca_file,
-        proxy=_without_password(settings.proxy),
-        faults=entry.faults,
         source=entry.source,
         ready=entry.app is not None,
         not_ready=entry.not_ready,
         in_flight=lane.in_flight if lane else 0,
         paused_until=lane.paused_until if lane else None,
+        switched_off_at=lane.switched_off_at if lane else None,
     )
 
 

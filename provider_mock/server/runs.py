@@ -1,7 +1,7 @@
 """Traffic runs: coherent stories, accepted through the ledger at a steady rate, with their progress.
 
 A run is remembered for as long as the server runs. What it has accepted is on disk like everything
-else, and is delivered however the run ends.
+else, and is delivered however the run ends. While the ledger takes nothing, a run waits, and says why.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from math import isfinite
 from random import Random, SystemRandom
+from typing import Any
 
-from provider_mock.delivery.clock import RealClock, utc_millis
-from provider_mock.delivery.ledger import STATES, Done, LedgerError, Waiting
-from provider_mock.server import settings as checked
-from provider_mock.server.errors import Conflict, Invalid, NotFound, Problem, ServiceError, Unavailable
-from provider_mock.server.intake import Batch, Intake
-from provider_mock.server.models import FASTEST, RunStatus, RunView
-from provider_mock.server.registry import Entry, Registry
+from im_callback.provider_mock.contract import Feed, UnknownFeed
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import RealClock, utc_millis
+from im_callback.provider_mock.delivery.ledger import STATES, Done, LedgerError, LedgerUnavailable, Waiting
+from im_callback.provider_mock.server import settings as checked
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Objection, ServiceError, Unavailable
+from im_callback.provider_mock.server.intake import Batch, Intake
+from im_callback.provider_mock.server.models import RunStatus, RunView
+from im_callback.provider_mock.server.options import FASTEST
+from im_callback.provider_mock.server.registry import Entry, Registry
 
-log = logging.getLogger("provider_mock.server")
+log = logging.getLogger("im_callback.provider_mock.server")
 
 CHUNK_SECONDS = 0.1
 """Deliveries of so long are accepted together, and are due one after the other."""
@@ -32,6 +37,8 @@ DISTURBED_SECONDS = 1.0
 """The same with faults, which can move deliveries only among those that are accepted together."""
 MOST_TOGETHER = 1000
 AT_ONCE = 10
+AGAIN_SECONDS = 1.0
+"""After which a ledger that did not take deliveries is asked again."""
 REMEMBERED = 100
 LONGEST = 30 * 86400.0
 _WAITING = STATES[0]
@@ -40,12 +47,28 @@ _WAITING = STATES[0]
 @dataclass
 class _Run:
     view: RunView
-    tally: Tally
+    counts: RunCounts
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """To be held while the view is changed."""
+    known: threading.Event = field(default_factory=threading.Event)
+    """Set while it is known of all that was handed in whether it was accepted."""
     stop: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
+    def change(self, **values: Any) -> None:
+        """Change what is shown."""
+        with self.lock:
+            self.view = replace(self.view, **values)
 
-class Tally:
+    def accepted(self, ids: Sequence[int]) -> None:
+        """Take note of deliveries that are on disk; none: they are not."""
+        self.counts.add(ids)
+        with self.lock:
+            self.view = replace(self.view, accepted=self.view.accepted + len(ids))
+        self.known.set()
+
+
+class RunCounts:
     """Counts what became of a run's deliveries the first time around, in memory that only those under way take.
 
     An outcome can come before the ids are known: from `expect` to `add` everything of the app is
@@ -120,19 +143,26 @@ class Runs:
         self._lock = threading.Lock()
         self._runs: dict[int, _Run] = {}
         self._numbers = count(1)
-        self._watched: dict[str, tuple[Tally, ...]] = {}
+        self._watched: dict[str, tuple[RunCounts, ...]] = {}
         self._closing = False
 
     def start(
-        self, app: str, *, rate: float, duration: float, seed: int | None = None, faults: Sequence[str] = ()
+        self,
+        app: str,
+        *,
+        rate: float,
+        duration: float,
+        seed: int | None = None,
+        faults: Sequence[str] = (),
+        feed: str | None = None,
     ) -> RunView:
         """Accept `rate` deliveries per second of true time for `duration` seconds; return the run as it starts.
 
-        The events are those of `provider_mock.traffic.world`, from the seed. Raises NotFound, Invalid,
-        Conflict if the app is not ready or too many runs are under way, or
+        The events are those of `im_callback.provider_mock.traffic.world`, from the seed, of one feed; without it, of those
+        that arrive at one address if nobody says which, and those that have one of their own. Raises NotFound, Invalid, Conflict if the app is not ready or too many runs are under way, or
         Unavailable while the server stops.
         """
-        from provider_mock.traffic.world import NothingToTell, tell
+        from im_callback.provider_mock.traffic.world import NothingToTell, tell
 
         entry = self._registry.entry(app)
         if found := _problems(rate, duration, tuple(faults)):
@@ -141,7 +171,11 @@ class Runs:
             raise Conflict.of("app", f"the app {app} is not ready ({entry.not_ready})", "make it ready first")
         number = SystemRandom().randrange(2**32) if seed is None else seed
         try:
-            next(tell(entry.app.provider, Random(number), utc_millis(), 1000 / rate))
+            told = tell(entry.app.provider, Random(number), utc_millis(), 1000 / rate, _feeds(entry.app, feed))
+            next(told)
+        except UnknownFeed as error:
+            fact, _, fix = str(error).partition("; ")
+            raise Invalid.of("/feed", fact, fix) from None
         except NothingToTell as error:
             fact, _, fix = str(error).partition("; ")
             raise Invalid.of("app", fact, fix) from None
@@ -157,6 +191,7 @@ class Runs:
                 rate=rate,
                 duration=duration,
                 seed=number,
+                feed=feed,
                 faults=tuple(faults),
                 status="running",
                 started_at=now,
@@ -165,7 +200,7 @@ class Runs:
                 total=max(1, round(rate * duration)),
                 accepted=0,
             )
-            run = _Run(view, Tally())
+            run = _Run(view, RunCounts())
             self._runs[view.id] = run
             self._forget()
             run.thread = threading.Thread(target=self._go, args=(run, entry), name=f"traffic-{view.id}", daemon=True)
@@ -193,9 +228,9 @@ class Runs:
     def landed(self, waiting: Waiting, done: Done) -> None:
         """Take note of an attempt, in the engine's thread."""
         if (watching := self._watched.get(waiting.app)) and done.state != _WAITING and not waiting.earlier:
-            for tally in watching:
-                if tally.busy:
-                    tally.landed(waiting.id, done.state)
+            for counts in watching:
+                if counts.busy:
+                    counts.landed(waiting.id, done.state)
 
     def close(self) -> None:
         """Stop all runs."""
@@ -216,17 +251,17 @@ class Runs:
                 raise NotFound.of("run", f"there is no traffic run {run_id}", "see the list of runs") from None
 
     def _shown(self, run: _Run) -> RunView:
-        return replace(run.view, states=run.tally.states())
+        return replace(run.view, states=run.counts.states())
 
     def _forget(self) -> None:
         """Forget the oldest runs that ended, beyond the number that is remembered, and watch those that go on."""
         ended = [one for one in self._runs.values() if one.view.status != "running"]
         for run in ended[: max(0, len(self._runs) - REMEMBERED)]:
             del self._runs[run.view.id]
-        watched: dict[str, tuple[Tally, ...]] = {}
+        watched: dict[str, tuple[RunCounts, ...]] = {}
         for run in self._runs.values():
-            if run.view.status == "running" or run.tally.busy:
-                watched[run.view.app] = (*watched.get(run.view.app, ()), run.tally)
+            if run.view.status == "running" or run.counts.busy:
+                watched[run.view.app] = (*watched.get(run.view.app, ()), run.counts)
         self._watched = watched
 
     def _go(self, run: _Run, entry: Entry) -> None:
@@ -236,20 +271,21 @@ class Runs:
             self._tell(run, entry)
             status = "stopped" if run.view.accepted < run.view.total else "finished"
         except (ServiceError, LedgerError) as error:
-            run.view = replace(run.view, error=str(error))
+            run.change(error=str(error))
         except Exception as error:
-            run.view = replace(run.view, error=f"our own error, {type(error).__name__}; it is in the log")
+            run.change(error=f"our own error, {type(error).__name__}; it is in the log")
             log.exception("a traffic run failed", extra={"event": "traffic-failed", "fields": {"run": run.view.id}})
-        run.view = replace(run.view, status=status, ended_at=utc_millis())
+        run.change(status=status, ended_at=utc_millis())
         fields = {"run": run.view.id, "app": run.view.app, "accepted": run.view.accepted, "status": status}
         log.info("a traffic run has ended", extra={"event": "traffic-ended", "fields": fields})
 
     def _tell(self, run: _Run, entry: Entry) -> None:
-        from provider_mock.traffic.world import tell
+        from im_callback.provider_mock.traffic.world import tell
 
         assert entry.app is not None
         view = run.view
-        told = tell(entry.app.provider, Random(view.seed), view.started_at, 1000 / view.rate)
+        feeds = _feeds(entry.app, view.feed)
+        told = tell(entry.app.provider, Random(view.seed), view.started_at, 1000 / view.rate, feeds)
         started = time.monotonic()
         while (begin := run.view.accepted) < view.total:
             if run.stop.wait(max(0.0, started + begin / view.rate - time.monotonic())):
@@ -260,21 +296,57 @@ class Runs:
             seconds = DISTURBED_SECONDS if disturbed else CHUNK_SECONDS
             size = min(max(1, round(view.rate * seconds)), view.total - begin, MOST_TOGETHER)
             batches: list[Batch] = [(events[0].type, events) for events in islice(told, size)]
+            waited = self._take(run, entry, batches, begin)
+            if waited is None:
+                return
+            # What could not be accepted in time comes later, not faster.
+            started += waited
+
+    def _take(self, run: _Run, entry: Entry, batches: Sequence[Batch], begin: int) -> float | None:
+        """Accept deliveries of a run; wait for a ledger that does not take them, for as long as that takes.
+
+        Returns for how many seconds that was; None if the run was stopped meanwhile.
+        """
+        view, since, taken = run.view, time.monotonic(), False
+        while not taken:
             now, pace = self._clock.now(), 1000 / view.rate * self._clock.scale
-            due = [now + round(place * pace) for place in range(size)]
-            run.tally.expect()
-            ids: list[int] = []
+            due = [now + round(place * pace) for place in range(len(batches))]
+            run.counts.expect()
+            run.known.clear()
             try:
-                ids = self._intake.take(entry, batches, due, faults=view.faults, seed=view.seed + begin, offset=begin)
-            finally:
-                run.tally.add(ids)
-            run.view = replace(run.view, accepted=begin + size)
+                self._intake.take(
+                    entry, batches, due, faults=view.faults, seed=view.seed + begin, offset=begin, known=run.accepted
+                )
+            except LedgerUnavailable as error:
+                run.change(error=str(error))
+                while not run.known.is_set():
+                    with suppress(LedgerUnavailable):
+                        self._intake.settle()
+                    if not run.known.is_set() and run.stop.wait(AGAIN_SECONDS):
+                        return None
+                taken = run.view.accepted > begin
+                if not taken and run.stop.wait(AGAIN_SECONDS):
+                    return None
+            else:
+                taken = True
+        if run.view.error is None:
+            return 0.0
+        waited = time.monotonic() - since
+        run.change(error=None, ends_at=run.view.ends_at + round(waited * 1000))
+        return waited
 
 
-def _problems(rate: float, duration: float, faults: tuple[str, ...]) -> list[Problem]:
+def _feeds(app: App, name: str | None) -> list[Feed]:
+    """Return the feeds that a run tells of; raises UnknownFeed."""
+    if name is not None:
+        return [app.provider.feed(name)]
+    return [one for one in app.provider.feeds if one in app.provider.usual_feeds or one.name in app.endpoints]
+
+
+def _problems(rate: float, duration: float, faults: tuple[str, ...]) -> list[Objection]:
     found = checked.fault_problems(faults)
     if not (isfinite(rate) and 0 < rate <= FASTEST):
-        found.append(Problem("/rate", f"{rate} is not possible", f"give deliveries per second, up to {FASTEST:g}"))
+        found.append(Objection("/rate", f"{rate} is not possible", f"give deliveries per second, up to {FASTEST:g}"))
     if not (isfinite(duration) and 0 < duration <= LONGEST):
-        found.append(Problem("/duration", f"{duration} is not possible", f"give seconds, up to {LONGEST:g}"))
+        found.append(Objection("/duration", f"{duration} is not possible", f"give seconds, up to {LONGEST:g}"))
     return found

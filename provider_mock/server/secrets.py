@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
+
+from im_callback.provider_mock.files import read_regular
+from im_callback.provider_mock.server.models import Rules
+
+log = logging.getLogger("im_callback.provider_mock.server")
 
 LONGEST = 4096
 """Bytes of a file that can be a secret."""
@@ -16,17 +23,27 @@ class SecretMissing(LookupError):
 
     def __init__(self, ref: str, problem: str, fix: str) -> None:
         super().__init__(f"its secret {ref} {problem}; {fix}")
-        self.ref, self.problem, self.fix = ref, problem, fix
+        self.ref = ref
 
 
 class SecretStore:
-    """Resolves `env:NAME` and `file:PATH`, and keeps literal secrets in `folder`; None: it keeps none."""
+    """Resolves `env:NAME` and `file:PATH`, and keeps literal secrets in `folder`; None: it keeps none.
 
-    def __init__(self, folder: Path | None) -> None:
+    The configuration file may refer to whatever this user can read. Whoever comes through the API
+    may refer to what the operator's `rules` name, and hears the same of all else, there or not.
+    """
+
+    def __init__(self, folder: Path | None, rules: Rules | None = None) -> None:
         self.folder = folder
+        if folder is not None and os.name == "posix":
+            with suppress(OSError):
+                if (mode := stat.S_IMODE(folder.stat().st_mode)) & (stat.S_IRWXG | stat.S_IRWXO):
+                    # Not changed: it may be somebody's who named it by mistake.
+                    log.warning("the folder for secrets can be entered by others (mode %o): chmod go= %s", mode, folder)
+        self._rules = rules or Rules()
 
     def find(self, ref: str) -> str:
-        """Return the secret that a reference leads to; raises SecretMissing."""
+        """Return the secret that a reference of the operator leads to; raises SecretMissing."""
         kind, _, place = ref.partition(":")
         if kind == "env":
             secret = os.environ.get(place)
@@ -39,6 +56,27 @@ class SecretStore:
         if not secret:
             raise SecretMissing(ref, "is empty", "put the secret there")
         return secret
+
+    def find_allowed(self, name: str, ref: str) -> str:
+        """Return the secret that a reference of the API leads to, for the app of this name.
+
+        Raises SecretMissing, which says the same of what is missing, unreadable or forbidden.
+        """
+        if self._keeps(name, ref):
+            return self.find(ref)
+        kind, _, place = ref.partition(":")
+        try:
+            if kind == "env" and place in self._rules.secret_variables:
+                return self.find(ref)
+            if kind == "file" and (path := self._below(place)) is not None:
+                return self.find(f"file:{path}")
+        except (SecretMissing, OSError, ValueError, RuntimeError):  # RuntimeError: symlinks in a circle
+            pass
+        raise SecretMissing(
+            ref,
+            "leads to none that an app of the API may use",
+            "give app_secret, or a file below the server's secret_folder, or a variable of its secret_variables",
+        )
 
     def keep(self, name: str, secret: str) -> str:
         """Write an app's secret to its file and return the reference to it; OSError if that is not possible."""
@@ -61,25 +99,42 @@ class SecretStore:
 
     def forget(self, name: str, ref: str | None) -> None:
         """Remove an app's secret if it is one that was kept here."""
-        if self.folder is not None and ref == f"file:{self._path(name)}":
+        if ref is not None and self._keeps(name, ref):
             with suppress(OSError):
                 self._path(name).unlink()
+
+    def _keeps(self, name: str, ref: str) -> bool:
+        return self.folder is not None and ref == f"file:{self._path(name)}"
 
     def _path(self, name: str) -> Path:
         assert self.folder is not None
         return self.folder.resolve() / f"{name}.secret"
 
+    def _below(self, place: str) -> Path | None:
+        """Return where a file of the operator's folder is; None if the path leads out of it, or to another app's secret."""
+        folder = self._rules.secret_folder
+        if folder is None:
+            return None
+        # Nothing outside is looked at, not even to find out that it is outside.
+        given = Path(os.path.normpath(folder / place))
+        if not (given.is_relative_to(folder) or given.is_relative_to(folder.resolve())):
+            return None
+        path = given.resolve()
+        if not path.is_relative_to(folder.resolve()):
+            return None
+        if self.folder is not None and path.is_relative_to(self.folder.resolve()):
+            return None
+        return path
+
     def _read(self, ref: str, path: Path) -> str:
         try:
-            with path.open("rb") as file:
-                content = file.read(LONGEST + 1)
-        except OSError as error:
+            content = read_regular(path, LONGEST)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             raise SecretMissing(
-                ref, f"cannot be read ({error.strerror})", "put a file there that this user may read"
+                ref, f"cannot be read ({why})", "put a file there that this user may read, with the secret alone"
             ) from None
-        if len(content) > LONGEST:
-            raise SecretMissing(ref, f"is longer than {LONGEST} bytes", "put only the secret in the file")
         try:
-            return content.decode().removesuffix("\n").removesuffix("\r")
+            return content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
             raise SecretMissing(ref, "is not UTF-8", "put the secret there as text") from None

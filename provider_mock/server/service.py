@@ -4,8 +4,8 @@ No web framework here. Four parts have a place of their own, and are reached thr
 `apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py) and
 `metrics` (metrics.py). All methods can be called from any thread.
 
-Errors are those of `provider_mock.server.errors`. Whatever touches the database may also raise
-`provider_mock.delivery.ledger.LedgerError`: LedgerUnavailable (its `stored` says whether the change
+Errors are those of `im_callback.provider_mock.server.errors`. Whatever touches the database may also raise
+`im_callback.provider_mock.delivery.ledger.LedgerError`: LedgerUnavailable (its `stored` says whether the change
 may have been made all the same), and LedgerClosed while the server stops.
 """
 
@@ -17,16 +17,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from math import isfinite
 from pathlib import Path
-from random import SystemRandom
 from typing import TYPE_CHECKING, cast
 
-from provider_mock.delivery import faults as catalogue
-from provider_mock.delivery.clock import RealClock, utc_millis
-from provider_mock.delivery.engine import App, Engine, Lane
-from provider_mock.delivery.fault import attributes
-from provider_mock.delivery.ledger import (
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.delivery import faults as catalogue
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import RealClock, utc_millis
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.fault import attributes
+from im_callback.provider_mock.delivery.lane import LaneView
+from im_callback.provider_mock.delivery.ledger import (
     AttemptRecord,
     DeliveryRecord,
     Done,
@@ -35,35 +38,42 @@ from provider_mock.delivery.ledger import (
     Query,
     Waiting,
 )
-from provider_mock.server import calls
-from provider_mock.server.errors import Invalid, NotFound
-from provider_mock.server.intake import Intake
-from provider_mock.server.metrics import Metrics, Sources, Tally
-from provider_mock.server.models import (
-    MOST_EVENTS,
-    AppSettings,
+from im_callback.provider_mock.server import exchange, idempotency
+from im_callback.provider_mock.server.afterwards import switch
+from im_callback.provider_mock.server.attempt_log import AttemptLog
+from im_callback.provider_mock.server.counting import PATIENCE, Counted
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound
+from im_callback.provider_mock.server.intake import Intake
+from im_callback.provider_mock.server.metrics import AttemptCounts, Metrics, Sources
+from im_callback.provider_mock.server.models import (
+    AppView,
+    AttemptView,
     ClockView,
     FaultAttribute,
     FaultKind,
     Readiness,
+    Rules,
 )
-from provider_mock.server.registry import Registry
-from provider_mock.server.reported import Reported
-from provider_mock.server.runs import Runs
-from provider_mock.server.secrets import SecretStore
+from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.registry import Registry
+from im_callback.provider_mock.server.runs import Runs
+from im_callback.provider_mock.server.secrets import SecretStore
+from im_callback.provider_mock.server.settings import unusable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-log = logging.getLogger("provider_mock.server")
+log = logging.getLogger("im_callback.provider_mock.server")
 
 FASTEST_CLOCK = 1_000_000.0
 FURTHEST = 10 * 365 * 86400.0
 """Seconds that the clock can be moved at once."""
-COUNTED_SECONDS = 5.0
-"""How long counts are good for: counting takes a tenth of a second with a million deliveries."""
 UPKEEP_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
+CLOCK_STEP = 1000
+"""Milliseconds by which the time of day differs before that is kept: clocks are corrected all the time."""
+TOLD_AHEAD = 60_000
+"""Milliseconds by which the clock is ahead at the start before that is told."""
 AGAIN_SECONDS = 1.0
 """Until the engine is started again after an error that ended it."""
 _AHEAD = "server.clock_ahead_millis"
@@ -76,9 +86,9 @@ class Service:
     """Owns the ledger, the engine in its thread, the apps, the traffic runs and the upkeep.
 
     `database` is the ledger's URL or a path. `configured` are the apps of a configuration file, by
-    name and without problems. `secrets` is the folder where secrets that are given literally are
-    kept, readable for this user alone; None: such secrets are refused. `keep_days`: acked and
-    dropped deliveries are deleted when they are older; None: never. Raises LedgerError as `Ledger` does.
+    name and without problems, `rules` what that allows. `secrets` is the folder where secrets that are given literally are
+    kept, readable for this user alone; None: such secrets are refused. `keep_days`: acked, declined
+    and dropped deliveries are deleted when they are older; None: never. Raises LedgerError as `Ledger` does.
     """
 
     def __init__(
@@ -86,30 +96,29 @@ class Service:
         database: str,
         *,
         configured: Mapping[str, AppSettings] | None = None,
+        rules: Rules | None = None,
         secrets: Path | None = None,
         scale: float = 1.0,
         keep_days: float | None = None,
-        seed: int | None = None,
     ) -> None:
         self._clock = RealClock(scale)
         self._keep_days = keep_days
         self._closing = threading.Event()
-        self._counted: tuple[float, dict[str, dict[str, int]]] = (0.0, {})
-        self._counting = threading.Lock()
-        self._tally = Tally()
-        self._reported = Reported()
+        self._counts = AttemptCounts()
+        self._attempt_log = AttemptLog()
         self._ledger = Ledger(database, clock=self._clock.now)
+        self._counted = Counted(self._ledger.counts_by_app)
         try:
             self._catch_up()
-            self._seed = SystemRandom().randrange(2**32) if seed is None else seed
             self._ready_apps: dict[str, App] = {}
             self._engine_lock = threading.Lock()
             self._engine = self._new_engine()
             self._engine_failed: str | None = None
             self.apps = Registry(
                 self._ledger,
-                SecretStore(secrets),
+                SecretStore(secrets, rules),
                 configured or {},
+                rules,
                 changed=self._put,
                 gone=self._remove,
                 lanes=self._lanes,
@@ -124,8 +133,8 @@ class Service:
                 self._ledger.health,
                 lambda: self.readiness().ready,
             )
-            self.metrics = Metrics(self._tally, sources)
-            self._warn_of_strangers()
+            self.metrics = Metrics(self._counts, sources)
+            self._housework("it is not known whether deliveries wait for apps that are gone", self._warn_of_strangers)
         except BaseException:
             self._ledger.close()
             raise
@@ -153,9 +162,11 @@ class Service:
         self._closing.set()
         with self._engine_lock:
             self._engine.stop()
-        for thread in self._threads:
-            thread.join()
-        self._housework(_CLOCK_LOST, self._save_clock)
+        engine, upkeep = self._threads
+        engine.join()
+        # What it has begun may take long; it ends with the ledger.
+        upkeep.join(UPKEEP_SECONDS)
+        self._housework(_CLOCK_LOST, partial(self._save_clock, exactly=True))
         self._ledger.close()
 
     # Deliveries
@@ -163,20 +174,8 @@ class Service:
     def deliveries(
         self, query: Query | None = None, *, cursor: int | None = None, limit: int = 100
     ) -> list[DeliveryRecord]:
-        """Return deliveries, newest first; the id of the last one is the cursor of the next page.
-
-        An `idempotency_key` needs an `app` beside it, and finds all deliveries of the call; Invalid without.
-        """
-        if query is None or query.idempotency_key is None:
-            return _as_given(self._ledger.deliveries(query, cursor, limit))
-        if query.app is None:
-            raise Invalid.of("idempotency_key", "is given without an app", "give app too: keys belong to apps")
-        matching = [
-            one
-            for one in reversed(calls.find(self._ledger, query.app, query.idempotency_key, MOST_EVENTS))
-            if _matches(one, query) and (cursor is None or one.id < cursor)
-        ]
-        return _as_given(matching[:limit])
+        """Return deliveries, newest first; the id of the last one is the cursor of the next page."""
+        return _as_given(self._ledger.deliveries(query, cursor, limit))
 
     def delivery(self, delivery_id: int) -> DeliveryRecord:
         """Return a delivery; NotFound."""
@@ -190,10 +189,31 @@ class Service:
         self.delivery(delivery_id)
         return self._ledger.attempts(delivery_id, after, limit)
 
+    def exchanges(self, delivery_id: int, *, after: int = 0, limit: int = 100) -> list[AttemptView]:
+        """Return the attempts of `attempts` with what they have sent and were answered; NotFound."""
+        usual = self._usual_body(self.delivery(delivery_id))
+        return [
+            AttemptView(one, exchange.sent(one, usual), exchange.answered(one))
+            for one in self._ledger.attempts(delivery_id, after, limit)
+        ]
+
+    def _usual_body(self, delivery: DeliveryRecord) -> Callable[[], bytes]:
+        """Return what makes a delivery's body, at most once."""
+
+        @cache
+        def made() -> bytes:
+            provider = providers.load(delivery.event_type.partition(".")[0])
+            app = self.apps.entry(delivery.app).app if delivery.app in self.apps else None
+            if app is None or app.provider.name != provider.name:
+                return exchange.usual_body(delivery, provider, provider.defaults, "http://127.0.0.1/")
+            return exchange.usual_body(
+                delivery, provider, app.credentials, app.endpoint_of(provider.feed_of(delivery.event_type))
+            )
+
+        return made
+
     def redeliver(self, which: Sequence[int] | Query) -> int:
         """Make deliveries due now, whatever their state; return how many there were of these ids or this query."""
-        if isinstance(which, Query) and which.idempotency_key is not None:
-            which = [one.id for one in self.deliveries(which, limit=MOST_EVENTS)]
         count = self._ledger.redeliver(which)
         self._sent_again(self.apps.names())
         return count
@@ -217,13 +237,38 @@ class Service:
         return count
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many deliveries there are by app and state, as of some seconds ago at most."""
-        with self._counting:
-            until, counts = self._counted
-            if time.monotonic() >= until:
-                counts = self._ledger.counts_by_app()
-                self._counted = (time.monotonic() + COUNTED_SECONDS, counts)
-            return counts
+        """Return how many deliveries there are by app and state, as of some seconds ago; waits for a second at most.
+
+        Unavailable if they are still being counted.
+        """
+        return self._counted.get(PATIENCE if self._ledger.health().error is None else 0.0)
+
+    def parked(self, app: str) -> int:
+        """Return how many of an app's deliveries are parked now; NotFound if there is no such app."""
+        self.apps.entry(app)
+        return self._ledger.backlog(app)
+
+    def set_faults(self, name: str, faults: Sequence[str], *, waiting: bool = False) -> tuple[AppView, int]:
+        """Disturb everything that is accepted for an app from now on; none: nothing any more.
+
+        With `waiting` also what waits and was never attempted: by these faults, and by none that it was accepted
+        with. Returns the app, and how many deliveries were changed by that. Raises NotFound, Invalid, and
+        Conflict if that cannot be done because the app is not ready.
+        """
+        entry = self.apps.entry(name)
+        if waiting and faults and entry.app is None:
+            raise Conflict.of("app", f"the app {name} is not ready ({entry.not_ready})", "make it ready first")
+        view = self.apps.set_faults(name, faults)
+        if not waiting:
+            return view, 0
+        try:
+            changed = switch(self._ledger, name, entry.app, view.faults, self._clock.now())
+        except (ValueError, LookupError) as error:
+            raise Invalid(unusable(error)) from None
+        finally:
+            with self._engine_lock:
+                self._engine.reread(name)
+        return view, changed
 
     def faults(self) -> list[FaultKind]:
         """Return the catalogue of faults, by name."""
@@ -268,6 +313,15 @@ class Service:
 
     # How it goes
 
+    def ended(self) -> str:
+        """Return what has ended that must not end while the service is open; empty where all is there."""
+        if self._closing.is_set():
+            return ""
+        gone = [thread.name for thread in self._threads if not thread.is_alive()]
+        if not self._ledger.alive:
+            gone.append("ledger-writer")
+        return f"the thread {gone[0]} has ended" if gone else ""
+
     def readiness(self) -> Readiness:
         """Return whether the ledger takes writes and the engine runs. Does not touch the database."""
         reasons = []
@@ -291,14 +345,13 @@ class Service:
             self._ledger,
             self._clock,
             apps=tuple(self._ready_apps.values()),
-            seed=self._seed,
             on_attempt=self._attempted,
         )
 
     def _attempted(self, app: App, waiting: Waiting, done: Done) -> None:
-        self._tally.count(app, waiting, done)
+        self._counts.count(app, waiting, done)
         self.runs.landed(waiting, done)
-        self._reported.attempt(waiting, done)
+        self._attempt_log.add(waiting, done)
 
     def _put(self, app: App) -> None:
         with self._engine_lock:
@@ -311,7 +364,7 @@ class Service:
             if self._ready_apps.pop(name, None) is not None:
                 self._engine.remove(name)
 
-    def _lanes(self) -> dict[str, Lane]:
+    def _lanes(self) -> dict[str, LaneView]:
         with self._engine_lock:
             return dict(self._engine.lanes())
 
@@ -361,8 +414,8 @@ class Service:
             if self._keep_days is not None and time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_SECONDS
                 self._housework("old deliveries were not deleted", self._prune)
-            if self._clock.scale != 1.0:
-                self._housework(_CLOCK_LOST, self._save_clock)
+            self._housework(_CLOCK_LOST, self._save_clock)
+            self._housework("it is not known yet what was accepted", self.intake.settle)
             if self._closing.wait(UPKEEP_SECONDS):
                 return
 
@@ -379,21 +432,34 @@ class Service:
             log.info("old deliveries were deleted", extra={"event": "pruned", "fields": {"deliveries": count}})
 
     def _catch_up(self) -> None:
-        """Move the clock to where it was ahead of the time of day when the server stopped: what waits is due by it."""
-        ahead = int(json.loads(self._ledger.setting(_AHEAD) or "0"))
-        if ahead > 0:
-            self._clock.advance(ahead / 1000)
+        """Move the clock to where it was ahead of the time of day when the server stopped: what waits is due by it.
 
-    def _save_clock(self) -> None:
+        It never goes back behind what was accepted last: the time of day may have been set back meanwhile.
+        """
+        self._ahead = int(json.loads(self._ledger.setting(_AHEAD) or "0"))
+        self._clock.advance(max(0, self._ahead) / 1000)
+        for newest in self._ledger.deliveries(limit=1):
+            self._clock.advance(max(0, newest.created_at - self._clock.now()) / 1000)
+        if (ahead := self._clock.now() - utc_millis()) > TOLD_AHEAD:
+            log.warning(
+                "the clock is %d s ahead of the time of day, as it was before: what waits is due by it",
+                ahead // 1000,
+                extra={"event": "clock-ahead", "fields": {"seconds": ahead // 1000}},
+            )
+
+    def _save_clock(self, *, exactly: bool = False) -> None:
+        """Keep how far the clock is ahead of the time of day, which somebody may have set back."""
         ahead = max(0, self._clock.now() - utc_millis())
-        if str(ahead) != self._ledger.setting(_AHEAD):
+        if abs(ahead - self._ahead) > (1 if exactly else CLOCK_STEP):
             self._ledger.put_setting(_AHEAD, str(ahead))
+            self._ahead = ahead
 
     def _moved(self) -> None:
-        self._housework(_CLOCK_LOST, self._save_clock)
+        self._housework(_CLOCK_LOST, partial(self._save_clock, exactly=True))
         self._wake()
 
     def _warn_of_strangers(self) -> None:
+        """Say which deliveries nobody will deliver."""
         for name, states in self._ledger.counts_by_app().items():
             if name not in self.apps and states["waiting"]:
                 fields = {"app": name, "deliveries": states["waiting"]}
@@ -405,14 +471,4 @@ class Service:
 
 def _as_given(records: Sequence[DeliveryRecord]) -> list[DeliveryRecord]:
     """Return deliveries with the key of the call in the place of their own."""
-    return [replace(one, idempotency_key=calls.given(one.idempotency_key)) for one in records]
-
-
-def _matches(record: DeliveryRecord, query: Query) -> bool:
-    return (
-        (not query.states or record.state in query.states)
-        and query.event_type in (None, record.event_type)
-        and query.last_outcome in (None, record.last_outcome)
-        and (query.since is None or record.created_at >= query.since)
-        and (query.until is None or record.created_at < query.until)
-    )
+    return [replace(one, idempotency_key=idempotency.given(one.idempotency_key)) for one in records]

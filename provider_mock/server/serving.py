@@ -11,19 +11,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from im_callback.provider_mock.server.front import LONGEST_PATH, PROBES, Refusals, server
 from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-log = logging.getLogger("provider_mock.http")
-
-THREADS = 8
-"""Requests at once: those that accept wait for the disk together, and share a commit."""
-CONNECTIONS = 500
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Paths that are asked for all the time, and logged only when they fail."""
-LONGEST_PATH = 200
+log = logging.getLogger("im_callback.provider_mock.http")
 
 
 class CannotListen(OSError):
@@ -76,22 +70,14 @@ class Front:
 class Serving:
     """A server that listens and answers in threads of its own from the start on. Raises CannotListen."""
 
-    def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
-        from waitress.server import create_server
-
+    def __init__(self, app: WSGIApplication, host: str, port: int, refusals: Refusals) -> None:
         self._front = Front(app)
         listening = _listen(host, port)
         self.host, self.port = host, int(listening.getsockname()[1])
-        self._server: Any = create_server(
-            self._front,
-            sockets=[listening],
-            threads=THREADS,
-            connection_limit=CONNECTIONS,
-            ident="provider-mock",
-            clear_untrusted_proxy_headers=True,
-        )
-        self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
-        self._thread.start()
+        self._server = server(self._front, listening, refusals)
+        self.thread = threading.Thread(target=self._server.run, name="http", daemon=True)
+        """What answers; without it nothing is answered any more."""
+        self.thread.start()
 
     @property
     def url(self) -> str:
@@ -110,8 +96,8 @@ class Serving:
         # In the loop's own thread, where nothing else is at work on them; it may be through before it is told so.
         with suppress(OSError):
             self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map))  # noqa: SLF001
-        self._thread.join()
-        self._server.task_dispatcher.shutdown()
+        self.thread.join()
+        self._server.stop()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -137,7 +123,7 @@ def _late(start_response: StartResponse) -> Iterable[bytes]:
 
 def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
     path = str(environ.get("PATH_INFO", ""))[:LONGEST_PATH]
-    if path in QUIET and status == "200":
+    if path in PROBES and status == "200":
         return
     method = str(environ.get("REQUEST_METHOD", ""))[:20]
     fields = {"method": method, "path": path, "status": int(status), "ms": round(seconds * 1000, 1)}

@@ -1,82 +1,132 @@
-"""Checks an app's settings, and makes of them what the engine delivers by."""
+"""Checks an app's settings, and makes of them what the engine delivers by.
+
+What options.py declares comes first; here is what depends on the provider, on the operator's rules or on files.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from ipaddress import ip_address
-from math import isfinite
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
-from provider_mock import providers
-from provider_mock.contract import NO_SECRET, BadCredentials, Credentials, Event, Provider, RetryPolicy
-from provider_mock.delivery import faults as catalogue
-from provider_mock.delivery.disturbance import disturbed
-from provider_mock.delivery.engine import App
-from provider_mock.server.errors import Problem
-from provider_mock.server.models import OPTIONS, AppSettings
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.addresses import BadAddress, Network, host_of, refused_host, sendable
+from im_callback.provider_mock.contract import (
+    NO_SECRET,
+    BadCredentials,
+    Credentials,
+    Event,
+    Feed,
+    Provider,
+    RetryPolicy,
+)
+from im_callback.provider_mock.delivery import faults as catalogue
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.disturbance import disturbed
+from im_callback.provider_mock.files import authority_problem
+from im_callback.provider_mock.headers import refused
+from im_callback.provider_mock.server import option
+from im_callback.provider_mock.server.errors import Objection
+from im_callback.provider_mock.server.models import Rules
+from im_callback.provider_mock.server.option import LONGEST_SHOWN
+from im_callback.provider_mock.server.options import AppSettings, Overrides, policies
+from im_callback.schemas.pointer import join
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What an app can be called: it stands in paths, labels and file names."""
-MOST_CONNECTIONS = 1000
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+)")
-_ADDRESS = "give it as http://host:port/path"
 _LIST = "provider-mock faults lists them"
 
 
-def problems(name: str, settings: AppSettings) -> list[Problem]:
-    """Return everything that is wrong with an app; fields are JSON Pointers into its settings."""
-    found: list[Problem] = []
-    if not NAME.fullmatch(name):
-        found.append(
-            Problem("name", f"{name[:80]!r} is no name", "use up to 64 letters, digits, dots, underscores and hyphens")
-        )
+class OfPackage(Objection):
+    """What is wrong with a package that adds a provider. Whoever made the settings cannot mend it."""
+
+    __slots__ = ()
+
+
+def problems(name: str, settings: AppSettings, rules: Rules) -> list[Objection]:
+    """Return everything that is wrong with an app; fields are JSON Pointers into its settings.
+
+    What the declarations say comes first, and where something is wrong with that, alone: the rest relies on it.
+    """
+    if found := [*_name(name), *option.problems(settings)]:
+        return found
+    found = [*_plain(settings, rules)]
     try:
         provider = providers.load(settings.provider)
+        found += _of_provider(provider, settings)
+        if not found:
+            found += _without_effect(provider, settings)
     except providers.UnknownProvider as error:
         fact, _, fix = str(error).partition("; ")
-        found.append(Problem("/provider", fact, fix))
-    else:
-        found += _of_provider(provider, settings)
-    found += _secret(settings)
-    found += address("/endpoint", settings.endpoint)
-    if not 1 <= settings.concurrency <= MOST_CONNECTIONS:
-        found.append(
-            Problem("/concurrency", f"{settings.concurrency} is not possible", f"give 1 to {MOST_CONNECTIONS}")
+        kind = OfPackage if isinstance(error, providers.UnusableProvider) else Objection
+        found.insert(0, kind("/provider", fact, fix))
+    except Exception as error:  # noqa: BLE001 - a package may raise anything, and is not to stop the server
+        found.insert(0, failed(settings.provider, error))
+    return found
+
+
+def failed(provider: str, error: Exception) -> OfPackage:
+    """Return the problem of a provider whose code raised."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return OfPackage("/provider", f"the provider {provider} failed ({said})", "mend its package, or uninstall it")
+
+
+def _name(name: str) -> Iterator[Objection]:
+    if not NAME.fullmatch(name):
+        yield Objection(
+            "name", f"{name[:80]!r} is no name", "use up to 64 letters, digits, dots, underscores and hyphens"
         )
-    for header, value in (settings.headers or {}).items():
-        found += _header(header, value)
-    if settings.ca_file is not None and not Path(settings.ca_file).is_file():
-        found.append(Problem("/ca_file", f"{settings.ca_file!r} is no file", "give the path of certificates in PEM"))
+
+
+def _plain(settings: AppSettings, rules: Rules) -> Iterator[Objection]:
+    """Yield what is wrong whatever the provider is."""
+    if settings.app_secret is not None and settings.secret_ref is not None:
+        yield Objection("/secret_ref", "is given beside app_secret", "give one of the two")
+    yield from address("/endpoint", settings.endpoint, rules.allow_addresses)
+    for feed, text in settings.endpoints.items():
+        yield from address(_member("endpoints", feed), text, rules.allow_addresses)
+    for header, text in (settings.headers or {}).items():
+        if not text.isprintable() or not text.isascii():
+            yield Objection(_member("headers", header), "has a value that no header can carry", "give printable ASCII")
+    if settings.ca_file is not None and (problem := authority_problem(Path(settings.ca_file))) is not None:
+        yield Objection("/ca_file", f"{settings.ca_file!r} {problem}", "give the path of certificates in PEM")
     if settings.proxy is not None:
-        found += _proxy(settings.proxy)
-    return found + fault_problems(settings.faults or ())
+        yield from _proxy(settings.proxy, rules.allow_addresses)
+    yield from fault_problems(settings.faults or ())
 
 
-def fault_problems(texts: tuple[str, ...]) -> list[Problem]:
+def fault_problems(texts: tuple[str, ...]) -> list[Objection]:
     """Return what is wrong with faults as they are typed."""
     found = [(index, _misread(text)) for index, text in enumerate(texts)]
     return [replace(problem, field=f"/faults/{index}") for index, problem in found if problem is not None]
 
 
-def without_effect(texts: tuple[str, ...], app: App) -> list[Problem]:
+def without_effect(texts: tuple[str, ...], app: App) -> list[Objection]:
     """Return why faults that are typed well could disturb nothing of an app."""
-    sample = next((one for one in app.provider.catalogue if one.examples), None)
-    if sample is None:
+    return _idle(texts, app.provider, app.credentials, proxied=app.proxy is not None)
+
+
+def _without_effect(provider: Provider, settings: AppSettings) -> list[Objection]:
+    secret = NO_SECRET if settings.app_secret == NO_SECRET else None
+    credentials = provider.credentials(settings.app_key, secret)
+    return _idle(settings.faults or (), provider, credentials, proxied=settings.proxy is not None)
+
+
+def _idle(texts: tuple[str, ...], provider: Provider, credentials: Credentials, *, proxied: bool) -> list[Objection]:
+    sample = next((one for one in provider.catalogue if one.examples), None)
+    if sample is None or not texts:
         return []
     try:
         events = [[Event(sample.name, dict(sample.examples[0]))]]
-        disturbed(texts, app.provider, app.credentials, events, 0, proxied=app.proxy is not None)
+        disturbed(texts, provider, credentials, events, 0, proxied=proxied)
     except (ValueError, LookupError) as error:
         return unusable(error)
     return []
 
 
-def _misread(text: str) -> Problem | None:
+def _misread(text: str) -> Objection | None:
     try:
         catalogue.parse(text)
     except (LookupError, ValueError) as error:
@@ -84,59 +134,63 @@ def _misread(text: str) -> Problem | None:
     return None
 
 
-def unusable(error: Exception) -> list[Problem]:
+def unusable(error: Exception) -> list[Objection]:
     """Return the problem that an error of the faults stands for."""
     fact, _, fix = str(error).partition("; ")
-    return [Problem("/faults", fact, fix or _LIST)]
+    return [Objection("/faults", fact, fix or _LIST)]
 
 
-def _split(text: str) -> SplitResult:
-    """Return the parts of a URL; ValueError if it is none. Python 3.10 takes anything in brackets for an address."""
-    parts = urlsplit(text)
-    if ":" in (parts.hostname or ""):
-        ip_address((parts.hostname or "").partition("%")[0])
-    return parts
-
-
-def _usable(parts: SplitResult, text: str) -> bool:
-    """Return whether a URL names an http or https server; ValueError if its port is none."""
-    named = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    return named and text.isprintable() and text.isascii() and " " not in text
-
-
-def address(field: str, text: str) -> list[Problem]:
+def address(field: str, text: str, allowed: tuple[Network, ...]) -> list[Objection]:
     """Return what is wrong with an address that callbacks are to be posted to."""
     try:
-        parts = _split(text)
-        usable = _usable(parts, text)
-    except ValueError:
-        return [Problem(field, "is no address that can be read", _ADDRESS)]
-    if parts.username is not None or parts.password is not None:
-        return [Problem(field, "holds a user name or password", "leave it out, and give a header instead")]
-    if not usable:
-        return [Problem(field, f"{text[:200]!r} is no http or https address", _ADDRESS)]
-    return []
+        sent = sendable(text)
+    except BadAddress as error:
+        return [Objection(field, error.problem, error.fix)]
+    return _far(field, sent, allowed)
+
+
+def _far(field: str, sent: str, allowed: tuple[Network, ...]) -> list[Objection]:
+    if (reason := refused_host(host_of(sent), allowed)) is None:
+        return []
+    return [Objection(field, reason, "give another address, or name it there")]
+
+
+def _policy(feed: Feed, name: str) -> RetryPolicy:
+    """Return the policy of this name, or the feed's first where it has none of that name."""
+    return feed.policies.get(name) or next(iter(feed.policies.values()))
 
 
 def policy_name(provider: Provider, settings: AppSettings) -> str:
     """Return the name of an app's retry policy: the provider's first where none is chosen."""
-    return settings.policy or next(iter(provider.policies))
+    return settings.policy or next(iter(provider.feeds[0].policies))
 
 
-def app(name: str, provider: Provider, settings: AppSettings, secret: str | None) -> App:
+def app(
+    name: str,
+    provider: Provider,
+    settings: AppSettings,
+    secret: str | None,
+    refuses: Callable[[str], str | None],
+) -> App:
     """Return what the engine delivers by; raises BadCredentials. The settings have no problems."""
     credentials = credentials_of(provider, settings.app_key, secret)
-    policy = _overridden(provider.policies[policy_name(provider, settings)], settings.options)
+    chosen = policy_name(provider, settings)
+    followed = {feed.name: _overridden(_policy(feed, chosen), settings.options) for feed in provider.feeds}
     return App(
         name,
         provider,
-        settings.endpoint,
+        sendable(settings.endpoint),
         credentials,
-        policy,
+        followed[provider.feeds[0].name],
+        endpoints={name: sendable(text) for name, text in settings.endpoints.items()},
+        policies=followed,
         concurrency=settings.concurrency,
         headers=tuple((settings.headers or {}).items()),
         ca_file=None if settings.ca_file is None else Path(settings.ca_file),
-        proxy=settings.proxy,
+        proxy=None if settings.proxy is None else sendable(settings.proxy, login=True),
+        rate=settings.rate,
+        give_up_hours=settings.give_up_hours,
+        refuses=refuses,
     )
 
 
@@ -145,14 +199,14 @@ def credentials_of(provider: Provider, app_key: str | None, secret: str | None) 
     return provider.credentials(app_key, NO_SECRET if secret is None else secret)
 
 
-def _of_provider(provider: Provider, settings: AppSettings) -> list[Problem]:
-    found: list[Problem] = []
-    if settings.policy is not None and settings.policy not in provider.policies:
+def _of_provider(provider: Provider, settings: AppSettings) -> list[Objection]:
+    found: list[Objection] = []
+    if settings.policy is not None and settings.policy not in policies(provider):
         found.append(
-            Problem(
+            Objection(
                 "/policy",
                 f"{provider.name} has no policy called {settings.policy!r}",
-                f"choose one of: {', '.join(provider.policies)}",
+                f"choose one of: {', '.join(policies(provider))}",
             )
         )
     else:
@@ -161,39 +215,33 @@ def _of_provider(provider: Provider, settings: AppSettings) -> list[Problem]:
         provider.credentials(settings.app_key, settings.app_secret)
     except BadCredentials as error:
         fact, _, fix = str(error).partition("; ")
-        found.append(Problem(f"/app_{error.which}", fact, fix))
+        found.append(Objection(f"/app_{error.which}", fact, fix))
+    for header in settings.headers or {}:
+        if (wrong := refused(header, provider)) is not None:
+            found.append(Objection(_member("headers", header), *wrong))
+    for name in settings.endpoints:
+        if name not in provider.feed_names:
+            found.append(
+                Objection(
+                    _member("endpoints", name),
+                    f"{provider.name} has no feed of this name",
+                    f"choose from: {', '.join(provider.feed_names)}",
+                )
+            )
     return found
 
 
-def _options(policy: str, provider: Provider, options: Mapping[str, Any]) -> list[Problem]:
-    rules = provider.policies[policy]
-    others = ", ".join(name for name, one in provider.policies.items() if one.retries) or "none of this provider"
-    found: list[Problem] = []
-    for name, value in options.items():
-        field = f"/options/{name}"
-        if name not in OPTIONS:
-            found.append(Problem(field, "is no option of a policy", f"choose from: {', '.join(OPTIONS)}"))
-        elif name == "signed_afresh":
-            if not isinstance(value, bool):
-                found.append(Problem(field, f"{value!r} is neither true nor false", "give one of them"))
-        elif not _amount(value, whole=not name.endswith("_seconds")):
-            kind = "number of seconds" if name.endswith("_seconds") else "whole number"
-            found.append(Problem(field, f"{value!r} is no such amount", f"give a {kind} from 0 to 1,000,000,000"))
-        elif name in ("retries", "spacing_seconds") and not rules.retries:
-            found.append(
-                Problem(field, f"the policy {policy} never sends again", f"choose a policy that does: {others}")
-            )
+def _options(policy: str, provider: Provider, options: Overrides) -> Iterator[Objection]:
+    """Yield which options would be without effect."""
+    rules = policies(provider)[policy]
+    others = ", ".join(name for name, one in policies(provider).items() if one.retries) or "none of this provider"
+    for name in options:
+        if name in ("retries", "spacing_seconds") and not rules.retries:
+            fix = f"choose a policy that does: {others}"
+            yield Objection(f"/options/{name}", f"the policy {policy} never sends again", fix)
         elif name == "backlog" and rules.exhausted != "parked":
-            found.append(
-                Problem(field, f"the policy {policy} parks nothing", "leave it out, or choose a policy that parks")
-            )
-    return found
-
-
-def _amount(value: Any, *, whole: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        return False
-    return isfinite(value) and 0 <= value <= 10**9
+            fix = "leave it out, or choose a policy that parks"
+            yield Objection(f"/options/{name}", f"the policy {policy} parks nothing", fix)
 
 
 def _overridden(policy: RetryPolicy, options: Mapping[str, Any]) -> RetryPolicy:
@@ -205,29 +253,13 @@ def _overridden(policy: RetryPolicy, options: Mapping[str, Any]) -> RetryPolicy:
     return replace(policy, **changed)
 
 
-def _secret(settings: AppSettings) -> list[Problem]:
-    if settings.app_secret is not None and settings.secret_ref is not None:
-        return [Problem("/secret_ref", "is given beside app_secret", "give one of the two")]
-    if settings.secret_ref is not None and not _REFERENCE.fullmatch(settings.secret_ref):
-        return [Problem("/secret_ref", "is no reference to a secret", "write env:NAME or file:PATH")]
-    return []
+def _member(table: str, name: str) -> str:
+    return join([table, name[:LONGEST_SHOWN]])
 
 
-def _header(name: str, value: str) -> list[Problem]:
-    field = f"/headers/{name[:80].replace('~', '~0').replace('/', '~1')}"
-    if not _TOKEN.fullmatch(name):
-        return [Problem(field, "is no name of a header", "use letters, digits and hyphens")]
-    if not value.isprintable() or not value.isascii():
-        return [Problem(field, "has a value that no header can carry", "give printable ASCII")]
-    return []
-
-
-def _proxy(text: str) -> list[Problem]:
+def _proxy(text: str, allowed: tuple[Network, ...]) -> list[Objection]:
     try:
-        parts = _split(text)
-        usable = _usable(parts, text)
-    except ValueError:
-        usable = False
-    if usable:
-        return []
-    return [Problem("/proxy", "is no http or https address", "give it as http://host:port")]
+        sent = sendable(text, login=True)
+    except BadAddress:
+        return [Objection("/proxy", "is no http or https address", "give it as http://host:port")]
+    return _far("/proxy", sent, allowed)

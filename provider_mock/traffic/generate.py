@@ -5,22 +5,20 @@ Every payload is checked against its schema before it is handed out; one that fa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from random import Random
 from typing import Any
 
-from provider_mock.contract import Event
-from provider_mock.traffic.identity import MESSAGE_KEY, Identities, message_key
-from provider_mock.traffic.shape import BRANCHES, Schema, fields, follow, holds
-from provider_mock.traffic.words import words
-from schemas import EventType
-from schemas.pointer import split
+from im_callback.provider_mock.contract import Event
+from im_callback.provider_mock.traffic.build import DEEPEST, SOMETIMES, Builder, Place, starred
+from im_callback.provider_mock.traffic.identity import Identities
+from im_callback.provider_mock.traffic.shape import Shape
+from im_callback.provider_mock.traffic.words import Words, words
+from im_callback.schemas import EventType
+from im_callback.schemas.pointer import split
 
-DEEPEST = 6
-"""Levels after which optional and recursive parts are left out."""
 TRIES = 20
-SOMETIMES = 0.5
 LOCALES = ("zh_CN", "en_US")
 
 
@@ -43,103 +41,79 @@ class Undescribed(ValueError):
 
 
 class Generator:
-    """A source of made-up events: the same seed, start time and Faker give the same events."""
+    """A source of made-up events: the same seed, start time and Faker give the same events.
 
-    def __init__(self, seed: int, now_millis: int, locales: tuple[str, ...] = LOCALES) -> None:
+    With `identities` given, whatever tells events apart comes from there.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        now_millis: int,
+        locales: tuple[str, ...] = LOCALES,
+        *,
+        identities: Identities | None = None,
+    ) -> None:
         self.random = Random(seed)
-        self.identities = Identities(self.random, now_millis)
-        self._words = words(seed, locales)
-        self._telling: set[str] = set()
+        self.identities = Identities(self.random, now_millis) if identities is None else identities
+        self._seed, self._locales = seed, locales
 
     def event(self, event_type: EventType) -> Event:
         """Return a made-up event; raises `Undescribed`, or `CannotGenerate` if we are wrong."""
+        telling = telling_places(event_type)
+
+        def wanted(place: Place, whole: Shape, child: Shape) -> bool:
+            # Every made-up event can be told from the others, so no field of its identity is left out.
+            return starred(place) in telling or (len(place) <= DEEPEST + 1 and self.random.random() <= SOMETIMES)
+
+        return self.first_valid(event_type, lambda: self.built(event_type, wanted))
+
+    def built(
+        self,
+        event_type: EventType,
+        wanted: Callable[[Place, Shape, Shape], bool],
+        fixed: Mapping[str, Any] | None = None,
+        pick: Callable[[Place, Shape], Any] | None = None,
+    ) -> Any:
+        """Return a payload that may break its schema; the arguments are those of `Builder`."""
         if event_type.status == "undocumented":
             raise Undescribed(event_type.name)
-        order = event_type.order
-        pointers = [*(event_type.identity or ()), *((*order.scope, *order.by) if order else ())]
-        # Every made-up event can be told from the others, so no field of its identity is left out.
-        self._telling = {token for pointer in pointers for token in split(pointer)}
+        return Builder(self.random, self.scalar, wanted, fixed, pick).value(Shape.of_event(event_type))
+
+    def first_valid(self, event_type: EventType, make: Callable[[], Any], *, keep: tuple[str, ...] = ()) -> Event:
+        """Return the first of several payloads that is valid, with an identity of its own; or `CannotGenerate`."""
         for _ in range(TRIES):
-            payload = self._value(event_type.schema, event_type.schema, 0)
-            event = self.identities.fresh(event_type, payload)
+            event = self.identities.fresh(event_type, make(), keep=keep)
             if event_type.valid(event.payload):
                 return event
         raise CannotGenerate(event_type, event_type.problems(event.payload)[0])
 
-    def _value(self, root: Schema, schema: Schema, depth: int) -> Any:
-        schema = follow(root, schema)
-        if "const" in schema:
-            return schema["const"]
-        if "enum" in schema:
-            return self.random.choice(schema["enum"])
-        if "contentSchema" in schema:
-            inner = self._value(root, schema["contentSchema"], depth + 1)
-            return json.dumps(inner, ensure_ascii=False, separators=(",", ":"))
-        kinds = schema.get("type", "object" if "properties" in schema else "string")
-        kind = kinds if isinstance(kinds, str) else kinds[0]
-        if kind == "object":
-            return self._object(root, schema, depth)
-        if kind == "array":
-            return self._array(root, schema, depth)
-        if kind == "boolean":
-            return self.random.random() < SOMETIMES
-        return self._scalar(schema, kind)
+    def value(self, shape: Shape, wanted: Callable[[Place, Shape, Shape], bool]) -> Any:
+        """Return a made-up value of a shape."""
+        return Builder(self.random, self.scalar, wanted).value(shape)
 
-    def _object(self, root: Schema, schema: Schema, depth: int) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        self._fill(root, schema, made, depth)
-        for keyword in BRANCHES[1:]:
-            if keyword in schema:
-                self._fill(root, follow(root, self.random.choice(schema[keyword])), made, depth)
-        for part in schema.get("allOf", ()):
-            self._fill(root, follow(root, part), made, depth)
-        for conditional in (schema, *schema.get("allOf", ())):
-            self._fulfil(root, conditional, made, depth)
-        return made
-
-    def _fulfil(self, root: Schema, conditional: Schema, made: dict[str, Any], depth: int) -> None:
-        if "if" not in conditional:
-            return
-        taken = "then" if holds(conditional["if"], made) else "else"
-        if taken not in conditional:
-            return
-        branch = follow(root, conditional[taken])
-        for name in branch.get("not", {}).get("required", ()):
-            made.pop(name, None)
-        self._fill(root, branch, made, depth)
-        for inner in branch.get("allOf", ()):
-            self._fulfil(root, inner, made, depth)
-
-    def _fill(self, root: Schema, schema: Schema, made: dict[str, Any], depth: int) -> None:
-        for name, child, required, described, typed in fields(root, schema):
-            wanted = required or name in made or name in self._telling
-            if not wanted and (depth > DEEPEST or not described or self.random.random() > SOMETIMES):
-                continue
-            if typed:
-                made[name] = self._value(root, child, depth + 1)
-        for name in schema.get("required", ()):
-            if name not in made and name in root.get("properties", {}):
-                made[name] = self._value(root, root["properties"][name], depth + 1)
-
-    def _array(self, root: Schema, schema: Schema, depth: int) -> list[Any]:
-        least = schema.get("minItems", 0 if depth > DEEPEST else 1)
-        most = min(schema.get("maxItems", 3), max(least, 3 if depth <= DEEPEST else least))
-        items = schema.get("items")
-        if not isinstance(items, Mapping):
-            return []
-        return [self._value(root, items, depth + 1) for _ in range(self.random.randint(least, most))]
-
-    def _scalar(self, schema: Schema, kind: str) -> Any:
-        name = schema.get("x-kind", "text")
-        if "examples" in schema and name == "code":
-            return self.random.choice(schema["examples"])
-        maker = _MADE.get(name)
-        value = maker(self) if maker else self.identities.value(name)
-        if kind == "string":
-            return str(value)[: schema.get("maxLength", None)]
+    def scalar(self, shape: Shape) -> Any:
+        """Return a text or a number of the shape's kind."""
+        value = self._scalar(shape, shape.kind or "text")
+        if shape.type == "string":
+            return str(value)[: shape.least("maxLength")]
         number = value if isinstance(value, (int, float)) else self.random.randrange(10**6)
-        number = float(number) if kind == "number" else int(number)
-        return max(schema.get("minimum", number), min(number, schema.get("maximum", number)))
+        number = float(number) if shape.type == "number" else int(number)
+        least, most = shape.most("minimum"), shape.least("maximum")
+        number = number if most is None else min(number, most)
+        return number if least is None else max(number, least)
+
+    def _scalar(self, shape: Shape, kind: str) -> Any:
+        # A provider's own kind has no other form than that of its examples.
+        if "." in kind and shape.examples:
+            return self.random.choice(shape.examples)
+        maker = _MADE.get(kind)
+        return maker(self) if maker else self.identities.value(kind)
+
+    @cached_property
+    def _words(self) -> Words:
+        # Faker takes longer to load than all of ours, and documented samples need none of it.
+        return words(self._seed, self._locales)
 
     def text(self) -> str:
         """Return a sentence somebody could have written."""
@@ -150,9 +124,18 @@ class Generator:
         return self._words.fake(provider)
 
 
+@cache
+def telling_places(event_type: EventType) -> frozenset[Place]:
+    """Return the places, starred, of what tells events of a type apart, and of what these stand in."""
+    order = event_type.order
+    pointers = [*(event_type.identity or ()), *((*order.scope, *order.by) if order else ())]
+    around = () if event_type.items is None else (*split(event_type.items), "*")
+    places = [starred((*around, *split(pointer))) for pointer in pointers]
+    return frozenset(place[:length] for place in places for length in range(1, len(place) + 1))
+
+
 _MADE: dict[str, Callable[[Generator], Any]] = {
     "nickname": lambda g: g.fake("name"),
-    "account-list": lambda g: f"[{g.identities.value('account')}, {g.identities.value('account')}]",
     "tag": lambda g: g.fake("word"),
     "text": Generator.text,
     "address": lambda g: g.fake("address"),
@@ -161,6 +144,7 @@ _MADE: dict[str, Callable[[Generator], Any]] = {
     "duration-seconds": lambda g: g.random.randrange(1, 3600),
     "ipv4": lambda g: g.fake("ipv4_public"),
     "port": lambda g: g.random.randrange(1024, 65536),
+    "ip-port": lambda g: f"{g.fake('ipv4_public')}:{g.random.randrange(1024, 65536)}",
     "file-name": lambda g: g.fake("file_name"),
     "file-extension": lambda g: g.fake("file_extension"),
     "count": lambda g: g.random.randrange(100),
@@ -172,5 +156,4 @@ _MADE: dict[str, Callable[[Generator], Any]] = {
     "longitude": lambda g: round(g.random.uniform(-180, 180), 6),
     "sdk-version": lambda g: g.random.randrange(100, 999),
     "human-version": lambda g: f"{g.random.randrange(1, 11)}.{g.random.randrange(20)}.{g.random.randrange(10)}",
-    MESSAGE_KEY: lambda g: message_key({}),
 }

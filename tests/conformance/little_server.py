@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from provider_mock.contract import Request
+from im_callback.provider_mock.contract import Request
 
 Answer = tuple[int, str, bytes]
 """Status, content type and body."""

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from conformance.judge import (
+from im_callback import schemas
+from im_callback.conformance.judge import (
     AmbiguousRecord,
     Effects,
     Matcher,
@@ -23,12 +23,13 @@ from conformance.judge import (
     phantoms,
     rank_of,
     scope_of,
+    shown_among,
     steps_back,
     superseded,
     text,
 )
-from provider_mock.contract import Event
-from schemas import MISSING, EventType, catalogue
+from im_callback.provider_mock.contract import Event
+from im_callback.schemas import MISSING, EventType, catalogue
 
 COMMSEASE, RONGCLOUD, TENCENT = (catalogue(name) for name in ("commsease", "rongcloud", "tencent"))
 
@@ -312,6 +313,7 @@ class TestMatch:
 
 def model(events: list[Event], record: dict[str, Any]) -> set[Occurrence]:
     """Return what a record may stand for, looking at every event and every field."""
+    elements: dict[Occurrence, Any] = {}
     partial: list[tuple[int, Occurrence]] = []
     whole: list[Occurrence] = []
     for event in events:
@@ -321,12 +323,16 @@ def model(events: list[Event], record: dict[str, Any]) -> set[Occurrence]:
         given = {name: text(record.get(name[1:])) for name in fixed}
         if any(given[name] and given[name] != fixed[name] for name in fixed):
             continue
-        for one in occurrences_of(event_type, event):
+        for one, element in zip(
+            occurrences_of(event_type, event), schemas.occurrences(event_type, event.payload), strict=True
+        ):
+            elements.setdefault(one, element)
             pairs = [
                 (text(in_record(record, name)), due)
                 for name, due in zip(event_type.identity or (), one.identity, strict=True)
             ]
-            telling = [text(in_record(record, name)) for name in event_type.identity or () if name not in fixed]
+            few = {f"/{name}" for name, rule in properties.items() if "const" in rule or "enum" in rule}
+            telling = [text(in_record(record, name)) for name in event_type.identity or () if name not in few]
             if not any(telling):
                 continue
             if all(have == due for have, due in pairs):
@@ -336,7 +342,10 @@ def model(events: list[Event], record: dict[str, Any]) -> set[Occurrence]:
     if whole:
         return set(whole)
     most = max((count for count, _ in partial), default=0)
-    return {one for count, one in partial if count == most}
+    best = {one for count, one in partial if count == most}
+    # Where the identity leaves it open, all else that the record says decides, if it fits one alone.
+    agreeing = {one for one in best if all(text(v) in ("", text(elements[one].get(n, v))) for n, v in record.items())}
+    return agreeing if len(agreeing) == 1 else best
 
 
 FEW = st.sampled_from(["a", "b", "", "7"])
@@ -367,7 +376,8 @@ def histories(draw: st.DrawFn) -> tuple[list[Event], list[dict[str, Any]]]:
     records = draw(st.lists(RECORDS, max_size=4))
     for event in draw(st.lists(st.sampled_from(events), max_size=5)):
         kept = draw(st.sets(st.sampled_from(sorted(event.payload))))
-        records.append({name: value for name, value in event.payload.items() if name in kept})
+        # Whole payloads that report several things have tests of their own.
+        records.append({name: value for name, value in event.payload.items() if name in kept - {"objects"}})
     return events, draw(st.permutations(records))
 
 
@@ -534,6 +544,17 @@ class TestSuperseded:
         old, out, new, other = login(time="1000"), logout(time="2000"), login(time="3000"), login("bob", "1")
         assert {of(old), of(out)} == superseded([new, out, old, other], COMMSEASE)
 
+    def test_inside_a_list(self) -> None:
+        """Of several states that one payload reports, each is gone by itself."""
+
+        def groups(*states: tuple[str, int]) -> Event:
+            profiles = [{"groupId": group, "groupName": "n", "time": time} for group, time in states]
+            return Event("rongcloud.group-info", {"profiles": profiles})
+
+        old, new = groups(("a", 1), ("b", 2)), groups(("a", 2), ("c", 1))
+        event_type = RONGCLOUD["rongcloud.group-info"]
+        assert {occurrences_of(event_type, old)[0]} == superseded([new, old], RONGCLOUD)
+
     def test_lists(self) -> None:
         """In a list nothing takes the place of anything."""
         both = [
@@ -550,3 +571,94 @@ class TestSuperseded:
     def test_permuted(self, events: list[Event]) -> None:
         """The order of sending changes nothing."""
         assert superseded(sorted(events, key=str), RONGCLOUD) == superseded(events, RONGCLOUD)
+
+
+class TestWholePayloads:
+    """A record may be a whole payload that reports several things."""
+
+    RECEIPTS = receipts(("1", "186"), ("2", "187"))
+
+    @pytest.mark.parametrize("as_text", [True, False])
+    def test_each_counts(self, as_text: bool) -> None:
+        """Each of them shows once for each record, whether the list is kept as text or not."""
+        payload = dict(self.RECEIPTS.payload)
+        if not as_text:
+            payload["objects"] = json.loads(payload["objects"])
+        effects = seen([self.RECEIPTS], [payload, payload])
+        assert {("1", "186"): 2, ("2", "187"): 2} == {one.identity: n for one, n in effects.counts.items()}
+        assert 4 == len(effects.order) == len(effects.records)
+
+    def test_without_its_type(self) -> None:
+        """The list alone will do, without the field that tells the type."""
+        effects = seen([self.RECEIPTS, login()], [{"objects": self.RECEIPTS.payload["objects"]}])
+        assert 2 == len(effects.order)
+
+    def test_unreadable(self) -> None:
+        """A list that cannot be read is a record that fits nothing."""
+        record = {"eventType": "11", "objects": "[{"}
+        assert (record,) == seen([self.RECEIPTS], [record]).unmatched
+
+
+class TestStores:
+    """What typed stores and others make of a payload."""
+
+    CALL = Event("commsease.call-duration", {"eventType": "5", "channelId": "7", "createtime": "9"})
+
+    @pytest.mark.parametrize("running", [False, "false", None, "", 0])
+    def test_documented_default(self, running: Any) -> None:
+        """A documented default equals its absence, in a record and in what is sent."""
+        record = {**self.CALL.payload, "running": running}
+        assert (of(self.CALL),) == seen([self.CALL], [record]).order
+        sent = Event(self.CALL.type, {**self.CALL.payload, "running": False})
+        assert of(sent) == of(self.CALL)
+
+    def test_not_the_default(self) -> None:
+        """Another value is another event."""
+        assert () == seen([self.CALL], [{**self.CALL.payload, "running": True}]).order
+
+    @pytest.mark.parametrize("zero", [0, "0", False])
+    def test_zero_of_a_type(self, zero: Any) -> None:
+        """Where a field was absent, the zero of a typed struct is as good as nothing."""
+        event = login(deviceId=None)
+        assert (of(event),) == seen([event], [{**event.payload, "deviceId": zero}]).order
+
+    @pytest.mark.parametrize("record", [None, 7, "text", [], [1], True])
+    def test_no_object(self, record: Any) -> None:
+        """A record that is no object is kept apart, and blinds nothing."""
+        effects = seen([login()], [record, login().payload, record])
+        assert (of(login()),) == effects.order
+        assert (record, record) == effects.unmatched
+
+    def test_foreign(self) -> None:
+        """So is one that fits nothing that was sent."""
+        foreign = {"id": 1, "note": "another application"}
+        assert (foreign,) == seen([login()], [foreign]).unmatched
+
+    def test_kind_alone(self) -> None:
+        """What says no more than the kind of a conversation stands for no message."""
+        effects = seen([message("m1")], [{"eventType": "1", "convType": "PERSON"}])
+        assert ((), {}) == (effects.order, effects.ambiguous)
+
+    def test_the_rest_decides(self) -> None:
+        """Where the identity leaves it open, what else a record says decides, if it fits one alone."""
+        events = [attribute(version, key="k", value=f"value {version}") for version in (1, 2, 3)]
+        effects = seen(events, [{"chatroomId": "r", "key": "k", "value": "value 2"}])
+        assert (of(events[1]),) == effects.order
+        assert not effects.ambiguous
+
+    def test_element(self) -> None:
+        """What was sent for an occurrence can be had again: its rank is taken from there, not from the record."""
+        matcher = Matcher(RONGCLOUD)
+        matcher.add([attribute(7, key="k")])
+        assert 7 == matcher.element(of(attribute(7, key="k")))["version"]
+
+    def test_of(self) -> None:
+        """The records of an occurrence, in the order shown."""
+        effects = seen([login()], [{**login().payload, "n": 1}, {**login().payload, "n": 2}])
+        assert [1, 2] == [record["n"] for record in effects.of(of(login()))]
+
+    def test_shown_among(self) -> None:
+        """Which of some occurrences show, in the order shown."""
+        events = [message("m1"), message("m2"), message("m3")]
+        effects = seen(events, [events[2].payload, events[0].payload, events[1].payload])
+        assert [of(events[2]), of(events[0])] == shown_among(effects, [of(events[0]), of(events[2])])

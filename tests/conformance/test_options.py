@@ -8,22 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from im_callback.conformance import effects, options, session
+from im_callback.conformance.check import all_checks
+from im_callback.conformance.plugin import FLAGS, OPTIONS, REPEATABLE
+from im_callback.conformance.runner import ExitStatus
+from im_callback.conformance.settings import Fixed, Settings
+from im_callback.conformance.verdict import Level
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.wire import Wire
 
-import conformance.effects
-import conformance.session
-from conformance import options
-from conformance.check import all_checks
-from conformance.plugin import ALLOW_INCOMPLETE, OPTIONS, REPEATABLE
-from conformance.runner import ExitStatus
-from conformance.verdict import Level
-from provider_mock import providers
 from tests.conformance.little_server import serving, unused_url
 
 pytest_plugins = ["pytester"]
 # Pytester forgets what is imported first while it runs; nothing of this may be there twice.
 PRELOADED = (
-    conformance.session,
-    conformance.effects.sources(),
+    session,
+    effects.sources(),
     all_checks(),
     [providers.load(n) for n in providers.names()],
 )
@@ -65,8 +65,14 @@ def refusal(pytester: pytest.Pytester) -> Callable[..., str]:
     return run
 
 
+def wire_name(settings: Settings) -> str:
+    """Return the name of a wire."""
+    return next(name for name, one in settings.provider.wires.items() if one.wire == settings.wire)
+
+
 LAST = {
     "provider": ("tencent", "rongcloud", "commsease", lambda s: s.provider.name),
+    "feed": ("third-party", "rtc", "neroom", lambda s: ", ".join(one.name for one in s.feeds)),
     "app-key": ("from-ini", "from-env", "from-line", lambda s: s.credentials.app_key),
     "app-secret": ("from-ini", "from-env", "from-line", lambda s: s.credentials.app_secret),
     "handles": (
@@ -75,6 +81,11 @@ LAST = {
         "commsease.login, commsease.signal",
         lambda s: ", ".join(s.handles or ()),
     ),
+    "accounts": ("ini-{n}", "env-{n}", "line-{n}", lambda s: s.accounts(1).replace("1", "{n}")),
+    "rate": ("1.5", "2.5", "3.5", lambda s: str(s.rate)),
+    "wire": ("ascii", "java-hashmap", "spaces", wire_name),
+    "effects-unordered": ("no", "yes", "", lambda s: "yes" if s.unordered else "no"),
+    "set": ("/accid=ini", "/accid=env", "/accid=line", lambda s: f"{s.fixed[0].pointer}={s.fixed[0].value}"),
     "level": ("must", "should", "may", lambda s: s.level.value),
     "seed": ("1", "2", "3", lambda s: str(s.seed)),
     "settle": ("1.5", "2.5", "3.5", lambda s: str(s.settle)),
@@ -92,7 +103,7 @@ class TestPrecedence:
 
     def test_every_option(self) -> None:
         """The tables of this module name every option."""
-        assert LAST.keys() | ELSEWHERE == {name for name, *_ in (*OPTIONS, *REPEATABLE, ALLOW_INCOMPLETE)}
+        assert LAST.keys() | ELSEWHERE == {name for name, *_ in (*OPTIONS, *REPEATABLE, *FLAGS)}
 
     @pytest.mark.parametrize("name", LAST)
     def test_settings(
@@ -112,7 +123,11 @@ class TestPrecedence:
         assert in_ini == shown(options.settings(config(ini=ini)))
         monkeypatch.setenv(f"RECEIVER_{plain.upper()}", in_environment)
         assert in_environment == shown(options.settings(config(ini=ini)))
-        assert on_line == shown(options.settings(config(f"--receiver-{name}={on_line}", ini=ini)))
+        if on_line:
+            assert on_line == shown(options.settings(config(f"--receiver-{name}={on_line}", ini=ini)))
+        else:
+            monkeypatch.delenv(f"RECEIVER_{plain.upper()}")
+            assert in_environment == shown(options.settings(config(f"--receiver-{name}", ini=ini)))
 
     @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "provider"])
     def test_option(self, name: str, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +205,7 @@ class TestDefaults:
         """Everything else has its documented default."""
         made = options.settings(config())
         assert ("commsease", URL) == (made.provider.name, made.url)
+        assert (None, (), None, Wire(), False) == (made.accounts, made.fixed, made.rate, made.wire, made.unordered)
         assert (5.0, Level.SHOULD, None, (), None, False, {}) == (
             made.settle,
             made.level,
@@ -223,6 +239,11 @@ class TestDefaults:
         """Any address with a scheme and a host will do."""
         assert url == options.settings(config(f"--receiver-url={url}")).url
 
+    def test_url_beyond_ascii(self, config: Callable[..., pytest.Config]) -> None:
+        """It is written as it goes over the wire, as `provider-mock send` does."""
+        made = options.settings(config("--receiver-url=http://h/回调?名=值"))
+        assert "http://h/%E5%9B%9E%E8%B0%83?%E5%90%8D=%E5%80%BC" == made.url
+
     def test_source(self, config: Callable[..., pytest.Config]) -> None:
         """Effects are read with the headers of the run, and renamed."""
         with serving(lambda request: (200, "application/json", b'[{"who":"ann"}]')) as little:
@@ -233,6 +254,103 @@ class TestDefaults:
             assert read is not None
             assert [{"accid": "ann"}] == list(read())
         assert ("A", "b") in little.got[0].headers
+
+
+class TestTold:
+    """What is told of the receiver's world, as the settings have it."""
+
+    def test_pattern(self, config: Callable[..., pytest.Config]) -> None:
+        """A pattern numbers the accounts; other braces are no pattern's business."""
+        made = options.settings(config("--receiver-accounts=u{n}-{x}-{n}"))
+        assert made.accounts is not None
+        assert ["u1-{x}-1", "u2-{x}-2"] == [made.accounts(1), made.accounts(2)]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_file(self, encoding: str, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+        """A file lists them, one a line, with or without a byte order mark; they are taken in turn, again and again."""
+        (pytester.path / "accounts.txt").write_bytes("ann\r\n\r\n 张三 \nbob b\n".encode(encoding))
+        made = options.settings(config("--receiver-accounts=file:accounts.txt"))
+        assert made.accounts is not None
+        assert ["ann", "张三", "bob b", "ann", "张三"] == [made.accounts(n) for n in range(1, 6)]
+
+    @pytest.mark.parametrize(
+        ("expected", "content"),
+        [
+            ("it names no account", b"\xef\xbb\xbf\n \n"),
+            ("it is not UTF-8", b"\xff\xff"),
+            ("the account 'a\\x00b' holds control characters", b"a\x00b"),
+        ],
+    )
+    def test_bad_file(
+        self, expected: str, content: bytes, refusal: Callable[..., str], pytester: pytest.Pytester
+    ) -> None:
+        """What is no list of accounts is said to be none."""
+        (pytester.path / "accounts.txt").write_bytes(content)
+        message = refusal(f"--receiver-url={URL}", "--receiver-accounts=file:accounts.txt")
+        assert message.startswith(f"--receiver-accounts=file:accounts.txt: {expected}")
+
+    @pytest.mark.parametrize(
+        ("expected", "provider", "assignments"),
+        [
+            ([Fixed(None, "/accid", "7")], "commsease", ["/accid=7"]),
+            ([Fixed("commsease.login", "/accid", "a=b:/c")], "commsease", ["commsease.login:/accid=a=b:/c"]),
+            ([Fixed("commsease.login", "/extra", "x")], "commsease", ["commsease.login:/extra=x"]),
+            (
+                [Fixed("commsease.read-receipt", "/toAccount", "bot")],
+                "commsease",
+                ["commsease.read-receipt:/toAccount=bot"],
+            ),
+            (
+                [Fixed("tencent.c2c-after-send", "/To_Account", "bot")],
+                "tencent",
+                ["tencent.c2c-after-send:/To_Account=bot"],
+            ),
+            ([Fixed(None, "/UnreadMsgNum", 0)], "tencent", ["/UnreadMsgNum=0"]),
+            (
+                [
+                    Fixed("tencent.c2c-after-send", "/From_Account", "ann"),
+                    Fixed("tencent.c2c-after-send", "/To_Account", "bot"),
+                ],
+                "tencent",
+                ["tencent.c2c-after-send:/From_Account=ann", "tencent.c2c-after-send:/To_Account=bot"],
+            ),
+            ([Fixed(None, "/chatroomId", "room")], "rongcloud", ["/chatroomId=room"]),
+        ],
+    )
+    def test_set(
+        self, expected: list[Fixed], provider: str, assignments: list[str], config: Callable[..., pytest.Config]
+    ) -> None:
+        """A field is of one event type or of all, and has the type that the samples give it."""
+        given = [f"--receiver-set={one}" for one in assignments]
+        assert expected == list(options.settings(config(f"--receiver-provider={provider}", *given)).fixed)
+
+    @pytest.mark.parametrize(
+        "handled",
+        [
+            ("commsease.conversation/TEAM/TEXT",),
+            ("commsease.conversation/*/TEXT", "commsease.login"),
+            ("commsease.conversation/*/CUSTOM_*",),
+            ("commsease.conversation/TEAM/*", "commsease.conversation/P*/TEXT"),
+        ],
+    )
+    def test_handles(self, handled: tuple[str, ...], config: Callable[..., pytest.Config]) -> None:
+        """Variants can be named, and patterns of them."""
+        assert handled == options.settings(config(f"--receiver-handles={', '.join(handled)}")).handles
+
+    def test_wires(self, config: Callable[..., pytest.Config]) -> None:
+        """Several wires add up, and a provider has its own."""
+        made = options.settings(config("--receiver-provider=rongcloud", "--receiver-wire=legacy-names, ascii"))
+        assert Wire(legacy_names=True, escapes="unicode") == made.wire
+
+    def test_rate(self, config: Callable[..., pytest.Config]) -> None:
+        """A rate may be below one a second."""
+        assert 0.25 == options.settings(config("--receiver-rate=0.25")).rate
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_baseline(self, encoding: str, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+        """A baseline may begin with a byte order mark."""
+        (pytester.path / "known.json").write_bytes('{"a.b.c": "票 7"}'.encode(encoding))
+        assert {"a.b.c": "票 7"} == options.settings(config("--receiver-baseline=known.json")).baseline
 
 
 class TestRefused:
@@ -260,14 +378,80 @@ class TestRefused:
             ("--receiver-url=ftp://h/: give the whole address", "url=ftp://h/"),
             ("--receiver-url=http://: give the whole address", "url=http://"),
             ("--receiver-url=http://h:port/: give the whole address", "url=http://h:port/"),
+            ("--receiver-url=http://h..i/: give the whole address", "url=http://h..i/"),
             ("--receiver-url=http://h:99999/: give the whole address", "url=http://h:99999/"),
             ("--receiver-url=http://[::1/: give the whole address", "url=http://[::1/"),
             ("--receiver-url=http://h/a b: give the whole address", "url=http://h/a b"),
-            ("--receiver-handles: commsease has no event type 'login'; list them with: provider-mock", "handles=login"),
-            ("--receiver-handles: commsease has no event type 'tencent.c2c-", "handles=tencent.c2c-after-send"),
+            (
+                "--receiver-handles=login: commsease has no event type 'login'; list them with: provider-mock",
+                "handles=login",
+            ),
+            (
+                "--receiver-handles=tencent.c2c-after-send: commsease has no event type 'tencent.c2c-",
+                "handles=tencent.c2c-after-send",
+            ),
+            (
+                "--receiver-handles=commsease.conversation/TEAM: commsease.conversation has no variant 'TEAM'; there are ",
+                "handles=commsease.conversation/TEAM",
+            ),
+            (
+                "--receiver-handles=commsease.conversation/*/SONG: commsease.conversation has no variant '*/SONG'; ",
+                "handles=commsease.conversation/*/SONG",
+            ),
+            (
+                "--receiver-handles=commsease.login/x: commsease.login has no variant 'x'; it has none: give its name alone",
+                "handles=commsease.login/x",
+            ),
+            (
+                "--receiver-accounts=user: it has no {n}; give a pattern such as user-{n}, or file:PATH with",
+                "accounts=user",
+            ),
+            ("--receiver-accounts={n}\x1b: it holds control characters; give a pattern", "accounts={n}\x1b"),
+            (
+                "--receiver-accounts=file:none.txt: it cannot be read (No such file or directory); give a file",
+                "accounts=file:none.txt",
+            ),
+            ("--receiver-accounts=file:.: it cannot be read (Is a directory)", "accounts=file:."),
+            ("--receiver-accounts=file:/dev/null: it names no account; write one a line", "accounts=file:/dev/null"),
+            ("--receiver-rate=0: give deliveries per second, a number above 0", "rate=0"),
+            ("--receiver-rate=-1: give deliveries per second", "rate=-1"),
+            ("--receiver-rate=inf: give deliveries per second", "rate=inf"),
+            ("--receiver-rate=60/m: give deliveries per second", "rate=60/m"),
+            (
+                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; choose from: alphabetical, ",
+                "wire=legacy-names",
+            ),
+            (
+                "--receiver-wire=ascii,escaped-slashes: escaped-slashes and ascii exclude each other; give one of them",
+                "wire=ascii,escaped-slashes",
+            ),
+            ("--receiver-set=accid: give it as [EVENT-TYPE:]/POINTER=VALUE", "set=accid"),
+            ("--receiver-set=accid=7: pointer 'accid': it does not begin with '/'; write '/accid'", "set=accid=7"),
+            ("--receiver-set=/nowhere=7: no documented sample of commsease has /nowhere; name the", "set=/nowhere=7"),
+            (
+                "--receiver-set=commsease.logins:/accid=7: commsease has no event type 'commsease.logins'; list",
+                "set=commsease.logins:/accid=7",
+            ),
+            (
+                "--receiver-set=commsease.call-ended-2:/accid=7: commsease.call-ended-2 has no documented sample",
+                "set=commsease.call-ended-2:/accid=7",
+            ),
+            (
+                "--receiver-set=commsease.login:/clientType=X: this is no valid commsease.login: /clientType: ",
+                "set=commsease.login:/clientType=X",
+            ),
+            (
+                "--receiver-set=commsease.login:/a/b=X: pointer '/a/b': there is no /a; set the parent first",
+                "set=commsease.login:/a/b=X",
+            ),
+            ("--receiver-set=/accid=\\udcff: it is not UTF-8; give it in UTF-8", "set=/accid=\udcff"),
             ("--receiver-header: give it as NAME:VALUE", "header=X-Token"),
             ("--receiver-header: give it as NAME:VALUE", "header=:x"),
             ("--receiver-header: give it as NAME:VALUE", "header=X Token: s3cret"),
+            ("--receiver-header: Content-length says where the body ends", "header=Content-length: 3"),
+            ("--receiver-header: CheckSum is a header by which commsease names the", "header=CheckSum: s3cret"),
+            ("--receiver-header: proxy-X is about the connection", "header=proxy-X: s3cret"),
+            ("--receiver-header: host is made from the address; leave it out", "header=host:s3cret"),
             ("--receiver-header: the value of X-Token holds a line break", "header=X-Token: s3cret\nX: y"),
             ("--receiver-ca=none.pem: there is no such file", "ca=none.pem"),
             ("--receiver-ca=.: there is no such file", "ca=."),
@@ -278,7 +462,10 @@ class TestRefused:
             ("--receiver-json=none/result.json: there is no folder ", "json=none/result.json"),
             ("--receiver-json=.: it is a folder; give a file in it", "json=."),
             ("--receiver-app-secret: commsease always signs; give it", "app-secret=none"),
-            ("--receiver-check=tencent.* matches no check of commsease; list them with: pytest", "check=tencent.*"),
+            (
+                "--receiver-check=tencent.* matches no check of commsease (data-sync); list them with: pytest",
+                "check=tencent.*",
+            ),
         ],
     )
     def test_table(self, expected: str, argument: str, refusal: Callable[..., str]) -> None:
@@ -291,6 +478,11 @@ class TestRefused:
         """Only Tencent can send without a signature."""
         given = (f"--receiver-url={URL}", "--receiver-provider=rongcloud", "--receiver-app-secret=none")
         assert "rongcloud always signs" in refusal(*given)
+
+    def test_set_elsewhere(self, refusal: Callable[..., str]) -> None:
+        """A value that has to be JSON, and is none, is named."""
+        given = (f"--receiver-url={URL}", "--receiver-provider=tencent", "--receiver-set=/MsgTime=soon")
+        assert "--receiver-set=/MsgTime=soon: /MsgTime holds no text; give the value as JSON" == refusal(*given)
 
     @pytest.mark.parametrize(
         ("expected", "content"),
@@ -351,7 +543,7 @@ class TestChosenChecks:
     def test_all(self, config: Callable[..., pytest.Config]) -> None:
         """Without a choice these are all that hold for the provider."""
         provider = providers.load("tencent")
-        ids = [one.id(provider) for one in options.chosen_checks(config(), provider)]
+        ids = [one.id(provider) for one in options.chosen_checks(config(), provider, provider.feeds)]
         assert len(set(ids)) == len(ids) > 30
         assert "tencent.signature.rejects-altered-nonce" not in ids
 
@@ -360,7 +552,7 @@ class TestChosenChecks:
         provider = providers.load("tencent")
         made = config("--receiver-check=*.reachable", "--receiver-check=tencent.preflight.acc*")
         assert ["tencent.preflight.reachable", "tencent.preflight.accepts-valid"] == [
-            one.id(provider) for one in options.chosen_checks(made, provider)
+            one.id(provider) for one in options.chosen_checks(made, provider, provider.feeds)
         ]
 
     def test_list(self, config: Callable[..., pytest.Config], capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,7 +560,7 @@ class TestChosenChecks:
         options.list_checks(config())
         rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
         assert {4} == {len(row) for row in rows}
-        assert {"commsease", "rongcloud", "tencent"} == {row[0].partition(".")[0] for row in rows}
+        assert set(providers.names()) == {row[0].partition(".")[0] for row in rows}
         assert {"must", "should", "may"} >= {row[1] for row in rows}
         assert all(all(row) for row in rows)
         options.list_checks(config("--receiver-provider=rongcloud"))

@@ -7,46 +7,48 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-
-from conformance.report.exchange import MASK, Masking, body_text, curl
-from conformance.report.result_json import document
-from conformance.report.text import acks_line, block, summary
-from conformance.run import Run, Settings
-from conformance.runner import ExitStatus, conclude
-from conformance.runner import Outcome as Conclusion
-from conformance.verdict import Level, Result, Verdict
-from provider_mock import providers
-from provider_mock.contract import (
+from im_callback.conformance.report.curl import curl
+from im_callback.conformance.report.result_json import document
+from im_callback.conformance.report.text import acks_line, block, folded, summary
+from im_callback.conformance.run import Run
+from im_callback.conformance.runner import Conclusion, ExitStatus, conclude
+from im_callback.conformance.settings import Settings
+from im_callback.conformance.verdict import Level, Result, Verdict
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import (
     DOCUMENTED,
+    MASK,
     Credentials,
     Event,
     Judgement,
     NoReply,
     Outcome,
+    Parameter,
     Provider,
     Request,
     Stamp,
     query_pairs,
 )
-from provider_mock.delivery.clock import utc_millis
-from provider_mock.history import Attempt, Shot
-from provider_mock.wire import Wire
+from im_callback.provider_mock.delivery.clock import utc_millis
+from im_callback.provider_mock.history import Attempt, Shot
+from im_callback.provider_mock.wire import Wire
+
 from tests.conformance.little_server import LittleServer, serving, unused_url
+from tests.programs import needed
 
 NAMES = ("commsease", "rongcloud", "tencent")
 SECRET = "s3cret-with-hyphens-and 'quotes'"
 GATEWAY = "Bearer gate-way-t0ken"
 OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
-SCHEMA = json.loads(files("conformance.report").joinpath("result.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(files("im_callback.conformance.report").joinpath("result.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -125,6 +127,47 @@ class TestBlock:
         assert "request" not in shown.replace("requirement", "")
         assert "send it again" not in shown
 
+    def test_many_exchanges(self, echoing: LittleServer) -> None:
+        """Four exchanges are printed, the others named by their notes and what became of them."""
+        run = Run(settings_for(providers.load("commsease"), echoing.url))
+        attempts = [run.deliver(run.event(), note=f"note {n}") for n in range(6)]
+        attempts += run.send(*[run.shot(run.event(), note="alike") for _ in range(3)])
+        shown = block(failure(*attempts), run.settings)
+        assert 4 == shown.count("\nrequest (note ")
+        assert "\nand: 5 more: note 4: refused; note 5: refused; alike: refused (3 times)\n" in shown
+
+    def test_hundreds(self, echoing: LittleServer) -> None:
+        """Of hundreds of exchanges some are named, and the others counted."""
+        run = Run(settings_for(providers.load("commsease"), echoing.url))
+        attempt = run.deliver(run.event())
+        those = [dataclasses.replace(attempt, shot=dataclasses.replace(attempt.shot, note=f"n{n}")) for n in range(300)]
+        shown = " ".join(block(failure(*those), run.settings).split())
+        assert "and: 296 more: n4: refused; n5: refused; " in shown
+        assert "; n43: refused; 256 others" in shown
+
+    def test_folded(self) -> None:
+        """A failure that another one shows already is two lines."""
+        assert folded(failure(folded_into="commsease.family.first")).splitlines() == [
+            "commsease.family.name: The title",
+            "    same cause as commsease.family.first",
+        ]
+
+    def test_hostile_words(self) -> None:
+        """What the receiver says cannot command the terminal, wherever it is quoted."""
+        words = "\x1b[2J\x07\u202eevil\ud800\x00 你好 👨‍👩‍👧"
+        settings = settings_for(providers.load("tencent"), "http://x/")
+        those = [
+            block(failure(actual=words, expected=words, known=words, fix=words), settings),
+            block(result_of(Verdict.COULD_NOT_RUN, reason=words, fix=words), settings),
+            block(result_of(Verdict.HARNESS_ERROR, reason=words), settings),
+            *summary(
+                [result_of(Verdict.COULD_NOT_RUN, reason=words, fix=words)], conclude([], Level.MAY, {}, []), settings
+            ),
+        ]
+        for shown in those:
+            assert not {"\x1b", "\x07", "\u202e", "\ud800", "\x00"} & set(shown)
+        assert "\\x1b[2J\\x07\\u202eevil\\ud800\\x00 你好 👨‍👩‍👧" in those[0]
+
     def test_known(self) -> None:
         """A known failure says why it is known."""
         shown = block(failure(known="ticket 7"), settings_for(providers.load("tencent"), "http://x/"))
@@ -191,29 +234,6 @@ class TestMasking:
         (line,) = [one for one in curl(run.deliver(run.event()), settings) if one.startswith("curl")]
         assert "-H 'X-Gateway: ***'" in line
 
-    @pytest.mark.parametrize("at", range(1190, 1205))
-    def test_cut(self, at: int) -> None:
-        """A secret at the place where a body is cut leaves no part of itself."""
-        body = b"x" * at + SECRET.encode() + b"y" * 100
-        assert SECRET[:5] not in body_text(body, Masking((SECRET,)))
-
-    def test_default(self) -> None:
-        """The documented default secret hides nothing and is not masked."""
-        provider = providers.load("commsease")
-        settings = Settings("http://x/", provider, provider.defaults, seed=1)
-        assert "test-secret" == Masking.of(settings)("test-secret")
-
-    def test_overlap(self) -> None:
-        """Of two secrets, one inside the other, the longer is masked whole."""
-        provider = providers.load("commsease")
-        settings = Settings("http://x/", provider, Credentials("k", "abc"), seed=1, headers=(("A", "xabcx"), ("B", "")))
-        assert f"{MASK} {MASK}" == Masking.of(settings)("xabcx abc")
-
-    def test_url(self) -> None:
-        """A password in the receiver's address is masked."""
-        settings = settings_for(providers.load("commsease"), "http://me:pa55word@127.0.0.1/")
-        assert f"http://me:{MASK}@127.0.0.1/" == Masking.of(settings)(settings.url)
-
     def test_repr(self) -> None:
         """Settings do not show secrets when they are printed."""
         settings = settings_for(providers.load("commsease"), "http://x/", headers=(("X-Gateway", GATEWAY),))
@@ -250,12 +270,12 @@ class Replay:
     def signed(self, body: bytes, wire: Wire = DOCUMENTED) -> Shot:
         """Return a shot of a body, signed then."""
         settings = self.run.settings
-        signed = self.provider.sign(body, "X", settings.url, settings.credentials, self.stamp, wire)
-        return Shot(signed, signed, (), settings.credentials)
+        signed = self.provider.feeds[0].sign(body, "X", settings.url, settings.credentials, self.stamp, wire)
+        return Shot(self.provider.feeds[0], signed, signed, (), settings.credentials)
 
     def altered(self, role: str, change: Callable[[str], list[str]]) -> Shot:
         """Return a shot in which the values of one parameter were changed after signing."""
-        parameter = self.provider.parameter(role)
+        parameter = self.provider.feeds[0].parameter(role)
 
         def changed(request: Request) -> Request:
             (value,) = parameter.values(request)
@@ -263,8 +283,8 @@ class Replay:
 
         return self.shot(change=changed, forged=True)
 
-    def again(self, shot: Shot) -> Request:
-        """Return the request that the printed lines make."""
+    def again(self, shot: Shot, parameters: Sequence[Parameter] = ()) -> Request:
+        """Return the request that the printed lines make; `parameters` are spelled as in the shot."""
         attempt = Attempt(shot, NoReply("timed-out", "", 1.0), Judgement(Outcome.TIMED_OUT, "rule"), self.then)
         script = "\n".join(["set -eu", *curl(attempt, self.run.settings)])
         ended = subprocess.run(
@@ -283,7 +303,7 @@ class Replay:
         assert shot.request.chunked == request.chunked
         assert shot.request.method == request.method
         # All that is not signed stays as it is, in place.
-        fresh = {one.name.lower() for one in self.provider.parameters}
+        fresh = {one.name.lower() for one in parameters or self.provider.feeds[0].parameters}
         assert [pair for pair in query_pairs(shot.request.url) if pair[0].lower() not in fresh] == [
             pair for pair in query_pairs(request.url) if pair[0].lower() not in fresh
         ]
@@ -298,9 +318,9 @@ class Replay:
         """Return what is wrong with a request, without the values; also where a time is too old."""
         now = utc_millis() if now is None else now
         settings = self.run.settings
-        found = self.provider.verify(request, settings.credentials, now)
+        found = self.provider.feeds[0].verify(request, settings.credentials, now)
         if found is None and self.provider.name != "tencent":
-            (time,) = self.provider.parameter("time").values(request)
+            (time,) = self.provider.feeds[0].parameter("time").values(request)
             found = "stale" if abs(now - int(time)) > 600_000 else None
         return found and re.sub(r"'[^']*'", "'…'", found)
 
@@ -316,8 +336,7 @@ class Replay:
 @pytest.fixture(params=NAMES)
 def replay(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Replay]:
     """Return what sends again with curl, for each provider."""
-    if not shutil.which("curl") or not shutil.which("bash"):
-        pytest.skip("there is no curl, or no bash")
+    needed("bash", "curl")
     provider = providers.load(request.param)
     with serving(lambda request: (200, "application/json", OK)) as server:
         yield Replay(provider, server, tmp_path, Credentials(provider.defaults.app_key, SECRET))
@@ -392,13 +411,13 @@ class TestCurl:
     def test_altered_time(self, by: int, replay: Replay) -> None:
         """A time that was moved after signing is moved by as much from the fresh one."""
         request = replay.refused_alike(replay.altered("time", lambda value: [str(int(value) + by)]))
-        parameter = replay.provider.parameter("time")
+        parameter = replay.provider.feeds[0].parameter("time")
         (value,) = parameter.values(request)
         assert replay.problem(parameter.given(request, str(int(value) - by))) is None
 
     @pytest.mark.parametrize(
         ("replay", "role"),
-        [(name, p.role) for name in NAMES for p in providers.load(name).parameters if p.role != "key"],
+        [(name, p.role) for name in NAMES for p in providers.load(name).feeds[0].parameters if p.role != "key"],
         indirect=["replay"],
     )
     @pytest.mark.parametrize(
@@ -413,7 +432,7 @@ class TestCurl:
     def test_missing(self, role: str, change: Callable[[str], list[str]], replay: Replay) -> None:
         """A parameter that was left out, emptied or doubled is so again; the right one of two is a fresh one."""
         request = replay.refused_alike(replay.altered(role, change))
-        parameter = replay.provider.parameter(role)
+        parameter = replay.provider.feeds[0].parameter(role)
         values = parameter.values(request)
         assert len(change("x")) == len(values)
         if len(values) == 2:
@@ -432,12 +451,16 @@ class TestCurl:
     def test_signature(self, change: Callable[[str], str], replay: Replay) -> None:
         """A part of the signature, or more than it, is made from a fresh one."""
         request = replay.refused_alike(replay.altered("signature", lambda value: [change(value)]))
-        parameter = replay.provider.parameter("signature")
-        time = int(replay.provider.parameter("time").values(request)[0])
-        nonce = replay.provider.parameter("nonce").values(request)[0] if replay.provider.has("nonce") else ""
+        parameter = replay.provider.feeds[0].parameter("signature")
+        time = int(replay.provider.feeds[0].parameter("time").values(request)[0])
+        nonce = (
+            replay.provider.feeds[0].parameter("nonce").values(request)[0]
+            if replay.provider.feeds[0].has("nonce")
+            else ""
+        )
         millis = time * 1000 if replay.provider.name == "tencent" else time
         settings = replay.run.settings
-        due = replay.provider.sign(request.body, "", settings.url, settings.credentials, Stamp(millis, nonce))
+        due = replay.provider.feeds[0].sign(request.body, "", settings.url, settings.credentials, Stamp(millis, nonce))
         assert [change(parameter.values(due)[0])] == parameter.values(request)
         assert abs(utc_millis() - millis) < 60_000
 
@@ -448,8 +471,8 @@ class TestCurl:
 
     def test_tampered(self, replay: Replay) -> None:
         """A body that was changed after signing goes out changed, with the signature of the first one."""
-        shot = replay.shot(change=lambda request: dataclasses.replace(request, body=b"{'tampered': 1}"), forged=True)
-        if replay.provider.has("digest"):
+        shot = replay.shot(change=lambda request: request._replace(body=b"{'tampered': 1}"), forged=True)
+        if replay.provider.feeds[0].has("digest"):
             replay.refused_alike(shot)
         else:
             assert replay.problem(replay.again(shot)) is None
@@ -457,32 +480,33 @@ class TestCurl:
     @pytest.mark.parametrize("replay", ["commsease"], indirect=True)
     def test_recomputed_digest(self, replay: Replay) -> None:
         """A digest that was made to fit a changed body fits again."""
-        parameter = replay.provider.parameter("digest")
+        parameter = replay.provider.feeds[0].parameter("digest")
         digest = hashlib.md5(b"tampered").hexdigest()
         shot = replay.shot(
-            change=lambda request: parameter.given(dataclasses.replace(request, body=b"tampered"), digest), forged=True
+            change=lambda request: parameter.given(request._replace(body=b"tampered"), digest), forged=True
         )
         assert [digest] == parameter.values(replay.refused_alike(shot))
 
     def test_stolen(self, replay: Replay) -> None:
         """Parameters of another delivery stay what they were, to the last one."""
         other = replay.shot(stamp=Stamp(replay.then - 5000, "1234")).request
-        shot = replay.shot(
-            change=lambda request: dataclasses.replace(request, headers=other.headers, url=other.url), forged=True
-        )
+        shot = replay.shot(change=lambda request: request._replace(headers=other.headers, url=other.url), forged=True)
         request = replay.again(shot)
-        for parameter in replay.provider.parameters:
+        for parameter in replay.provider.feeds[0].parameters:
             assert parameter.values(other) == parameter.values(request)
 
     @pytest.mark.parametrize("replay", ["rongcloud"], indirect=True)
     def test_legacy_names(self, replay: Replay) -> None:
-        """What was signed under other names can only be sent as it was."""
+        """What was signed under other names is signed afresh under those names."""
         shot = replay.shot(wire=Wire(legacy_names=True))
-        assert query_pairs(shot.request.url) == query_pairs(replay.again(shot).url)
+        request = replay.again(shot, replay.provider.feeds[0].parameters_in(Wire(legacy_names=True)))
+        plain = request._replace(url=request.url.replace("signTimestamp=", "timestamp="))
+        assert "signTimestamp=" in request.url
+        assert replay.problem(plain) is None
 
     def test_other_method(self, replay: Replay) -> None:
         """A method other than POST is kept."""
-        shot = replay.shot(change=lambda request: dataclasses.replace(request, method="PUT"))
+        shot = replay.shot(change=lambda request: request._replace(method="PUT"))
         assert "PUT" == replay.again(shot).method
 
 
@@ -491,6 +515,7 @@ class TestWithoutSecret:
 
     def test_no_token(self, tmp_path: Path) -> None:
         """Without a callback token nothing is signed, and the lines ask for no secret."""
+        needed("bash", "curl")
         provider = providers.load("tencent")
         with serving(lambda request: (200, "application/json", OK)) as server:
             replay = Replay(provider, server, tmp_path, Credentials(provider.defaults.app_key, None))
@@ -557,6 +582,35 @@ class TestDocument:
         assert list(SCHEMA["required"]) == list(written)
         assert [one.value for one in verdicts] == [check["verdict"] for check in written["checks"]]
         assert ("tencent", 7, []) == (written["provider"], written["seed"], written["handles"])
+
+    def test_exchanges(self, echoing: LittleServer) -> None:
+        """Up to fifty exchanges are kept, and how many are left out; with them goes what sends them again."""
+        run = Run(settings_for(providers.load("tencent"), echoing.url))
+        attempt = run.deliver(run.event())
+        few, many = failure(*[attempt] * 50), failure(*[attempt] * 53, id="tencent.family.other")
+        written = checked(document(run, [few, many], conclude([few, many], Level.SHOULD, {}, [])))
+        kept = [(len(one["exchanges"]), one.get("exchanges_left_out")) for one in written["checks"]]
+        assert [(50, None), (50, 3)] == kept
+        assert "for i in $(seq 53); do curl " in written["checks"][1]["send_again"]
+
+    def test_folded(self) -> None:
+        """A failure that another one shows already names that one."""
+        run = Run(settings_for(providers.load("tencent"), "http://127.0.0.1/"))
+        those = [failure(), failure(id="tencent.family.second", folded_into="tencent.family.first")]
+        written = checked(document(run, those, conclude(those, Level.SHOULD, {}, [])))
+        assert [None, "tencent.family.first"] == [one.get("folded_into") for one in written["checks"]]
+
+    def test_hostile_reply(self) -> None:
+        """Whatever a receiver answers, the result is valid JSON in UTF-8, without control characters."""
+        content = b"\x00\x1b]0;x\x07\xed\xa0\x80\xff" + "\u202e\u2028".encode()
+        with serving(lambda request: (403, "text/plain", content)) as little:
+            run = Run(settings_for(providers.load("tencent"), little.url))
+            those = [failure(run.deliver(run.event()), actual="\ud800\x1b")]
+            written = checked(document(run, those, conclude(those, Level.SHOULD, {}, [])))
+        assert json.dumps(written, ensure_ascii=False).encode()
+        assert "\\ud800\\x1b" == written["checks"][0]["actual"]
+        body = written["checks"][0]["exchanges"][0]["reply"]["body"]
+        assert r"\x00\x1b]0;x\x07\xed\xa0\x80\xff\u202e\u2028" == body
 
     def test_no_reply(self) -> None:
         """An exchange without a reply has none, and everything else."""
@@ -626,6 +680,27 @@ class TestSummary:
     def test_pass(self) -> None:
         """A green run is one line."""
         assert ["receiver verdict: PASS (1 pass)"] == self.lines(result_of(Verdict.PASS))
+
+    def test_failures(self) -> None:
+        """Failures come with the most binding first, then as they ran; what is derived stands under its cause."""
+        those = [
+            failure(id="a.b.may", level=Level.MAY),
+            failure(id="a.b.should", level=Level.SHOULD),
+            failure(id="a.b.first"),
+            failure(id="a.b.derived-1", level=Level.SHOULD, folded_into="a.b.first"),
+            failure(id="a.b.second"),
+            failure(id="a.b.derived-2", folded_into="a.b.first"),
+            failure(id="a.b.alone", level=Level.MAY, folded_into="a.b.not-in-this-run"),
+        ]
+        assert [
+            "failed: a.b.first (must): The title",
+            "    same cause: a.b.derived-1, a.b.derived-2",
+            "failed: a.b.second (must): The title",
+            "failed: a.b.should (should): The title",
+            "failed: a.b.may (may): The title",
+            "failed: a.b.alone (may): The title",
+            "receiver verdict: FAIL (7 fail)",
+        ] == self.lines(*those)
 
     def test_nothing(self) -> None:
         """So is one in which nothing was done; it says so."""

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from im_callback.conformance.check import Check
+from im_callback.conformance.judge import AmbiguousRecord, Occurrence
+from im_callback.conformance.run import Run
+from im_callback.conformance.runner import ExitStatus, baseline_problems, conclude, run_check
+from im_callback.conformance.settings import Settings
+from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable, Result, Verdict
+from im_callback.provider_mock import providers
 
-from conformance.check import Check
-from conformance.judge import AmbiguousRecord, Occurrence
-from conformance.run import Run, Settings
-from conformance.runner import ExitStatus, baseline_problems, conclude, run_check
-from conformance.verdict import CouldNotRun, Failed, Level, NotApplicable, Result, Verdict
-from provider_mock import providers
 from tests.conformance.little_server import unused_url
 
 PASS, FAIL, CNR, NA, ERROR = (
@@ -141,9 +142,7 @@ def a_run() -> Run:
 
 def a_check(function: Callable[[Run], None], *, preflight: bool = True, effects: bool = False) -> Check:
     """Return a check with this function."""
-    return Check(
-        function, "family", "slug", "Title", {"*": MUST}, "ack", "why", "fix", effects=effects, preflight=preflight
-    )
+    return Check(function, "family", "slug", "Title", MUST, "ack", "why", "fix", effects=effects, preflight=preflight)
 
 
 def raising(error: BaseException) -> Callable[[Run], None]:
@@ -231,7 +230,46 @@ class TestRunCheck:
         assert "earlier stage of preflight failed" in result.reason
 
     def test_no_level(self) -> None:
-        """A check that does not hold for the provider is never run."""
-        check = replace(a_check(lambda run: None), levels={"tencent": MUST})
+        """A check that does not hold at the feed is never run."""
+        check = replace(a_check(lambda run: None), needs=lambda feed: feed.batches)
         with pytest.raises(AssertionError):
             run_check(check, a_run())
+
+
+class TestFolded:
+    """Failures with one cause are one fault."""
+
+    @pytest.mark.parametrize(
+        ("expected", "causes"),
+        [
+            (["", "a"], ["x", "x"]),
+            (["", ""], ["x", "y"]),
+            # What has no cause of its own is folded into nothing.
+            (["", ""], ["", ""]),
+            (["", "a", "a"], ["x", "x", "x"]),
+            (["", "", "a", "b"], ["x", "y", "x", "y"]),
+        ],
+    )
+    def test_table(self, expected: list[str], causes: list[str]) -> None:
+        """A failure is folded into the first that has shown its cause."""
+        assert expected == folded([(cause, MUST) for cause in causes])
+
+    def test_levels(self) -> None:
+        """One that binds less cannot stand for one that binds more, which stands for what follows."""
+        assert ["", "", "b"] == folded([("x", SHOULD), ("x", MUST), ("x", MAY)])
+        assert ["", "a"] == folded([("x", MUST), ("x", MAY)])
+
+
+def folded(failures: list[tuple[str, Level]]) -> list[str]:
+    """Return which of the checks a, b, … each failure is folded into."""
+    provider = providers.load("tencent")
+    run = Run(Settings(unused_url(), provider, provider.defaults, seed=1))
+    found = []
+    for name, (cause, level) in zip("abcdef", failures):  # noqa: B905
+
+        def fail(run: Run, cause: str = cause) -> None:
+            raise Failed("due", "done", cause=cause)
+
+        check = Check(fail, "family", name, name, level, "transport", "why", "fix", preflight=True)
+        found.append(run_check(check, run).folded_into.rpartition(".")[2])
+    return found

@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 import trustme
 from click.testing import CliRunner
-
-from conformance.check import all_checks
-from conformance.plugin import ALLOW_INCOMPLETE, OPTIONS, REPEATABLE, SWITCH
-from provider_mock import cli, providers
+from im_callback.conformance.check import all_checks
+from im_callback.conformance.plugin import FLAGS, OPTIONS, REPEATABLE, SWITCH
+from im_callback.provider_mock import cli, providers
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NAMES = [SWITCH, "--receiver-list", *(f"--receiver-{one[0]}" for one in (*OPTIONS, *REPEATABLE, ALLOW_INCOMPLETE))]
+NAMES = [SWITCH, "--receiver-list", *(f"--receiver-{one[0]}" for one in (*OPTIONS, *REPEATABLE, *FLAGS))]
 SERVE = "provider-mock serve"
 COMMANDS = re.compile(r"^\$ (provider-mock .+?)(?:\s+#.*)?$", re.MULTILINE)
 
@@ -53,14 +52,21 @@ class TestExamples:
 
     def test_serve(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The server starts with the configuration that its page shows, and stops when it is asked to."""
-        (shown,) = re.findall(
-            r"```toml\n(.*?)```", (ROOT / "docs" / "server.md").read_text(encoding="utf-8"), re.DOTALL
-        )
-        (tmp_path / "mock.toml").write_text(shown)
+        page = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
+        apps, server = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+        (tmp_path / "mock.toml").write_text(f"{server}\n{apps}")
+        (tmp_path / "secrets").mkdir()
         trustme.CA().cert_pem.write_to_path(str(tmp_path / "staging-ca.pem"))
         monkeypatch.setenv("SHOP_SECRET", "secret")
         (typed,) = [one for one in COMMANDS.findall(README) if one.startswith(SERVE)]
-        run = [sys.executable, "-c", "from provider_mock.cli import entry; entry()", *typed.split()[1:], "--port", "0"]
+        run = [
+            sys.executable,
+            "-c",
+            "from im_callback.provider_mock.cli import entry; entry()",
+            *typed.split()[1:],
+            "--port",
+            "0",
+        ]
         with subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             told = json.loads(process.stdout.readline() or "{}")
@@ -93,7 +99,7 @@ class TestExamples:
             check.id(one)
             for one in map(providers.load, providers.names())
             for check in all_checks()
-            if check.level(one)
+            if check.among(one.feeds)
         }
         spoken = {
             name

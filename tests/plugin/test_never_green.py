@@ -10,10 +10,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock.contract import Request
 
-from provider_mock.contract import Request
 from tests.conformance.little_server import Answer, serving, unused_url
 from tests.plugin.processes import SECONDS, environment, options_for, pytest_in, result_in
+from tests.programs import spawned
 
 FIRST = "--receiver-check=*.preflight.*"
 WRONG = "--receiver-check=*.rejects-wrong-*"
@@ -51,9 +52,8 @@ class TestRefusing:
             effects = f"--receiver-effects={little.url}/effects"
             ended = pytest_in(tmp_path, f"--receiver-url={little.url}", effects, FIRST, WRONG)
         assert 1 == ended.status, ended.output
-        assert "Are --receiver-provider, --receiver-app-key and --receiver-app-secret" in ended.output.replace(
-            "\n  ", " "
-        )
+        words = ended.output.replace("\n  ", " ")
+        assert "Compare --receiver-provider, --receiver-app-key and --receiver-app-secret with what the" in words
         verdicts = {name.partition(".")[2]: verdict for name, verdict in ended.verdicts.items()}
         assert "fail" == verdicts.pop("preflight.accepts-valid")
         assert "pass" == verdicts.pop("preflight.reachable")
@@ -74,7 +74,10 @@ class TestNothingChosen:
         """A glob that fits no check is a bad option."""
         ended = pytest_in(tmp_path, *options_for(good), "--receiver-check=*.signatures.*")
         assert 4 == ended.status
-        assert "--receiver-check=*.signatures.* matches no check of commsease; list them with: pytest" in ended.output
+        assert (
+            "--receiver-check=*.signatures.* matches no check of commsease (data-sync); list them with: pytest"
+            in ended.output
+        )
         assert ended.result is None
 
     @pytest.mark.parametrize("argument", ["-k=no_such_check", "-m=no_such_mark"])
@@ -154,7 +157,7 @@ class TestStopped:
 
         with serving(answer) as little:
             command = [sys.executable, "-m", "pytest", f"--receiver-url={little.url}", "--receiver-json=result.json"]
-            with subprocess.Popen(
+            with spawned(
                 command,
                 cwd=tmp_path,
                 env=environment(),

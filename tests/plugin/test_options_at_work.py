@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Credentials, Request, query_pairs
+from im_callback.provider_mock.delivery.clock import utc_millis
 
-from provider_mock import providers
-from provider_mock.contract import Credentials, Request
-from provider_mock.delivery.clock import utc_millis
 from tests.conformance.little_server import Answer, serving
 from tests.plugin.processes import options_for, pytest_in
 
+OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
 FIRST = "--receiver-check=*.preflight.*"
 PROBE = "--receiver-check=*.acks-probe"
 FIXTURE = """
@@ -56,7 +58,6 @@ class TestFixture:
             ("the fixture receiver_effects gives list, not a function", "return [{'accid': 'ann'}]"),
             ("receiver_effects returns failed: ZeroDivisionError('division by zero')", "return lambda: 1 / 0"),
             ("they are dict, not a list", "return dict"),
-            ("a record is int, not an object with named fields", "return lambda: [1]"),
         ],
     )
     def test_broken(self, expected: str, body: str, good: str, tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ class TestHandles:
         """Only the named types are judged, and said to be recorded."""
         ended = pytest_in(tmp_path, *options_for(good), FIRST, "--receiver-handles=commsease.login,commsease.logout")
         assert 0 == ended.status, ended.output
-        assert ["records: commsease.login, commsease.logout"] == ended.lines("records: ")
+        assert ["records: commsease.login,commsease.logout"] == ended.lines("records: ")
         assert ended.result is not None
         assert ["commsease.login", "commsease.logout"] == ended.result["handles"]
 
@@ -111,7 +112,10 @@ class TestLevelAndBaseline:
         assert "fail" == ended.verdicts["commsease.signature.rejects-wrong-md5-header"]
         assert ended.result is not None
         assert "pass" == ended.result["verdict"]
-        assert "commsease.signature.rejects-wrong-md5-header: A wrong MD5 header is refused" in ended.output
+        assert (
+            "commsease.signature.rejects-wrong-md5-header: A digest of the body that is wrong or missing is refused"
+            in ended.output
+        )
         assert "1 xfailed" in ended.output
 
     @pytest.mark.parametrize(
@@ -145,6 +149,65 @@ class TestLevelAndBaseline:
         assert "ticket 7" == reasons["commsease.acknowledgement.acks-probe"]
 
 
+class TestFolded:
+    """Failures of one cause."""
+
+    CHOSEN = (FIRST, "--receiver-check=*.same-request-again", "--receiver-check=*.deduplication.concurrent")
+
+    @pytest.mark.parametrize(("shown", "option"), [(False, "-q"), (True, "-v")])
+    def test_derived(self, shown: bool, option: str, naive: str, tmp_path: Path) -> None:
+        """Those that another shows already are two lines, and whole with -v; the end of the run names them under it."""
+        ended = pytest_in(tmp_path, option, *options_for(naive), *self.CHOSEN)
+        assert 1 == ended.status, ended.output
+        first, derived = "commsease.deduplication.same-request-again", "commsease.deduplication.concurrent"
+        assert shown is (re.search(rf"(?m)^{derived}: .*\nrequirement: ", ended.output) is not None)
+        assert shown is not (f"\n    same cause as {first}\n" in ended.output)
+        assert f"failed: {first} (should): " in ended.output
+        assert f"\n    same cause: {derived}\n" in ended.output
+
+
+class TestWorld:
+    """What a receiver knows of its world: --receiver-wire, --receiver-accounts, --receiver-set."""
+
+    def sent(self, tmp_path: Path, provider: str, *given: str) -> list[Request]:
+        """Return what the first checks send to a receiver that takes everything."""
+        with serving(lambda request: (200, "application/json", OK)) as little:
+            chosen = (FIRST, "--receiver-check=*.signature.accepts-documented")
+            ended = pytest_in(
+                tmp_path, f"--receiver-url={little.url}", f"--receiver-provider={provider}", *chosen, *given
+            )
+            assert "harness-error" not in ended.verdicts.values(), ended.output
+            assert "pass" == ended.verdicts[f"{provider}.signature.accepts-documented"]
+        assert little.got
+        return [request for request in little.got if request.method == "POST"]
+
+    def messages(self, sent: list[Request]) -> list[dict[str, Any]]:
+        """Return the messages among what was sent from one person to another."""
+        payloads = [json.loads(request.body) for request in sent]
+        return [one for one in payloads if one.get("CallbackCommand") == "C2C.CallbackAfterSendMsg"]
+
+    def test_wire(self, tmp_path: Path) -> None:
+        """The whole run speaks as it is told to."""
+        sent = self.sent(tmp_path, "rongcloud", "--receiver-wire=legacy-names,ascii,charset")
+        for request in sent:
+            assert "signTimestamp" in dict(query_pairs(request.url))
+            assert ("Content-Type", "application/json;charset=utf-8") in request.headers
+            assert request.body.isascii()
+
+    def test_accounts(self, tmp_path: Path) -> None:
+        """Accounts come from the file."""
+        (tmp_path / "accounts.txt").write_text("\ufeffann\n\nbob\n", encoding="utf-8")
+        sent = self.sent(tmp_path, "tencent", "--receiver-accounts=file:accounts.txt")
+        payloads = self.messages(sent)
+        assert {"ann", "bob"} == {one["From_Account"] for one in payloads} | {one["To_Account"] for one in payloads}
+
+    def test_set(self, tmp_path: Path) -> None:
+        """Every event that has the field carries the value."""
+        sent = self.sent(tmp_path, "tencent", "--receiver-set=/To_Account=bot", "--receiver-set=/UnreadMsgNum=3")
+        payloads = self.messages(sent)
+        assert {("bot", 3)} == {(one["To_Account"], one["UnreadMsgNum"]) for one in payloads}
+
+
 class TestSeed:
     """--receiver-seed."""
 
@@ -171,7 +234,7 @@ class TestSecrets:
         def answer(request: Request) -> Answer:
             if ("X-Gateway", "let-me-1n") not in request.headers:
                 return 407, "text/plain", b""
-            wrong = provider.verify(request, credentials, utc_millis())
+            wrong = provider.feeds[0].verify(request, credentials, utc_millis())
             return (401 if wrong else 200), "application/json", b'{"echo": "my-own-t0ken let-me-1n"}'
 
         with serving(answer) as little:

@@ -106,11 +106,11 @@ def test_not_switched_on(tmp_path: Path) -> None:
         """
 import sys
 
-HEAVY = "flask faker sqlalchemy jsonschema jmespath pycurl requests certifi click schemas provider_mock conformance".split()
+HEAVY = "flask faker sqlalchemy jsonschema jmespath requests certifi click im_callback".split()
 
 def test_loaded():
     loaded = sorted(name for name in sys.modules if name.partition(".")[0] in HEAVY)
-    assert loaded == ["conformance", "conformance.plugin"]
+    assert loaded == ["im_callback", "im_callback.conformance", "im_callback.conformance.plugin"]
 """,
         encoding="utf-8",
     )
@@ -162,7 +162,7 @@ class TestUnrun:
     def test_our_error(self, good: str, tmp_path: Path) -> None:
         """A check that breaks off by itself is our own error, with a status of its own."""
         conftest = (
-            "from conformance.checks.robustness import check_empty_body\n"
+            "from im_callback.conformance.checks.robustness import check_empty_body\n"
             "def boom(run): raise KeyError('ours')\n"
             "object.__setattr__(check_empty_body.check, 'function', boom)\n"
         )

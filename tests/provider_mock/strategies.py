@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-
-from provider_mock.contract import Credentials, Stamp
-from provider_mock.wire import Wire
+from im_callback.provider_mock.contract import Credentials, Stamp
+from im_callback.provider_mock.wire import Wire
 
 #: Every run tries the same examples, however slow the machine is.
 repeatable = settings(derandomize=True, deadline=None, max_examples=50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock import cli, providers
+from im_callback.provider_mock.commands.shared import printed
 
-from provider_mock import cli, providers
 from tests.commands import Ran, Run
+from tests.programs import pseudo_terminal
 from tests.provider_mock import oracle
 from tests.provider_mock.peers import OK, answers, peer, receiver, unused_port
 
@@ -25,6 +28,7 @@ PRINTED = [
     .splitlines()
 ]
 OURS = ["commsease", "rongcloud", "tencent"]
+CHOICES = ", ".join(providers.names())
 SAMPLES = {"commsease": "commsease.login", "rongcloud": "rongcloud.chatroom-kv", "tencent": "tencent.c2c-after-send"}
 KEYS = {"commsease": "key-1", "rongcloud": "key-1", "tencent": "1400000007"}
 SECRET = "hush-4711-秘密"
@@ -40,7 +44,7 @@ each_provider = pytest.mark.parametrize("provider", OURS)
 @pytest.fixture
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Standard output is a terminal."""
-    monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+    monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
 
 
 def installed(*arguments: str, stdin: bytes = b"", **environment: str) -> Ran:
@@ -100,9 +104,9 @@ class TestInstalled:
 
     def test_mistake(self) -> None:
         """A mistake is one line on standard error."""
-        assert Ran(
-            2, "", "error: no provider is called 'nope'; choose one of: commsease, rongcloud, tencent\n"
-        ) == installed("events", "nope")
+        assert Ran(2, "", f"error: no provider is called 'nope'; choose one of: {CHOICES}\n") == installed(
+            "events", "nope"
+        )
 
     def test_version(self) -> None:
         """`--version` names the distribution's version."""
@@ -112,10 +116,8 @@ class TestInstalled:
 
     def test_terminal(self) -> None:
         """On a terminal the output is for people; `--json` says otherwise."""
-        import pty
-
         for options, expected in (((), b"commsease.login: valid"), (("--json",), b'{"event_type": "commsease.login"')):
-            reader, writer = pty.openpty()
+            reader, writer = pseudo_terminal()
             script = Path(sys.executable).with_name("provider-mock")
             subprocess.run([script, "validate", "commsease", *options], input=BODY, stdout=writer, check=True)
             os.close(writer)
@@ -130,7 +132,7 @@ class TestEvents:
     def test_json(self, run: Run) -> None:
         """Name, code, status, identity, order and source of each."""
         (login,) = [one for one in run("events", "commsease").lines if one["name"] == "commsease.login"]
-        assert {"name", "code", "status", "identity", "order", "source"} == set(login)
+        assert {"name", "feed", "code", "status", "identity", "variants", "order", "source"} == set(login)
         assert ("2", "documented") == (login["code"], login["status"])
         assert "/accid" in login["identity"]
         assert "latest" == login["order"]["rule"]
@@ -138,15 +140,31 @@ class TestEvents:
     def test_people(self, run: Run, on_terminal: None) -> None:
         """The same, to be read."""
         ran = run("events", "tencent")
-        assert ran.out.startswith(
-            "tencent.c2c-after-send  (code C2C.CallbackAfterSendMsg)\n    identity: /From_Account "
-        )
+        assert "tencent.c2c-after-send  (after, code C2C.CallbackAfterSendMsg)\n    identity: /From_Account " in ran.out
         assert "    order:    sequence by /MsgTime /MsgSeq\n" in ran.out
         assert "    source:   Tencent Cloud, " in ran.out
 
     def test_undocumented(self, run: Run, on_terminal: None) -> None:
         """What is only named says so."""
         assert ", undocumented)\n" in run("events", "commsease").out
+
+
+class TestWires:
+    """Tests for `provider-mock events --wires`."""
+
+    def test_lines(self, run: Run) -> None:
+        """Each name with its provider, in one line."""
+        ran = run("events", "--wires")
+        assert (0, "") == (ran.status, ran.err)
+        known = [(one, name) for one in OURS for name in providers.load(one).wires]
+        assert known == [(one["provider"], one["name"]) for one in ran.lines][: len(known)]
+        assert all(one["description"] for one in ran.lines)
+
+    def test_people(self, run: Run, on_terminal: None) -> None:
+        """On a terminal it is a list, also of one provider alone."""
+        ran = run("events", "rongcloud", "--wires")
+        assert "rongcloud  legacy-names: parameters under the names of earlier years\n" in ran.out
+        assert "commsease" not in ran.out
 
 
 class TestSample:
@@ -238,6 +256,77 @@ class TestValidate:
         assert "commsease.login: valid\n" == run("validate", "commsease", stdin=BODY).out
         ran = run("validate", "commsease", stdin=b'{"eventType":"2"}')
         assert ran.out.startswith("commsease.login: not valid\n  /")
+
+
+class TestValidateTypedWrongly:
+    """`validate` says 1 and 2 of bodies, so what was typed wrongly exits with 4."""
+
+    @pytest.mark.parametrize(
+        ("error", "arguments"),
+        [
+            (f"no provider is called 'nope'; choose one of: {CHOICES}", ["nope"]),
+            ("Missing argument 'PROVIDER'. (see provider-mock validate --help)", []),
+            ("No such option '--zzzz'. (see provider-mock validate --help)", ["commsease", "--zzzz"]),
+            ("Got unexpected extra argument (c) (see provider-mock validate --help)", ["commsease", "-", "c"]),
+            (
+                "Invalid value for '[FILE]': 'no-such': No such file or directory (see provider-mock validate --help)",
+                ["commsease", "no-such"],
+            ),
+            ("Invalid value for '[FILE]': '/': Is a directory (see provider-mock validate --help)", ["commsease", "/"]),
+        ],
+    )
+    def test_status(self, run: Run, error: str, arguments: list[str]) -> None:
+        """One line, and a status of its own."""
+        ran = run("validate", *arguments)
+        assert Ran(4, "", f"error: {error}\n") == Ran(
+            ran.status, ran.out, ran.err.replace("option: --zzzz", "option '--zzzz'.")
+        )
+
+    @pytest.mark.parametrize(("status", "command"), [(4, "validate"), (2, "sign"), (2, "verify")])
+    @pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null", "<&- >&-"])
+    def test_no_input(self, status: int, command: str, redirection: str) -> None:
+        """Closed or unreadable standard input is no body."""
+        script = Path(sys.executable).with_name("provider-mock")
+        done = subprocess.run(
+            ["sh", "-c", f'"{script}" {command} commsease {redirection}'], capture_output=True, text=True, check=False
+        )
+        assert (status, "") == (done.returncode, done.stdout)
+        assert 1 == done.stderr.count("\n"), done.stderr
+        said = "standard input is closed; name a file" if "-" in redirection else "cannot be read (Bad file descriptor)"
+        assert said in done.stderr
+
+    @pytest.mark.parametrize(
+        ("error", "body"),
+        [
+            ("it is empty", b""),
+            ("it is empty", b"\xef\xbb\xbf \n"),
+            ("'utf-8' codec can't decode byte", bytes(range(128, 256))),
+            ("'utf-8' codec can't decode byte", "{}".encode("utf-16")),
+            ("Expecting value", b"\x00\x01\x02"),
+        ],
+    )
+    def test_no_json(self, run: Run, error: str, body: bytes) -> None:
+        """What is no JSON is not valid, on one line."""
+        ran = run("validate", "commsease", stdin=body)
+        assert (1, "", 1) == (ran.status, ran.out, ran.err.count("\n"))
+        assert ran.err.startswith("error: this is no JSON: ")
+        assert error in ran.err
+
+    @pytest.mark.parametrize("command", ["validate", "sign"])
+    def test_bom(self, run: Run, command: str) -> None:
+        """A byte order mark is no part of the JSON; for a signature it is part of the body."""
+        ran = run(command, "commsease", stdin=b"\xef\xbb\xbf" + BODY)
+        assert (0, "") == (ran.status, ran.err)
+        if command == "sign":
+            digest = hashlib.md5(b"\xef\xbb\xbf" + BODY).hexdigest()
+            assert digest == ran.lines[0]["headers"]["MD5"]
+
+    def test_lone_surrogate(self) -> None:
+        """A lone surrogate is JSON, and the answer about it is UTF-8."""
+        body = BODY.replace(b'"eventType"', b'"\\ud800":1,"clientType":"\\ud800","eventType"', 1)
+        ran = installed("validate", "commsease", stdin=body)
+        assert "Traceback" not in ran.err
+        assert "commsease.login" == ran.lines[0]["event_type"]
 
 
 class TestSignAndVerify:
@@ -438,8 +527,8 @@ class TestMistakes:
         ("error", "arguments"),
         [
             ("No such command 'nope'. (see provider-mock --help)", ["nope"]),
-            ("no provider is called 'nope'; choose one of: commsease, rongcloud, tencent", ["validate", "nope"]),
-            ("no provider is called 'nope'; choose one of: commsease, rongcloud, tencent", ["sample", "nope.login"]),
+            (f"no provider is called 'nope'; choose one of: {CHOICES}", ["sign", "nope"]),
+            (f"no provider is called 'nope'; choose one of: {CHOICES}", ["sample", "nope.login"]),
             ("No such option '--zzzz'. (see provider-mock sign --help)", ["sign", "commsease", "--zzzz"]),
             ("Missing option '--to'. (see provider-mock send --help)", ["send", "commsease.login"]),
             (
@@ -542,7 +631,6 @@ class TestMistakes:
             "ftp://h/",
             "http://",
             "http:///x",
-            "http://h:x/",
             "http://h/a b",
             "http://h/\n",
             "http://[::1",
@@ -554,11 +642,20 @@ class TestMistakes:
         ran = run(*command, "--to", url)
         assert Ran(2, "", f"error: {url!r} is no address to post to; give it as http://host:port/path\n") == ran
 
+    @pytest.mark.parametrize("url", ["me:hush@h:80/x", "ftp://me:hush@h/", "http://me:hu@sh@h:port/"])
+    def test_address_with_password(self, run: Run, url: str) -> None:
+        """A password in it is not printed."""
+        ran = run("sign", "commsease", "--to", url)
+        assert (2, "") == (ran.status, ran.out)
+        assert "***@h" in ran.err
+        assert "hu" not in ran.err
+
     def test_unknown_event_type(self, run: Run) -> None:
         """The known ones are listed."""
         ran = run("sample", "tencent.nope")
         assert (2, "", 1) == (ran.status, ran.out, ran.err.count("\n"))
-        assert ran.err.startswith("error: no event type 'tencent.nope'; there are tencent.c2c-after-send ")
+        assert ran.err.startswith("error: no event type 'tencent.nope'; there are tencent.")
+        assert " tencent.c2c-after-send, " in ran.err
 
     def test_nothing(self, run: Run) -> None:
         """Without a command there is help."""
@@ -611,6 +708,6 @@ class TestDemo:
 
     def test_receivers(self) -> None:
         """Its receivers are where it looks for them."""
-        from provider_mock.demo import receivers
+        from im_callback.provider_mock.commands.demo import receivers
 
         assert {"receiver.py", "naive.py"} <= {file.name for file in receivers().iterdir()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -13,14 +14,17 @@ from typing import Any
 
 import pytest
 import trustme
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import NoReply, Outcome, Reply, Request
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.sockets.answer_reader import KEPT_BODY
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.delivery.sockets.message import HeaderInjection
+from im_callback.provider_mock.history import History, Shot
 
-from provider_mock import providers
-from provider_mock.contract import NoReply, Outcome, Reply, Request
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.connections import KEPT_BODY, HeaderInjection
-from provider_mock.delivery.courier import Courier
-from provider_mock.history import History, Shot
 from tests.provider_mock.peers import OK, Peer, answers, peer, silent, unused_port
+
+FEED = providers.load("rongcloud").feeds[0]
 
 PATIENT, HASTY = Client(deadline=10.0), Client(deadline=1.0)
 
@@ -71,7 +75,7 @@ class TestBytes:
     def test_signed_request(self, listener: Peer) -> None:
         """What a provider signed arrives as it was signed."""
         provider = providers.load("commsease")
-        request = provider.sign('{"a":"中文"}'.encode(), "", listener.url, provider.defaults, _stamp())
+        request = provider.feeds[0].sign('{"a":"中文"}'.encode(), "", listener.url, provider.defaults, _stamp())
         assert 200 == sent(PATIENT, request).status
         head, _, body = listener.requests[0].partition(b"\r\n\r\n")
         assert '{"a":"中文"}'.encode() == body
@@ -399,6 +403,14 @@ class TestTls:
         assert isinstance(reply, NoReply)
         assert [] == server.requests
 
+    def test_no_authority(self, server: Peer, tmp_path: Path) -> None:
+        """A file that is a pipe by now is not waited for, and the reply says so."""
+        os.mkfifo(tmp_path / "ca.pem")
+        reply = sent(Client(10.0, ca_file=tmp_path / "ca.pem"), post(f"https://127.0.0.1:{server.port}/"))
+        assert isinstance(reply, NoReply)
+        assert "ca.pem cannot be used: it cannot be read (it is no regular file)" in reply.detail
+        assert [] == server.requests
+
     def test_plain_server(self, authority: Path) -> None:
         """A server that does not speak TLS is unreachable over https."""
         with socket.create_server(("127.0.0.1", 0)) as plain:
@@ -478,11 +490,10 @@ class TestCourier:
 
     def test_history(self) -> None:
         """Every attempt is judged, dated and written down; the answer is in the order of the shots."""
-        provider = providers.load("rongcloud")
-        courier = Courier(provider, PATIENT, clock=lambda: 1_700_000_000_000)
+        courier = Courier(PATIENT, clock=lambda: 1_700_000_000_000)
         with peer(OK) as good, peer(answers(b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")) as bad:
             requests = [post(good.url), post(bad.url), post(f"http://127.0.0.1:{unused_port()}/"), post(good.url)]
-            attempts = courier.send([Shot(request, request) for request in requests])
+            attempts = courier.send([Shot(FEED, request, request) for request in requests])
         assert [Outcome.ACKED, Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.ACKED] == [one.outcome for one in attempts]
         assert requests == [one.shot.request for one in attempts]
         assert {1_700_000_000_000} == {one.sent_at for one in attempts}
@@ -491,11 +502,10 @@ class TestCourier:
 
     def test_own_history(self) -> None:
         """Two couriers do not share what they remember, unless they are told to."""
-        provider = providers.load("rongcloud")
         shared = History()
-        one, other = Courier(provider, PATIENT), Courier(provider, PATIENT)
+        one, other = Courier(PATIENT), Courier(PATIENT)
         assert one.history is not other.history
-        assert shared is Courier(provider, PATIENT, shared).history
+        assert shared is Courier(PATIENT, shared).history
 
 
 def _joined(chunks: bytes) -> bytes:
@@ -513,7 +523,7 @@ def _joined(chunks: bytes) -> bytes:
 
 
 def _stamp() -> Any:
-    from provider_mock.contract import Stamp
+    from im_callback.provider_mock.contract import Stamp
 
     return Stamp(1_700_000_000_000, "1")
 

@@ -12,29 +12,16 @@ from pathlib import Path
 
 import pytest
 import trustme
+from im_callback.provider_mock.contract import NoReply, Reply, Request
+from im_callback.provider_mock.delivery.sockets.answer_reader import HEAD_LIMIT, KEPT_BODY
+from im_callback.provider_mock.delivery.sockets.connections import Connections
+from im_callback.provider_mock.delivery.sockets.flights import Way
 
-from provider_mock.contract import NoReply, Reply, Request
-from provider_mock.delivery.connections import HEAD_LIMIT, KEPT_BODY, Connections, Way
+from tests.provider_mock.landing import all_of
 from tests.provider_mock.peers import OK, Peer, answers, peer, read_request, silent, unused_port
 
 WAY = Way(10.0, keep_alive=True)
-OK_KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture
-def connections() -> Iterator[Connections[str]]:
-    """No requests under way yet."""
-    opened: Connections[str] = Connections()
-    yield opened
-    opened.close()
-
-
-def all_of(connections: Connections[str]) -> dict[str, Reply | NoReply]:
-    """Return what became of the requests under way, by token."""
-    replies: dict[str, Reply | NoReply] = {}
-    while len(connections):
-        replies.update(connections.landed(0.2))
-    return replies
+OK_KEPT = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"
 
 
 def one(connections: Connections[str], request: Request, way: Way = WAY) -> Reply | NoReply:

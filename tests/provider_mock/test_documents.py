@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from im_callback.provider_mock.commands.shared.documents import Unreadable, read_documents
+from im_callback.schemas import jsontext
 
-from provider_mock.documents import Unreadable, read_documents
-from schemas import jsontext
 from tests.provider_mock.strategies import json_values, repeatable
 
 NOTE = "note: // comments are not JSON; they were left out"
@@ -61,8 +61,8 @@ class TestReadDocuments:
     @pytest.mark.parametrize(
         ("problem", "data"),
         [
-            ("Expecting value", b""),
-            ("Expecting value", b"  \n"),
+            ("it is empty", b""),
+            ("it is empty", b"  \n"),
             ("Expecting value", b"// only a comment"),
             ("Expecting value", b"eventType=2&accid=t3"),
             ("Expecting property name", b"{'a':1}"),

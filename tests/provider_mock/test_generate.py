@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.traffic import shape
+from im_callback.provider_mock.traffic.generate import LOCALES, CannotGenerate, Generator, Undescribed
+from im_callback.provider_mock.traffic.identity import places
+from im_callback.provider_mock.traffic.shape import kind_at, leaves, schemas_at
+from im_callback.provider_mock.traffic.words import POOL, FakerWords, PlainWords, words
+from im_callback.schemas import MISSING, EventType, applicable, jsontext, resolve
+from im_callback.schemas.applicable import follow, speaking
+from im_callback.schemas.validate import validator
 
-from provider_mock import providers
-from provider_mock.traffic import shape
-from provider_mock.traffic.generate import LOCALES, CannotGenerate, Generator, Undescribed
-from provider_mock.traffic.shape import follow, kind_at, leaves, schemas_at
-from provider_mock.traffic.words import POOL, FakerWords, PlainWords, words
-from schemas import MISSING, EventType, jsontext, occurrences, resolve
-from schemas.validate import validator
 from tests.provider_mock.test_identity import told_by
 
 NOW = 1_767_225_600_000
@@ -29,8 +31,8 @@ COUNT = 8
 each = pytest.mark.parametrize("event_type", DESCRIBED, ids=lambda one: one.name)
 SCRIPT = f"""
 import json, sys
-from provider_mock import providers
-from provider_mock.traffic.generate import Generator
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.traffic.generate import Generator
 generator = Generator(int(sys.argv[1]), {NOW})
 for name in ("commsease", "rongcloud", "tencent"):
     for one in providers.load(name).catalogue:
@@ -47,9 +49,9 @@ def made(event_type: EventType, seed: int = 1, count: int = COUNT) -> list[Any]:
 
 
 def embedded(schema: Mapping[str, Any], pointer: str = "") -> Iterator[str]:
-    """Yield the pointers of fields that hold JSON as text, as the properties of a schema say."""
+    """Yield the pointers of fields that are sent as text that holds JSON, as the properties of a schema say."""
     for name, child in schema.get("properties", {}).items():
-        if isinstance(child, Mapping) and "contentSchema" in follow(schema, child):
+        if isinstance(child, Mapping) and "contentSchema" in follow(schema, child) and child["type"] == "string":
             yield f"{pointer}/{name}"
 
 
@@ -62,8 +64,7 @@ def nodes(schema: Any) -> Iterator[Any]:
 
 def remembered() -> set[int]:
     """Return the identities of all schemas about which something is kept."""
-    pairs = [*shape._PARTS, *shape._FIELDS]
-    return {one for pair in pairs for one in pair} | set(shape._CONDITIONS)
+    return {one for key in (*shape._SHAPES, *applicable._CHECKERS) for one in key}
 
 
 class TestEvent:
@@ -88,11 +89,15 @@ class TestEvent:
 
     @each
     def test_identity_is_there(self, event_type: EventType) -> None:
-        """Every field that tells events apart has a value."""
+        """Every field that tells events apart has a value, if such a payload has the field."""
         for payload in made(event_type):
-            for one in occurrences(event_type, payload):
+            for place in places(event_type, payload):
                 assert [] == [
-                    pointer for pointer in event_type.identity or () if resolve(one, pointer) in (MISSING, "")
+                    pointer
+                    for pointer in event_type.identity or ()
+                    if speaking(event_type.schema, payload, place + pointer)
+                    and resolve(payload, (place + pointer).rpartition("/")[0]) != []
+                    and resolve(payload, place + pointer) in (MISSING, "")
                 ]
 
     @each
@@ -166,6 +171,11 @@ class TestEvent:
         for payload in made(BY_NAME["tencent.c2c-after-send"], count=30):
             assert f"{payload['MsgSeq']}_{payload['MsgRandom']}_{payload['MsgTime']}" == payload["MsgKey"]
 
+    def test_own_kind(self) -> None:
+        """A kind of a provider's own is made up by its examples."""
+        room = BY_NAME["commsease.third-party-chatroom-login"]
+        assert {"[tag1, tag2]"} == {one["tags"] for one in made(room, count=40) if "tags" in one}
+
     def test_our_own_mistake(self) -> None:
         """A schema that nothing satisfies is our error, with the event type and the last problem."""
         login = BY_NAME["commsease.login"]
@@ -176,13 +186,13 @@ class TestEvent:
     def test_remembers_nothing(self) -> None:
         """A long stream of events takes no more memory than a short one."""
         generator = Generator(1, NOW)
-        sizes = []
-        for _ in range(2):
+        sizes: list[int] = []
+        for _ in range(7):
             for one in DESCRIBED:
-                for _ in range(20):
+                for _ in range(60):
                     generator.event(one)
-            sizes.append(len(shape._FOUND))
-        assert sizes[0] == sizes[1]
+            sizes.append(len(shape._SHAPES) + len(applicable._CHECKERS))
+        assert sizes[-2] == sizes[-1]
 
     def test_remembers_schemas_only(self) -> None:
         """What it remembers is about the schemas themselves, which live as long as the process."""
@@ -196,6 +206,28 @@ class TestEvent:
         """Names come from the locales that are asked for."""
         generator = Generator(1, NOW, locales=("zh_CN",))
         assert all(not generator.fake("name").isascii() for _ in range(20))
+
+
+class TestKinds:
+    """Tests for values of a kind."""
+
+    def test_address(self) -> None:
+        """An address with a port is one."""
+        for payload in made(BY_NAME["rongcloud.online-status"], count=30):
+            if "clientIp" in payload:
+                address, _, port = payload["clientIp"].partition(":")
+                assert 4 == len(address.split("."))
+                assert 1024 <= int(port) < 65536
+
+    def test_own(self) -> None:
+        """A provider's own kind has the values that its examples show."""
+        assert {"someappKey"} == {payload["appKey"] for payload in made(BY_NAME["rongcloud.pre-message"])}
+
+    def test_no_elements(self) -> None:
+        """A list that may hold nothing is empty."""
+        payloads = made(BY_NAME["rongcloud.chatroom-status"], count=30)
+        assert {0, 1, 2, 3} == {payload["type"] for payload in payloads}
+        assert all((payload["type"] in (0, 3)) is (payload["userIds"] == []) for payload in payloads)
 
 
 class TestKindAt:
@@ -291,42 +323,6 @@ class TestFakerWords:
         for kind in reversed(self.KINDS):
             two.fake(kind)
         assert one._pools == two._pools
-
-
-class TestFields:
-    """Tests for `shape.fields`."""
-
-    ROOT = {
-        "$defs": {"n": {"type": "integer"}, "u": {"x-kind": "undescribed"}},
-        "required": ["a", "z"],
-        "properties": {
-            "a": {"$ref": "#/$defs/n"},
-            "b": {"x-kind": "undescribed"},
-            "c": {"contentSchema": {}},
-            "d": True,
-            "e": {"if": {}, "then": {"$ref": "#/$defs/u"}, "else": {"const": 1}},
-        },
-    }
-
-    def test_fields(self) -> None:
-        """Every property but those that are anything, with what must be known to make a value up."""
-        found = [(one.name, one.required, one.described, one.typed) for one in shape.fields(self.ROOT, self.ROOT)]
-        assert [
-            ("a", True, True, True),
-            ("b", False, False, False),
-            ("c", False, True, True),
-            ("e", False, False, True),
-        ] == found
-
-
-class TestHolds:
-    """Tests for `shape.holds`."""
-
-    @pytest.mark.parametrize(("expected", "value"), [(True, {"a": 1}), (False, {"a": 2}), (False, {}), (False, 1)])
-    def test_condition(self, expected: bool, value: Any) -> None:
-        """A condition holds or not, the first time and later."""
-        condition = {"type": "object", "required": ["a"], "properties": {"a": {"const": 1}}}
-        assert [expected, expected] == [shape.holds(condition, value) for _ in range(2)]
 
 
 class TestWithoutFaker:

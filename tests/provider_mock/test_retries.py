@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import NextAttempt, Outcome, Tried
 
-from provider_mock import providers
-from provider_mock.contract import NextAttempt, Outcome
-
-A, R, T, U = Outcome.ACKED, Outcome.REFUSED, Outcome.TIMED_OUT, Outcome.UNREACHABLE
+A, D, R = Outcome.ACKED, Outcome.DECLINED, Outcome.REFUSED
+T, U = Outcome.TIMED_OUT, Outcome.UNREACHABLE
 DONE, DROPPED, PARKED = NextAttempt("done"), NextAttempt("dropped"), NextAttempt("parked")
 NOW, IN_5_S, IN_60_S, IN_300_S = (NextAttempt("retry", seconds) for seconds in (0.0, 5.0, 60.0, 300.0))
 
 
 def timeline(provider: str, policy: str, outcomes: Sequence[Outcome]) -> list[NextAttempt]:
     """Return what follows each attempt in turn."""
-    one = providers.load(provider)
-    return [one.next_attempt(outcomes[:count], one.policies[policy]) for count in range(1, len(outcomes) + 1)]
+    one = providers.load(provider).feeds[0]
+    tried = list(map(Tried, outcomes))
+    return [one.next_attempt(tried[:count], one.policies[policy]) for count in range(1, len(outcomes) + 1)]
 
 
 class TestNextAttempt:
-    """Tests for `Provider.next_attempt`."""
+    """Tests for `Feed.next_attempt`."""
 
     @pytest.mark.parametrize(
         ("provider", "policy", "outcomes", "expected"),
@@ -31,6 +32,10 @@ class TestNextAttempt:
             ("commsease", "normal", [T], [DROPPED]),
             ("commsease", "normal", [U], [DROPPED]),
             ("commsease", "reliable", [R, T, U, A], [IN_60_S, IN_60_S, IN_60_S, DONE]),
+            ("commsease", "reliable", [D], [DONE]),
+            ("commsease", "reliable", [R, T, D], [IN_60_S, IN_60_S, DONE]),
+            ("rongcloud", "documented", [T, D], [NOW, DONE]),
+            ("tencent", "on-timeout", [T, D], [IN_5_S, DONE]),
             ("rongcloud", "documented", [A], [DONE]),
             ("rongcloud", "documented", [T, T, T], [NOW, NOW, DROPPED]),
             ("rongcloud", "documented", [T, A], [NOW, DONE]),
@@ -55,9 +60,9 @@ class TestNextAttempt:
     @pytest.mark.parametrize("outcome", [R, T, U])
     def test_reliable_to_the_end(self, outcome: Outcome) -> None:
         """Reliable Data Sync resends 1,000 times, that is 1,001 attempts, and then parks the delivery."""
-        one = providers.load("commsease")
+        one = providers.load("commsease").feeds[0]
         attempts = [outcome]
-        while (following := one.next_attempt(attempts, one.policies["reliable"])).action == "retry":
+        while (following := one.next_attempt(list(map(Tried, attempts)), one.policies["reliable"])).action == "retry":
             assert IN_60_S == following
             attempts.append(outcome)
         assert PARKED == following
@@ -65,8 +70,8 @@ class TestNextAttempt:
 
     def test_reliable_until_taken(self) -> None:
         """An acknowledgement of the last resend still counts."""
-        one = providers.load("commsease")
-        assert DONE == one.next_attempt([R] * 1000 + [A], one.policies["reliable"])
+        one = providers.load("commsease").feeds[0]
+        assert DONE == one.next_attempt([Tried(R)] * 1000 + [Tried(A)], one.policies["reliable"])
 
 
 class TestPolicies:
@@ -78,21 +83,36 @@ class TestPolicies:
             "commsease": ["normal", "reliable"],
             "rongcloud": ["documented"],
             "tencent": ["none", "on-timeout"],
-        } == {name: list(providers.load(name).policies) for name in ("commsease", "rongcloud", "tencent")}
+        } == {name: list(providers.load(name).feeds[0].policies) for name in ("commsease", "rongcloud", "tencent")}
 
     def test_backlog(self) -> None:
         """Only Reliable Data Sync keeps what could not be delivered: 500,000 at most."""
         kept = {
             (name, label): policy.backlog
             for name in ("commsease", "rongcloud", "tencent")
-            for label, policy in providers.load(name).policies.items()
+            for label, policy in providers.load(name).feeds[0].policies.items()
             if policy.exhausted == "parked"
         }
         assert {("commsease", "reliable"): 500_000} == kept
 
+    def test_pauses(self) -> None:
+        """Only RongCloud pauses, for a documented minute, after time-outs in a row whose number is our choice."""
+        pauses = {
+            name: [
+                (policy.pause_after, policy.pause_seconds) for policy in providers.load(name).feeds[0].policies.values()
+            ]
+            for name in ("commsease", "rongcloud", "tencent")
+        }
+        assert {"commsease": [(0, 0), (0, 0)], "rongcloud": [(20, 60.0)], "tencent": [(0, 0), (0, 0)]} == pauses
+
+    def test_signing(self) -> None:
+        """Unless an application is told otherwise, retries are signed afresh."""
+        for name in ("commsease", "rongcloud", "tencent"):
+            assert all(policy.signed_afresh for policy in providers.load(name).feeds[0].policies.values())
+
     @pytest.mark.parametrize("provider", ["commsease", "rongcloud", "tencent"])
     def test_spacing_belongs_to_retries(self, provider: str) -> None:
         """A policy gives no spacing for what it does not retry, and a summary for everything."""
-        for policy in providers.load(provider).policies.values():
+        for policy in providers.load(provider).feeds[0].policies.values():
             assert set(policy.spacing) <= set(policy.retries)
             assert policy.summary

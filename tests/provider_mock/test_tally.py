@@ -6,9 +6,8 @@ import json
 from random import Random
 
 import pytest
-
-from provider_mock.contract import Judgement, Outcome
-from provider_mock.delivery.tally import OTHER, RULES, Tally
+from im_callback.provider_mock.contract import Judgement, Outcome
+from im_callback.provider_mock.delivery.tally import OTHER, RULES, Tally
 
 ACKED = Judgement(Outcome.ACKED, "status 200")
 REFUSED = Judgement(Outcome.REFUSED, "status 401")
@@ -22,7 +21,7 @@ class TestAdd:
         tally = Tally()
         for judgement in (ACKED, REFUSED, REFUSED, Judgement(Outcome.TIMED_OUT, "no answer")):
             tally.add(judgement, 0.5, 100.0)
-        assert {"sent": 4, "acked": 1, "refused": 2, "timed_out": 1, "unreachable": 0} == tally.counts()
+        assert {"sent": 4, "acked": 1, "declined": 0, "refused": 2, "timed_out": 1, "unreachable": 0} == tally.counts()
         assert {"status 401": 2, "no answer": 1} == tally.rules
 
     def test_times(self) -> None:

@@ -8,10 +8,19 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Credentials, Event, Stamp
+from im_callback.provider_mock.wire import (
+    AS_DOCUMENTED,
+    COMMON,
+    NamedWire,
+    UnknownWire,
+    Wire,
+    combined,
+    encode,
+    java_hashmap_order,
+)
 
-from provider_mock import providers
-from provider_mock.contract import Credentials, Event, Stamp
-from provider_mock.wire import AS_DOCUMENTED, Wire, encode, java_hashmap_order
 from tests.provider_mock.strategies import json_values, repeatable, wires
 
 PRINTED = [
@@ -179,7 +188,7 @@ class TestWire:
         """Names change their case, values do not."""
         provider = providers.load("commsease")
         requests = [
-            provider.sign(b"{}", "", "http://h/", provider.defaults, Stamp(1, ""), wire)
+            provider.feeds[0].sign(b"{}", "", "http://h/", provider.defaults, Stamp(1, ""), wire)
             for wire in (Wire(header_case=case), Wire())
         ]
         assert expected == [name for name, _ in requests[0].headers]
@@ -198,7 +207,7 @@ class TestWire:
         """The documented Content-Type, another one, or none at all."""
         provider = providers.load(name)
         wire = Wire(content_type=content_type)
-        request = provider.sign(b"{}", "", "http://h/", provider.defaults, Stamp(1, ""), wire)
+        request = provider.feeds[0].sign(b"{}", "", "http://h/", provider.defaults, Stamp(1, ""), wire)
         assert expected == [value for header, value in request.headers if header == "Content-Type"]
 
     @pytest.mark.parametrize("name", ["commsease", "rongcloud", "tencent"])
@@ -207,7 +216,79 @@ class TestWire:
         """Chunking is a property of the request; its body and its signature are the same."""
         provider = providers.load(name)
         event = Event("x.y", {"a": 1})
-        request = provider.request([event], "http://h/", Credentials("k", "s"), Stamp(1, "2"), Wire(chunked=chunked))
-        plain = provider.request([event], "http://h/", Credentials("k", "s"), Stamp(1, "2"))
+        request = provider.feeds[0].request(
+            [event], "http://h/", Credentials("k", "s"), Stamp(1, "2"), Wire(chunked=chunked)
+        )
+        plain = provider.feeds[0].request([event], "http://h/", Credentials("k", "s"), Stamp(1, "2"))
         assert chunked is request.chunked
         assert (plain.url, plain.headers, plain.body) == (request.url, request.headers, request.body)
+
+
+class TestNamed:
+    """Wires that are asked for by name."""
+
+    @pytest.mark.parametrize("provider", providers.names())
+    def test_each(self, provider: str) -> None:
+        """Every name stands for something else than the documented wire, and says what in one line."""
+        known = providers.load(provider).wires
+        assert all(one.wire != Wire() for one in known.values())
+        assert len(known) == len({one.wire for one in known.values()})
+        for name, one in known.items():
+            assert one.description
+            assert "\n" not in one.description
+            assert one.wire == combined([name], known)
+
+    def test_only_where_there_is_such(self) -> None:
+        """Arrays, old names and two sets of names for headers are RongCloud's alone; each provider has its own."""
+        own = {name: set(providers.load(name).wires) - set(COMMON) for name in ("commsease", "rongcloud", "tencent")}
+        assert {"lone-object", "legacy-names", "plain-headers"} == own["rongcloud"]
+        assert not own["rongcloud"] & (own["commsease"] | own["tencent"])
+
+    def test_combined(self) -> None:
+        """Several names add up."""
+        assert Wire(key_order="java-hashmap", escapes="unicode") == combined(["java-hashmap", "ascii"], COMMON)
+        assert Wire(chunked=True) == combined(["chunked", "chunked"], COMMON)
+        assert Wire() == combined([], COMMON)
+
+    @pytest.mark.parametrize(
+        ("expected", "names"),
+        [
+            ("no wire is called 'java'; choose from: alphabetical, java-hashmap, ", ["java"]),
+            ("no wire is called ''", [""]),
+            ("alphabetical and java-hashmap exclude each other; give one", ["java-hashmap", "alphabetical"]),
+            ("ascii and escaped-slashes exclude each other", ["escaped-slashes", "ascii"]),
+        ],
+    )
+    def test_refused(self, expected: str, names: list[str]) -> None:
+        """A name that is not known, or two that exclude each other, are named."""
+        with pytest.raises(UnknownWire, match=expected):
+            combined(names, COMMON)
+
+    def test_own(self) -> None:
+        """A provider's own wires are found beside the common ones."""
+        known = {**COMMON, "tabs": NamedWire(Wire(tail="\t"), "a tab after the text")}
+        assert Wire(tail="\t", chunked=True) == combined(["tabs", "chunked"], known)
+
+    @pytest.mark.parametrize(("count", "beginning"), [(1, b"{"), (2, b"[{")])
+    def test_lone_object(self, count: int, beginning: bytes) -> None:
+        """A batch of one goes out without its array; a larger one cannot."""
+        provider = providers.load("rongcloud")
+        event = Event("rongcloud.chatroom-kv", provider.catalogue["rongcloud.chatroom-kv"].examples[0])
+        request = provider.feeds[0].request(
+            [event] * count, "http://h/", provider.defaults, Stamp(1, "2"), Wire(lone_object=True)
+        )
+        assert request.body.startswith(beginning)
+        assert count == len(provider.feeds[0].payloads(json.loads(request.body)))
+
+    @pytest.mark.parametrize("provider", providers.names())
+    def test_parameters(self, provider: str) -> None:
+        """Every parameter is found in a request under the name that the wire gives it."""
+        one = providers.load(provider).feeds[0]
+        event_type = next(each for each in one.event_types if each.examples)
+        event = Event(event_type.name, event_type.examples[0])
+        for name, named in one.wires.items():
+            request = one.request([event], "http://h/", one.provider.defaults, Stamp(1, "2"), named.wire)
+            given = [parameter.values(request) for parameter in one.parameters_in(named.wire)]
+            assert [1] * len(one.parameters) == [len(values) for values in given], name
+            roles = [parameter.role for parameter in one.parameters]
+            assert given == [one.parameter(role, named.wire).values(request) for role in roles]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock.delivery.clock import ManualClock
+from im_callback.provider_mock.delivery.ledger import Ledger
 
-from provider_mock.delivery.clock import ManualClock
-from provider_mock.delivery.ledger import Ledger
 from tests.provider_mock_engine.playing import START
 
 

@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from provider_mock import providers
-from provider_mock.contract import Event, RetryPolicy
-from provider_mock.delivery.disturbance import disturbed
-from provider_mock.delivery.engine import App
-from provider_mock.delivery.ledger import AttemptRecord, Ledger, NewDelivery
-from provider_mock.providers.commsease import CommsEase
-from provider_mock.providers.rongcloud import RongCloud
-from provider_mock.providers.tencent import Tencent
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Event, RetryPolicy
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.disturbance import disturbed
+from im_callback.provider_mock.delivery.ledger import AttemptRecord, Ledger, NewDelivery
+
+from tests.feeds import changed, first
 from tests.provider_mock import peers
 
 START = 1_767_225_600_000
 QUICK = 1.0
 """Seconds that the providers of these tests wait for an answer: real ones, so they are few."""
 REFUSED = peers.answers(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-CLASSES = {"commsease": CommsEase, "rongcloud": RongCloud, "tencent": Tencent}
+DECLINED = peers.answers(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"code":414}')
 
 
 def app(
@@ -35,14 +34,15 @@ def app(
     concurrency: int = 1,
 ) -> App:
     """Return an application whose provider is not as patient as the real one; its first policy, unless given."""
-    played = type("Quick", (CLASSES[provider],), {"deadline": deadline})()
-    chosen = played.policies[policy or next(iter(played.policies))] if isinstance(policy, str) else policy
+    played = changed(providers.load(provider), deadline=deadline)
+    known = first(played).policies
+    chosen = known[policy or next(iter(known))] if isinstance(policy, str) else policy
     return App(name, played, url, played.defaults, chosen, concurrency=concurrency)
 
 
 def payloads(provider: str, count: int, **changes: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return so many samples of the provider's first event type that has any, with its name."""
-    event_type = next(one for one in providers.load(provider).catalogue if one.examples)
+    """Return so many samples of the first event type that has any, of the provider's first feed, with its name."""
+    event_type = next(one for one in providers.load(provider).feeds[0].event_types if one.examples)
     return [(event_type.name, {**event_type.examples[0], **changes})] * count
 
 

@@ -11,17 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Outcome, RetryPolicy
+from im_callback.provider_mock.delivery import engine as engine_module
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.delivery.clock import ManualClock, RealClock
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.ledger import Ledger, LedgerReader, NewDelivery
+from im_callback.provider_mock.providers.commsease.data_sync import DataSync
+from im_callback.provider_mock.providers.rongcloud.chatroom_kv import ChatroomKv
 
-from provider_mock import providers
-from provider_mock.contract import Outcome, RetryPolicy
-from provider_mock.delivery import engine as engine_module
-from provider_mock.delivery.clock import ManualClock, RealClock
-from provider_mock.delivery.engine import App, Engine
-from provider_mock.delivery.ledger import Ledger, LedgerReader, NewDelivery
-from provider_mock.providers.commsease import CommsEase
-from provider_mock.providers.rongcloud import RongCloud
 from tests.provider_mock import peers
-from tests.provider_mock_engine.playing import REFUSED, START, accept, app, resets, timeline
+from tests.provider_mock_engine.playing import DECLINED, REFUSED, START, accept, app, in_turn, resets, timeline
 
 
 class TestTimelines:
@@ -39,6 +40,9 @@ class TestTimelines:
                 ("dropped", [(0, "timed out"), (0, "timed out"), (0, "timed out")]),
             ),
             ("rongcloud", "documented", REFUSED, ("dropped", [(0, "refused")])),
+            ("commsease", "reliable", DECLINED, ("declined", [(0, "declined")])),
+            ("rongcloud", "documented", DECLINED, ("declined", [(0, "declined")])),
+            ("tencent", "on-timeout", DECLINED, ("declined", [(0, "declined")])),
             (
                 "rongcloud",
                 "documented",
@@ -127,16 +131,45 @@ class TestTimelines:
 
     def test_pause(self, ledger: Ledger, clock: ManualClock) -> None:
         """Many time-outs in a row pause everything for a minute; what waits is sent afterwards."""
-        policy = replace(RongCloud().policies["documented"], retries={}, pause_after=3)
+        policy = replace(ChatroomKv.policies["documented"], retries={}, pause_after=3)
         deliveries = accept(ledger, "rongcloud", 5)
         with peers.peer(peers.silent) as server:
-            Engine(ledger, clock, apps=[app("rongcloud", server.url, policy)]).run(until_idle=True)
+            Engine(ledger, clock, apps=[app("rongcloud", server.url, policy, deadline=2.0)]).run(until_idle=True)
         assert [0, 0, 0, 60, 60] == [timeline(ledger, one)[1][0][0] for one in deliveries]
+
+    @pytest.mark.parametrize(
+        ("between", "outcome"),
+        [(peers.OK, "acked"), (DECLINED, "declined"), (REFUSED, "refused"), (resets, "unreachable")],
+    )
+    def test_pause_only_in_a_row(self, between: peers.Script, outcome: str, ledger: Ledger, clock: ManualClock) -> None:
+        """Whatever else an attempt comes to, the time-outs are counted from there anew."""
+        policy = replace(ChatroomKv.policies["documented"], retries={}, pause_after=3)
+        silent = peers.silent
+        script = in_turn(silent, silent, between, silent, silent, silent, peers.OK)
+        deliveries = accept(ledger, "rongcloud", 7)
+        with peers.peer(script) as server:
+            Engine(ledger, clock, apps=[app("rongcloud", server.url, policy, deadline=2.0)]).run(until_idle=True)
+        made = [timeline(ledger, one)[1][0] for one in deliveries]
+        assert [0, 0, 0, 0, 0, 0, 60] == [at for at, _ in made]
+        assert outcome == made[2][1]
+
+    def test_declined(self, ledger: Ledger, clock: ManualClock) -> None:
+        """What the receiver says goes on record, without our secret, should it tell that."""
+        said = b'{"code":414,"msg":"sign with test-secret"}'
+        (delivery,) = accept(ledger, "commsease")
+        with peers.peer(
+            peers.answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+        ) as server:
+            Engine(ledger, clock, apps=[app("commsease", server.url, "reliable", deadline=5.0)]).run(until_idle=True)
+        assert ("declined", [(0, "declined")]) == timeline(ledger, delivery)
+        (made,) = ledger.attempts(delivery)
+        rule = 'status 200, but the receiver\'s own words decline it: {"code":414,"msg":"sign with ***"}'
+        assert (200, rule) == (made.status, made.rule)
 
     @pytest.mark.parametrize("afresh", [True, False])
     def test_signing(self, afresh: bool, ledger: Ledger, clock: ManualClock) -> None:
         """A retry is signed afresh, or byte for byte the first attempt."""
-        policy = replace(CommsEase().policies["reliable"], retries={Outcome.REFUSED: 2}, signed_afresh=afresh)
+        policy = replace(DataSync.policies["reliable"], retries={Outcome.REFUSED: 2}, signed_afresh=afresh)
         accept(ledger, "commsease")
         with peers.peer(REFUSED) as server:
             Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=5.0)], wall=clock.now).run(
@@ -160,7 +193,7 @@ class TestDelivery:
         ):
             payloads = [{**login.examples[0], "accid": f"u{number}"} for number in range(500)]
             ledger.accept([NewDelivery("app", login.name, (payload,), START) for payload in payloads])
-            one = App("app", played, there.url, played.defaults, played.policies["normal"], concurrency=16)
+            one = App("app", played, there.url, played.defaults, played.feeds[0].policies["normal"], concurrency=16)
             Engine(ledger, RealClock(), apps=[one]).run(until_idle=True)
             ledger.flush()
             assert {"acked": 500} == {state: count for state, count in ledger.counts().items() if count}
@@ -174,7 +207,7 @@ class TestDelivery:
             peers.receiver("tencent", "1400000001", "test-token") as there,
         ):
             acked = threading.Event()
-            one = App("app", played, there.url, played.defaults, played.policies["none"])
+            one = App("app", played, there.url, played.defaults, played.feeds[0].policies["none"])
             running = Engine(ledger, apps=[one], on_attempt=lambda *_: acked.set())
             thread = threading.Thread(target=running.run)
             thread.start()
@@ -202,12 +235,13 @@ class TestDelivery:
 
 SENDER = """
 import sys
-from provider_mock import providers
-from provider_mock.delivery.engine import App, Engine
-from provider_mock.delivery.ledger import Ledger
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.lane import App
+from im_callback.provider_mock.delivery.ledger import Ledger
 played = providers.load("commsease")
 with Ledger(sys.argv[1]) as ledger:
-    app = App("app", played, sys.argv[2], played.defaults, played.policies["normal"], concurrency=8)
+    app = App("app", played, sys.argv[2], played.defaults, played.feeds[0].policies["normal"], concurrency=8)
     Engine(ledger, apps=[app], on_attempt=lambda *_: print("attempt", flush=True)).run(until_idle=True)
 """
 

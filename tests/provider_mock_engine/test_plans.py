@@ -7,18 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Event, Outcome, RetryPolicy
+from im_callback.provider_mock.delivery.changes import CannotChange
+from im_callback.provider_mock.delivery.clock import ManualClock
+from im_callback.provider_mock.delivery.disturbance import Disturbance, NotThroughProxy, PlanTooLong, disturbed
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.fault import NothingToDisturb
+from im_callback.provider_mock.delivery.faults import BadValue, UnknownFault
+from im_callback.provider_mock.delivery.ledger import Done, Ledger
 
-from provider_mock import providers
-from provider_mock.contract import Event, Outcome, RetryPolicy
-from provider_mock.delivery.clock import ManualClock
-from provider_mock.delivery.disturbance import Disturbance, NotThroughProxy, PlanTooLong, disturbed
-from provider_mock.delivery.engine import Engine
-from provider_mock.delivery.fault import NothingToDisturb
-from provider_mock.delivery.faults import BadValue, UnknownFault
-from provider_mock.delivery.ledger import Ledger
-from provider_mock.delivery.make import CannotChange
 from tests.provider_mock import peers
-from tests.provider_mock_engine.playing import REFUSED, START, accept, app, attempts, in_turn, payloads, timeline
+from tests.provider_mock_engine.playing import (
+    DECLINED,
+    REFUSED,
+    START,
+    accept,
+    app,
+    attempts,
+    in_turn,
+    payloads,
+    timeline,
+)
 
 
 def texts(faults: list[str], count: int, provider: str = "commsease", offset: int = 0) -> list[str | None]:
@@ -59,7 +69,7 @@ class TestDisturbed:
             (["sign-afresh:on=repeats"], "commsease", LookupError),
             (["tamper-body:on=repeats"], "commsease", NothingToDisturb),
             (["tamper-digest"], "rongcloud", CannotChange),
-            (["duplicate-concurrently:copies=100"] * 3, "commsease", PlanTooLong),
+            (["duplicate-concurrently:copies=100"] * 2 + ["duplicate-concurrently:copies=3"], "commsease", PlanTooLong),
             (["oversize:bytes=999999999"], "commsease", BadValue),
         ],
     )
@@ -122,6 +132,36 @@ class TestPlans:
         with peers.peer(in_turn(REFUSED, REFUSED, peers.OK)) as server:
             Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=10.0)]).run(until_idle=True)
         assert ("acked", [(0, "refused"), (0, "refused"), (60, "acked")]) == timeline(ledger, delivery)
+
+    @pytest.mark.parametrize(
+        ("expected", "scripts"),
+        [
+            (("declined", ["declined", "declined"]), [DECLINED, DECLINED]),
+            (("declined", ["declined", "refused"]), [DECLINED, REFUSED]),
+            (("declined", ["refused", "declined"]), [REFUSED, DECLINED]),
+            (("acked", ["declined", "acked"]), [DECLINED, peers.OK]),
+            (("acked", ["acked", "declined"]), [peers.OK, DECLINED]),
+        ],
+    )
+    def test_declined(
+        self, expected: tuple[str, list[str]], scripts: list[peers.Script], ledger: Ledger, clock: ManualClock
+    ) -> None:
+        """What was declined in the plan the provider takes as received: it is not sent again, however the plan ends."""
+        policy = RetryPolicy("", retries={Outcome.REFUSED: 3})
+        (delivery,) = accept(ledger, "commsease", faults=["duplicate"])
+        with peers.peer(in_turn(*scripts)) as server:
+            Engine(ledger, clock, apps=[app("commsease", server.url, policy, deadline=10.0)]).run(until_idle=True)
+        state, made = attempts(ledger, delivery)
+        assert expected == (state, [one.outcome for one in made])
+
+    def test_not_sent_before_a_crash(self, ledger: Ledger, clock: ManualClock) -> None:
+        """An attempt that could not be made counts for no policy, and stops nothing."""
+        (delivery,) = accept(ledger, "commsease")
+        ledger.record([Done(delivery, 1, START, 0.0, "not sent", None, "our own error", "waiting", START)])
+        ledger.flush()
+        with peers.peer(peers.OK) as server:
+            Engine(ledger, clock, apps=[app("commsease", server.url, deadline=10.0)]).run(until_idle=True)
+        assert ("acked", [(0, "not sent"), (0, "acked")]) == timeline(ledger, delivery)
 
     def test_delay(self, ledger: Ledger, clock: ManualClock) -> None:
         """A delay is by the clock; what is not delayed does not wait for it."""

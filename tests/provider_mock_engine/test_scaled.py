@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock.delivery.clock import RealClock
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.ledger import Ledger
 
-from provider_mock.delivery.clock import RealClock
-from provider_mock.delivery.engine import Engine
-from provider_mock.delivery.ledger import Ledger
 from tests.provider_mock import peers
 from tests.provider_mock_engine.playing import REFUSED, accept, app, attempts, in_turn, resets
 

@@ -8,16 +8,16 @@ from itertools import count as counter
 from random import Random
 from typing import Any
 
-from provider_mock import providers
-from provider_mock.contract import Credentials, Event
-from provider_mock.delivery import faults
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.clock import ManualClock
-from provider_mock.delivery.courier import Courier
-from provider_mock.delivery.make import Maker
-from provider_mock.delivery.perform import PlannedAttempt, perform
-from provider_mock.delivery.plan import Plan, Step, plan
-from provider_mock.history import Shot
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Credentials, Event
+from im_callback.provider_mock.delivery import faults
+from im_callback.provider_mock.delivery.clock import ManualClock
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.make import Maker
+from im_callback.provider_mock.delivery.perform import PlannedAttempt, perform
+from im_callback.provider_mock.delivery.plan import Plan, Step, plan
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.history import Shot
 
 NOW = 1_700_000_000_000
 PAYLOADS = {
@@ -73,7 +73,7 @@ class Sent(Planned):
 
     def __init__(self, url: str, *described: str, client: Client | None = None, **options: Any) -> None:
         super().__init__(url, *described, **options)
-        self.courier = Courier(self.provider, client or Client(self.provider.deadline))
+        self.courier = Courier(client or Client(self.provider.feeds[0].deadline))
         self.made = 0
         self.peak = 0
         self.clock = StillClock(lambda: self.made == len(self.courier.history))

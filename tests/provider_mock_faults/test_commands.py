@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock.commands.shared import printed
+from im_callback.provider_mock.delivery import faults
 
-from provider_mock import cli
-from provider_mock.delivery import faults
 from tests.commands import Ran, Run
 from tests.provider_mock.peers import unused_port
-from tests.provider_mock_faults.recorder import Recorder, always, body_of, recorder
+from tests.provider_mock_faults.recorder import Answer, Recorder, always, body_of, recorder
 from tests.receivers.good import Good
 from tests.receivers.serving import serve
 
@@ -25,7 +25,7 @@ SAMPLES = {"commsease": "commsease.login", "rongcloud": "rongcloud.chatroom-kv",
 @pytest.fixture
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Standard output is a terminal."""
-    monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+    monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
 
 
 class TestFaults:
@@ -65,6 +65,53 @@ class TestFaults:
         assert len(faults.load()) <= len(done.stdout.splitlines())
 
 
+def saying(status: int, body: bytes) -> Answer:
+    """Return the answer that says this."""
+    return always(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+
+
+class TestWords:
+    """What `provider-mock send` tells of a receiver that answers with an error of its own."""
+
+    @pytest.mark.parametrize("provider", SAMPLES)
+    def test_declined(self, run: Run, provider: str) -> None:
+        """A 200 whose words say no is no acknowledgement: exit status 1, with the words."""
+        words = '{"code":414,"msg":"签名错误"}'
+        with recorder(saying(200, words.encode())) as there:
+            ran = run("send", SAMPLES[provider], "--to", there.url)
+        assert (1, "") == (ran.status, ran.err)
+        (line,) = ran.lines
+        assert ("declined", 200, False) == (line["outcome"], line["status"], line["as_expected"])
+        assert f"status 200, but the receiver's own words decline it: {words}" == line["rule"]
+        assert f"200 {words}" == line["words"]
+
+    def test_one_of_several(self, run: Run) -> None:
+        """One that was declined is enough."""
+        answers = [saying(200, b"ok"), saying(200, b"fail")]
+        with recorder(lambda number, data: answers[number - 1](number, data)) as there:
+            ran = run("send", "commsease.login", "--to", there.url, "--count", "2")
+        assert (1, ["acked", "declined"]) == (ran.status, [one["outcome"] for one in ran.lines])
+
+    def test_people(self, run: Run, on_terminal: None) -> None:
+        """On a terminal: the rule, and for a refusal what came with it; nothing that plays with the terminal."""
+        with recorder(saying(200, b'{"ret":-1,\n"msg":"\x1b[31m"}')) as there:
+            ran = run("send", "rongcloud.chatroom-kv", "--to", there.url)
+        assert 1 == ran.status
+        assert ran.out.endswith('status 200, but the receiver\'s own words decline it: {"ret":-1, "msg":"\\x1b[31m"}\n')
+        with recorder(saying(403, b"invalid sign\r\n")) as there:
+            ran = run("send", "rongcloud.chatroom-kv", "--to", there.url)
+        assert ran.out.endswith("status 403; RongCloud takes 200 as received; it says: 403 invalid sign\n")
+
+    @pytest.mark.parametrize("status", [200, 401])
+    def test_secret(self, run: Run, status: int) -> None:
+        """A receiver that tells our secret is not repeated."""
+        with recorder(saying(status, b"error: sign with hush-hush, please")) as there:
+            ran = run("send", "commsease.login", "--to", there.url, "--app-secret", "hush-hush")
+        assert 1 == ran.status
+        assert "hush-hush" not in ran.out + ran.err
+        assert "error: sign with ***, please" in ran.out
+
+
 class TestSend:
     """Tests for `provider-mock send --fault`."""
 
@@ -100,6 +147,7 @@ class TestSend:
         assert {
             "outcome": "unreachable",
             "rule": "connection lost: closed on purpose before the reply was read",
+            "words": "",
             "status": None,
             "delivery": 1,
             "copy": 1,
@@ -210,7 +258,7 @@ class TestSend:
             ),
             (
                 (
-                    "commsease has no parameter 'nonce' that could be changed; choose one of: "
+                    "commsease.data-sync has no parameter 'nonce' that could be changed; choose one of: "
                     "AppKey (key), CurTime (time), MD5 (digest), CheckSum (signature)"
                 ),
                 ["duplicate", "tamper-nonce"],

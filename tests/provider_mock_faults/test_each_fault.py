@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from im_callback.provider_mock.contract import Credentials
+from im_callback.provider_mock.delivery import faults
+from im_callback.provider_mock.delivery.changes import CannotChange
+from im_callback.provider_mock.delivery.perform import fulfilled
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
 
-from provider_mock.contract import Credentials
-from provider_mock.delivery import faults
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.disturbed import Disturber
-from provider_mock.delivery.make import CannotChange
-from provider_mock.delivery.perform import fulfilled
 from tests.provider_mock_faults.recorder import OK, Recorder, always, body_of, recorder
 from tests.provider_mock_faults.sending import NOW, Planned, Sent
 
@@ -292,8 +292,8 @@ def slowly(described: str, cut: Callable[[bytes], list[int]]) -> tuple[list[byte
         (step,) = planned.plan
         shot = planned.maker(step, NOW)
         arrived = Arrived(there, cut(whole(there)))
-        with Disturber(Client(5.0), sleep=arrived) as disturber:
-            assert 200 == disturber.send(shot.request, step.transport).status
+        with RawClient(Client(5.0), sleep=arrived) as raw:
+            assert 200 == raw.send(shot.request, step.transport).status
         return there.connections[0].pieces, arrived.slept, whole(there)
 
 
@@ -541,7 +541,7 @@ class TestForgeries:
                 "commsease",
                 None,
                 (
-                    "commsease has no parameter 'nonce' that could be changed; choose one of: "
+                    "commsease.data-sync has no parameter 'nonce' that could be changed; choose one of: "
                     "AppKey (key), CurTime (time), MD5 (digest), CheckSum (signature)"
                 ),
             ),
@@ -549,13 +549,13 @@ class TestForgeries:
                 "drop-parameter:parameter=RequestTime",
                 "tencent",
                 Credentials("1", None),
-                "tencent sends no RequestTime while no secret is set; set one (--app-secret)",
+                "tencent.after sends no RequestTime while no secret is set; give the app secret",
             ),
             (
                 "wrong-secret",
                 "tencent",
                 Credentials("1", None),
-                "tencent sends no signature while no secret is set; set one (--app-secret)",
+                "tencent.after sends no signature while no secret is set; give the app secret",
             ),
         ],
     )

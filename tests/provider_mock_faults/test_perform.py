@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from itertools import count
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Judgement, NoReply, Outcome, Reply, Request
+from im_callback.provider_mock.delivery.clock import ManualClock
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.make import describe
+from im_callback.provider_mock.delivery.perform import PlannedAttempt, fulfilled, perform
+from im_callback.provider_mock.delivery.plan import NO_TRANSPORT, Step, Transport, plan
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.delivery.sockets.message import HeaderInjection
+from im_callback.provider_mock.history import Shot
 
-from provider_mock import providers
-from provider_mock.contract import Judgement, NoReply, Outcome, Reply, Request
-from provider_mock.delivery.client import Client
-from provider_mock.delivery.clock import ManualClock
-from provider_mock.delivery.connections import HeaderInjection
-from provider_mock.delivery.courier import Courier
-from provider_mock.delivery.make import describe
-from provider_mock.delivery.perform import PlannedAttempt, fulfilled, perform
-from provider_mock.delivery.plan import NO_TRANSPORT, Change, Step, Transport, plan
-from provider_mock.history import Shot
 from tests.provider_mock_faults.recorder import OK, always, recorder
 from tests.provider_mock_faults.sending import NOW, Sent
+
+FEED = providers.load("commsease").feeds[0]
 
 REFUSED = b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"
 
@@ -109,8 +111,8 @@ class TestMistakes:
     @pytest.mark.parametrize("transport", [NO_TRANSPORT, Transport(slow_start=0.001)])
     def test_header_injection(self, transport: Transport) -> None:
         """A header that would break out of its line is not sent."""
-        shot = Shot(Request("http://127.0.0.1:1/", (("a", "b\r\nc: d"),), b""), Request("", (), b""))
-        courier = Courier(providers.load("commsease"), Client(5.0))
+        shot = Shot(FEED, Request("http://127.0.0.1:1/", (("a", "b\r\nc: d"),), b""), Request("", (), b""))
+        courier = Courier(Client(5.0))
         with pytest.raises(HeaderInjection):
             list(perform((Step(0, transport=transport),), lambda *_: shot, courier, ManualClock()))
 
@@ -120,7 +122,7 @@ class TestMistakes:
         def make(step: Step, millis: int) -> Shot:
             raise RuntimeError(step.index)
 
-        courier = Courier(providers.load("commsease"), Client(5.0))
+        courier = Courier(Client(5.0))
         with pytest.raises(RuntimeError):
             list(perform(plan(2), make, courier, ManualClock()))
 
@@ -159,7 +161,7 @@ class Case:
     def attempt(self) -> PlannedAttempt:
         """The attempt."""
         request = Request("http://127.0.0.1/", (), b"")
-        shot = Shot(request, request, forged=self.forged, broken=self.broken)
+        shot = Shot(FEED, request, request, forged=self.forged, broken=self.broken)
         return PlannedAttempt(shot, Reply(200, (), b"", 0.0), Judgement(self.outcome, ""), 0, self.step)
 
 
@@ -176,6 +178,10 @@ class TestFulfilled:
         [
             (True, [Case(Outcome.ACKED)]),
             (False, [Case(Outcome.REFUSED)]),
+            (False, [Case(Outcome.DECLINED)]),
+            (True, [Case(Outcome.DECLINED, forged=True)]),
+            (True, [Case(Outcome.DECLINED, broken=True)]),
+            (False, [Case(Outcome.UNREACHABLE, LOST), Case(Outcome.DECLINED, RETRY)]),
             (False, [Case(Outcome.TIMED_OUT)]),
             (False, [Case(Outcome.UNREACHABLE)]),
             (True, [Case(Outcome.UNREACHABLE, LOST), Case(Outcome.ACKED, RETRY)]),
@@ -231,14 +237,9 @@ class TestMaker:
         assert sent.attempts[0].shot.signed.body + b" " == sent.attempts[0].shot.request.body
         assert ["refusal"] == sent.expected
 
-    def test_no_such_change(self) -> None:
-        """A change that nobody knows changes nothing."""
-        with recorder() as there:
-            sent = Sent(there.url)
-            shot = sent.maker(Step(0, changes=(Change("unheard-of"),)), NOW)
-        assert shot.signed == shot.request
-
     def test_no_reply(self) -> None:
         """A lost reply is judged by the provider's own rule."""
-        judged = providers.load("rongcloud").judge(NoReply("unreachable", "connection lost: reset on purpose", 0.1))
+        judged = (
+            providers.load("rongcloud").feeds[0].judge(NoReply("unreachable", "connection lost: reset on purpose", 0.1))
+        )
         assert Judgement(Outcome.UNREACHABLE, "connection lost: reset on purpose") == judged

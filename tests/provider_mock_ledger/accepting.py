@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 
-from provider_mock.delivery.ledger import Ledger
+from im_callback.provider_mock.delivery.ledger import Ledger
+
 from tests.provider_mock_ledger.values import done, new
 
 
@@ -22,7 +23,7 @@ def main(url: str) -> None:
             ids = ledger.accept(batch)
             os.write(1, "".join(f"{delivery_id}\n" for delivery_id in ids).encode())
             for delivery_id in ids[::2]:
-                ledger.record(done(delivery_id))
+                ledger.record([done(delivery_id)])
 
     for thread in range(4):
         threading.Thread(target=work, args=(thread,)).start()

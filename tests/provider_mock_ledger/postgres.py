@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 import psycopg
 
-WANTED = "the Debian package postgresql: apt-get install postgresql"
+from tests.programs import found
 
 
 def programs() -> Path | None:
-    """Return the folder with the newest initdb of Debian's packages, or of the search path; None without one."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parent.parent.name))
-    on_path = shutil.which("initdb")
-    if found:
-        return found[-1].parent
-    return Path(on_path).resolve().parent if on_path else None
+    """Return the folder of PostgreSQL's programs; None without them."""
+    initdb = found("initdb")
+    return initdb.parent if initdb else None
 
 
 class Cluster:
@@ -43,6 +41,22 @@ class Cluster:
     def stop(self) -> None:
         """Stop it at once, as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._folder / "data")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let all its processes stand still: connections stay, nothing is answered."""
+        group = os.getpgid(int((self._folder / "data/postmaster.pid").read_text().split()[0]))
+        sessions = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == group]
+        processes = [group, *sessions]
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""
@@ -94,3 +108,10 @@ def cluster(programs: Path, *, durable: bool = False) -> Iterator[Cluster]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _parent(pid: int) -> int | None:
+    """Return a process's parent; None if it is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from im_callback.provider_mock.delivery.ledger import Ledger, LedgerClosed, LedgerReader, NewDelivery
 
-from provider_mock.delivery.ledger import Ledger, LedgerClosed, LedgerReader, NewDelivery
 from tests.provider_mock.strategies import json_values
 from tests.provider_mock_ledger.values import NOW, new
 
@@ -20,6 +21,7 @@ AWKWARD: list[Any] = [
     {"half a surrogate pair": "\ud83d", "键": "\udc80"},
     {"floats": [0.1, 1e308, 5e-324, -0.0, 1.0, 100000000000000000000.0]},
     {"": None, "nested": [[], {}, [{}], True, False]},
+    {"null": "null", "e": 1e22, "large": 2**64, "small": -(2**63)},
     {"msgBody": '{"json":"in a string, with 🙂 and \\ud83d"}'},
     {"z": 1, "a": 2, "m": 3},
 ]
@@ -67,6 +69,8 @@ class TestAccept:
             (NewDelivery("shop", "x", (), NOW), "payload"),
             (NewDelivery("shop", "x", ({"n": float("nan")},), NOW), "payload"),
             (NewDelivery("shop", "x", ({"n": object()},), NOW), "payload"),
+            (NewDelivery("shop", "x", ({"n": [None, float("-inf")]},), NOW), "payload"),
+            (NewDelivery("shop", "x", ({"at": datetime(2024, 4, 5, tzinfo=timezone.utc)},), NOW), "payload"),
             (NewDelivery("shop", "x", ({},), 2**63), "due_at"),
             (NewDelivery("sh\0p", "x", ({},), NOW), "app"),
             (NewDelivery("shop", "\ud800", ({},), NOW), "event_type"),

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock.contract import Stamp
+from im_callback.provider_mock.delivery.ledger import Done, Ledger, LedgerReader
+from im_callback.provider_mock.delivery.ledger import ledger as ledger_module
+from im_callback.provider_mock.delivery.ledger.models import delivery
+from im_callback.provider_mock.delivery.ledger.reader import in_turn
+from im_callback.provider_mock.delivery.ledger.records import DoneRow, Waiting
 from sqlalchemy.dialects import postgresql
 
-from provider_mock.contract import Stamp
-from provider_mock.delivery.ledger import Ledger, LedgerReader
-from provider_mock.delivery.ledger import ledger as ledger_module
-from provider_mock.delivery.ledger.models import delivery
-from provider_mock.delivery.ledger.reader import in_turn
-from provider_mock.delivery.ledger.records import Waiting
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import NOW, done, new
 
@@ -83,7 +83,7 @@ class TestTogether:
         """Their ids follow one another, whoever accepts meanwhile; their plans come with them."""
         first, *_ = ledger.accept([replace(new(), plan=f"plan {number}") for number in range(3)])
         ledger.accept([new(), new(app="other")])
-        ledger.record(done(first + 1, state="waiting"))
+        ledger.record([done(first + 1, state="waiting")])
         found = ledger.together("shop", first, 3)
         assert [(first, "plan 0"), (first + 2, "plan 2")] == [(one.id, one.plan) for one in found]
         assert [(first, "plan 0"), (first + 1, "plan 1")] == [(one.id, one.plan) for one in ledger.due("shop", NOW, 2)]
@@ -111,8 +111,39 @@ class TestNextDue:
     def test_counts_what_was_just_recorded(self, ledger: Ledger) -> None:
         """A retry is not overslept because its record was still queued."""
         (delivery_id,) = ledger.accept([new()])
-        ledger.record(done(delivery_id, state="waiting", due_at=NOW + 60_000))
+        ledger.record([done(delivery_id, state="waiting", due_at=NOW + 60_000)])
         assert NOW + 60_000 == ledger.next_due("shop", NOW)
+
+    def test_waits_for_no_disk(self, url: str, opened: Callable[..., Ledger]) -> None:
+        """What is not written yet is known all the same: what it moves, ends, and makes due, of this app only."""
+        ledger = opened(url, group_seconds=3600)
+        ids = ledger.accept([new(due_at=NOW + n) for n in range(130)])
+        (other,) = ledger.accept([new("other", due_at=NOW + 500)])
+        ledger.record([done(one, state="waiting", due_at=NOW + 9000 + one) for one in reversed(ids[:120])])
+        ledger.record([done(one) for one in ids[120:125]])
+        ledger.record([done(other, state="waiting", due_at=NOW + 600)])
+        for _ in range(2):
+            assert (NOW + 125, NOW + 126, NOW + 9000 + ids[0], NOW + 9000 + ids[1], None) == (
+                ledger.next_due("shop"),
+                ledger.next_due("shop", NOW + 125),
+                ledger.next_due("shop", NOW + 129),
+                ledger.next_due("shop", NOW + 9000 + ids[0]),
+                ledger.next_due("shop", NOW + 9000 + ids[119]),
+            )
+            assert NOW + 600 == ledger.next_due("other")
+            assert ids[125:] == [one.id for one in ledger.together("shop", ids[0], 200)]
+            assert 126 == ledger.health().queued
+        ledger.flush()
+        assert (NOW + 125, NOW + 9000 + ids[0]) == (ledger.next_due("shop"), ledger.next_due("shop", NOW + 129))
+
+    def test_more_are_coming_than_fit_one_question(self, url: str, opened: Callable[..., Ledger]) -> None:
+        """Those of another app are passed over, however many they are."""
+        ledger = opened(url, group_rows=10_000, group_seconds=3600)
+        ids = ledger.accept([new("other") for _ in range(1200)])
+        (last,) = ledger.accept([new()])
+        ledger.record([done(one, state="waiting", due_at=NOW + 1) for one in ids])
+        ledger.record([done(last, state="waiting", due_at=NOW + 2)])
+        assert (NOW + 2, 1201) == (ledger.next_due("shop", NOW), ledger.health().queued)
 
 
 class TestRecord:
@@ -121,8 +152,8 @@ class TestRecord:
     def test_attempt_and_state(self, ledger: Ledger) -> None:
         """Both are on disk after `flush`."""
         (delivery_id,) = ledger.accept([new()])
-        ledger.record(done(delivery_id, state="waiting", due_at=NOW + 9, status=None, detail="connection reset"))
-        ledger.record(done(delivery_id, 2))
+        ledger.record([done(delivery_id, state="waiting", due_at=NOW + 9, status=None, detail="connection reset")])
+        ledger.record([done(delivery_id, 2)])
         ledger.flush()
         first, second = ledger.attempts(delivery_id)
         assert (1, "timed out", None, 0.25, NOW, "200 within 5 s", "connection reset") == (
@@ -138,7 +169,7 @@ class TestRecord:
         record = ledger.delivery(delivery_id)
         assert record is not None
         assert ("acked", 2, "acked") == (record.state, record.attempts, record.last_outcome)
-        assert {"waiting": 0, "acked": 1, "dropped": 0, "parked": 0} == ledger.counts()
+        assert {"waiting": 0, "acked": 1, "declined": 0, "dropped": 0, "parked": 0} == ledger.counts()
 
     @pytest.mark.parametrize("group_rows", [1, 2, 500])
     def test_counts_before_it_is_on_disk(self, url: str, opened: Callable[..., Ledger], group_rows: int) -> None:
@@ -146,7 +177,7 @@ class TestRecord:
         ledger = opened(url, group_rows=group_rows)
         ids = ledger.accept([new() for _ in range(300)])
         for delivery_id in ids:
-            ledger.record(done(delivery_id, state="waiting" if delivery_id % 3 == 0 else "acked"))
+            ledger.record([done(delivery_id, state="waiting" if delivery_id % 3 == 0 else "acked")])
             if delivery_id % 50 == 0:
                 left = [n for n in ids if n % 3 == 0 or n > delivery_id]
                 due = ledger.due("shop", NOW, 1000)
@@ -158,15 +189,15 @@ class TestRecord:
         ledger = opened(url, group_seconds=3600)
         ids = ledger.accept([new() for _ in range(30)])
         for delivery_id in ids[:25]:
-            ledger.record(done(delivery_id))
+            ledger.record([done(delivery_id)])
         assert ids[25:28] == [w.id for w in ledger.due("shop", NOW, 3)]
 
     def test_several_of_one_delivery_in_a_group(self, url: str, opened: Callable[..., Ledger]) -> None:
         """The last one decides, the highest number counts."""
         ledger = opened(url, group_seconds=3600)
         (delivery_id,) = ledger.accept([new()])
-        ledger.record(done(delivery_id, 2, "waiting", NOW + 1))
-        ledger.record(done(delivery_id, 1, "parked", NOW + 2))
+        ledger.record([done(delivery_id, 2, "waiting", NOW + 1)])
+        ledger.record([done(delivery_id, 1, "parked", NOW + 2)])
         ledger.flush()
         record = ledger.delivery(delivery_id)
         assert record is not None
@@ -178,41 +209,78 @@ class TestRecord:
         (delivery_id,) = ledger.accept([new()])
         for _ in range(2):
             for rule in ("first", "second"):
-                ledger.record(done(delivery_id, rule=rule))
+                ledger.record([done(delivery_id, rule=rule)])
             ledger.flush()
         assert ["first"] == [attempt.rule for attempt in ledger.attempts(delivery_id)]
 
     def test_awkward_text(self, ledger: Ledger) -> None:
         """What a receiver answered may be no text at all; it is escaped and shortened, never in the way."""
         (delivery_id,) = ledger.accept([new()])
-        ledger.record(done(delivery_id, rule="\0\udcff", detail="你" * 5000))
+        ledger.record([done(delivery_id, rule="\0\udcff", detail="你" * 5000)])
         ledger.flush()
         (attempt,) = ledger.attempts(delivery_id)
-        assert (r"\x00\udcff", "你" * 2000) == (attempt.rule, attempt.detail)
+        assert (r"\x00\udcff", "你" * 1976 + "… [cut: 5000 characters]") == (attempt.rule, attempt.detail)
 
     @pytest.mark.parametrize(
-        "wrong",
+        ("wrong", "kept", "state"),
         [
-            {"state": "lost"},
-            {"number": 0},
-            {"seconds": float("nan")},
-            {"seconds": float("inf")},
-            {"due_at": 2**63},
-            {"sent_at": -(2**63) - 1},
-            {"status": 2**31},
+            ({"state": "lost"}, ("acked", 1, 0.25, NOW, 200), "dropped"),
+            ({"number": 0}, ("acked", 1, 0.25, NOW, 200), "acked"),
+            ({"number": 2**31}, ("acked", 2**31 - 1, 0.25, NOW, 200), "acked"),
+            ({"seconds": float("nan")}, ("acked", 1, 0.0, NOW, 200), "acked"),
+            ({"seconds": float("inf")}, ("acked", 1, 0.0, NOW, 200), "acked"),
+            ({"due_at": 2**63}, ("acked", 1, 0.25, NOW, 200), "acked"),
+            ({"sent_at": -(2**63) - 1}, ("acked", 1, 0.25, -(2**63), 200), "acked"),
+            ({"status": 2**31}, ("acked", 1, 0.25, NOW, None), "acked"),
+            ({"outcome": None}, ("None", 1, 0.25, NOW, 200), "acked"),
+            ({"request": None, "answer": 7}, ("acked", 1, 0.25, NOW, 200), "acked"),
+            ({"signed": Stamp(NOW, "\ud800")}, ("acked", 1, 0.25, NOW, 200), "acked"),
         ],
     )
-    def test_what_cannot_be_stored(self, ledger: Ledger, wrong: dict[str, object]) -> None:
-        """Is refused at once, not found in the queue later."""
-        with pytest.raises(ValueError):
-            ledger.record(done(1)._replace(**wrong))  # type: ignore[arg-type]
+    def test_what_cannot_be_stored(
+        self, ledger: Ledger, wrong: dict[str, Any], kept: tuple[object, ...], state: str
+    ) -> None:
+        """Is stored as what comes nearest, says so, and stands in nobody's way."""
+        ids = ledger.accept([new() for _ in range(3)])
+        assert 3 == ledger.record([done(ids[0]), done(ids[1])._replace(**wrong), done(ids[2])])
+        ledger.flush()
+        (attempt,) = ledger.attempts(ids[1])
+        assert kept == (attempt.outcome, attempt.number, attempt.seconds, attempt.sent_at, attempt.status)
+        assert attempt.detail.startswith("our own error, recorded as it could be: (")
+        assert ["acked", state, "acked"] == [ledger.delivery(one).state for one in ids]  # type: ignore[union-attr]
+        assert 0 == ledger.health().refused
+
+    def test_request_and_answer(self, ledger: Ledger) -> None:
+        """Are kept as they were, the body as bytes; none of it where there is none."""
+        first, second = ledger.accept([new(), new()])
+        exchange = {"request": "POST /你 HTTP/1.1\nHost: a\n", "body": b"\x00\xff{", "answer": "A: b\n\nnö"}
+        ledger.record([done(first, **exchange), done(second)])
+        ledger.flush()
+        (attempt,), (plain,) = ledger.attempts(first), ledger.attempts(second)
+        assert exchange == {name: getattr(attempt, name) for name in exchange}
+        assert ("", None, "") == (plain.request, plain.body, plain.answer)
+
+    def test_long_exchanges(self, ledger: Ledger) -> None:
+        """Are cut where one can see it."""
+        (delivery_id,) = ledger.accept([new()])
+        ledger.record(
+            [done(delivery_id, request="你" * 9000, body=b"b" * 70_000, answer="a" * 1001, detail="d" * 2001)]
+        )
+        ledger.flush()
+        (attempt,) = ledger.attempts(delivery_id)
+        assert (8000, 65_536, 1000, 2000) == tuple(
+            len(text or "") for text in (attempt.request, attempt.body, attempt.answer, attempt.detail)
+        )
+        assert attempt.request.endswith("你… [cut: 9000 characters]")
+        assert (attempt.body or b"").endswith(b"b\n[cut: 70000 bytes were sent]")
+        assert attempt.answer.endswith("a… [cut: 1001 characters]")
 
     def test_the_stamp_of_the_first_attempt(self, ledger: Ledger) -> None:
         """Comes back with every retry until the delivery is sent anew."""
         (delivery_id,) = ledger.accept([new()])
-        ledger.record(done(delivery_id, 1, "waiting", signed=Stamp(NOW, "nonce")))
+        ledger.record([done(delivery_id, 1, "waiting", signed=Stamp(NOW, "nonce"))])
         ledger.flush()
-        ledger.record(done(delivery_id, 2, "waiting"))
+        ledger.record([done(delivery_id, 2, "waiting")])
         for _ in range(2):
             (waiting,) = ledger.due("shop", NOW, 1)
             assert Stamp(NOW, "nonce") == waiting.signed
@@ -223,20 +291,41 @@ class TestRecord:
     def test_an_attempt_that_the_database_refuses(
         self, ledger: Ledger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Is named in the log and counted; the rest of its group is written."""
-        monkeypatch.setattr(ledger_module, "check_done", lambda _: None)
+        """Is written without its words, or else named in the log and counted; the rest of its group is written."""
+        monkeypatch.setattr(ledger_module, "done_row", row_unchecked)
         ids = ledger.accept([new() for _ in range(9)])
-        for delivery_id in ids:
-            ledger.record(
-                done(
-                    delivery_id,
-                    seconds=float("nan") if delivery_id == ids[4] else 0.1,
-                    sent_at=2**70 if delivery_id == ids[4] else NOW,
-                )
-            )
+        wrong = {ids[4]: {"number": 2**70}, ids[6]: {"rule": "secret \ud800"}}
+        assert 9 == ledger.record([done(one, **wrong.get(one, {})) for one in ids])
         ledger.flush()
         assert (1, 8) == (ledger.health().refused, ledger.counts()["acked"])
-        assert "refuses an attempt" in caplog.text
+        assert f"refuses an attempt of delivery {ids[4]}" in caplog.text
+        assert "secret" not in caplog.text
+        assert ["our own error: the database refused what was to be recorded"] == [
+            attempt.rule for attempt in ledger.attempts(ids[6])
+        ]
+
+
+def row_unchecked(one: Done) -> DoneRow:
+    """Return an attempt as it comes."""
+    return (*one[:7], "", "", None, "", "acked", NOW, None)
+
+
+class TestBacklog:
+    """How many are parked."""
+
+    def test_counts_before_it_is_on_disk(self, url: str, opened: Callable[..., Ledger]) -> None:
+        """Those that come, and those that go, of this app only."""
+        ledger = opened(url, group_seconds=3600)
+        ids = ledger.accept([new() for _ in range(6)])
+        (other,) = ledger.accept([new("other")])
+        ledger.record([done(one, state="parked") for one in (*ids[:3], other)])
+        assert (3, 1, 0) == (ledger.backlog("shop"), ledger.backlog("other"), ledger.backlog("none"))
+        ledger.flush()
+        assert (3, 1) == (ledger.backlog("shop"), ledger.backlog("other"))
+        ledger.record([done(ids[0], 2), done(ids[1], 2, "parked"), done(ids[3], 1, "parked"), done(ids[4])])
+        assert 3 == ledger.backlog("shop")
+        ledger.release("shop", 1)
+        assert 2 == ledger.backlog("shop")
 
 
 class TestClose:
@@ -247,7 +336,7 @@ class TestClose:
         ledger = opened(url, group_seconds=3600)
         ids = ledger.accept([new() for _ in range(1200)])
         for delivery_id in ids:
-            ledger.record(done(delivery_id))
+            ledger.record([done(delivery_id)])
         ledger.close()
         with LedgerReader(url) as reader:
             assert 1200 == reader.counts()["acked"]

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
-
-from provider_mock.delivery.ledger import (
+from im_callback.provider_mock.delivery.ledger import (
     Ledger,
     LedgerError,
     LedgerInUse,
@@ -21,10 +19,12 @@ from provider_mock.delivery.ledger import (
     LedgerUnavailable,
     NotALedger,
 )
+from sqlalchemy import make_url
+
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import done, new
 
-OPEN = "import sys; from provider_mock.delivery.ledger import Ledger; Ledger(sys.argv[1])"
+OPEN = "import sys; from im_callback.provider_mock.delivery.ledger import Ledger; Ledger(sys.argv[1])"
 
 
 class TestInUse:
@@ -43,7 +43,7 @@ class TestInUse:
 
     def test_by_another_object(self, ledger: Ledger, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Two in one process would disturb each other as well."""
-        monkeypatch.setattr("provider_mock.delivery.ledger.database._LOCK_SECONDS", 0.0)
+        monkeypatch.setattr("im_callback.provider_mock.delivery.ledger.database._LINGER_SECONDS", 0.0)
         with pytest.raises(LedgerInUse):
             Ledger(url)
         ledger.accept([new()])
@@ -79,7 +79,7 @@ class TestReading:
             for expected in range(1, 4):
                 (delivery_id,) = ledger.accept([new()])
                 assert expected == reader.counts()["waiting"]
-            ledger.record(done(delivery_id))
+            ledger.record([done(delivery_id)])
             ledger.flush()
             assert 1 == len(reader.attempts(delivery_id))
 
@@ -146,8 +146,10 @@ class TestUrl:
             connection.execute("CREATE TABLE app (x)")
         connection.close()
         before = path.read_bytes()
+        path.chmod(0o644)
         with pytest.raises(NotALedger, match="tables called app"):
             Ledger(str(path))
+        assert "0o100644" == oct(path.stat().st_mode)
         (tmp_path / "text.db").write_text("no database at all, but text of some length" * 100)
         with pytest.raises(LedgerError):
             Ledger(str(tmp_path / "text.db"))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock.delivery.ledger import Ledger, LedgerReader, Query, StoredApp
 
-from provider_mock.delivery.ledger import Ledger, LedgerReader, Query, StoredApp
 from tests.provider_mock_ledger.values import NOW, Clock, done, new
 
 
@@ -19,7 +19,7 @@ def filled(ledger: Ledger, *states: str, app: str = "shop") -> list[int]:
     ids = ledger.accept([new(app) for _ in states])
     for delivery_id, state in zip(ids, states, strict=True):
         if state != "waiting":
-            ledger.record(done(delivery_id, state=state))
+            ledger.record([done(delivery_id, state=state)])
     ledger.flush()
     return ids
 
@@ -31,7 +31,7 @@ class TestRelease:
         """As many as asked for, due at once, with a fresh retry policy and all their attempts."""
         ids = ledger.accept([new() for _ in range(3)])
         for number, delivery_id in enumerate(ids):
-            ledger.record(done(delivery_id, 1000, "parked", NOW - number))
+            ledger.record([done(delivery_id, 1000, "parked", NOW - number)])
         clock.now = NOW + 5
         assert 2 == ledger.release("shop", 2)
         due = ledger.due("shop", NOW + 5, 10)
@@ -63,9 +63,9 @@ class TestRedeliver:
 
     def test_by_id(self, ledger: Ledger, clock: Clock) -> None:
         """Of any state, due now; ids that do not exist do not count."""
-        ids = filled(ledger, "acked", "dropped", "parked", "waiting")
+        ids = filled(ledger, "acked", "declined", "dropped", "parked", "waiting")
         clock.now = NOW + 7
-        assert 3 == ledger.redeliver([*ids[1:], 999])
+        assert 4 == ledger.redeliver([*ids[1:], 999])
         assert [(n, NOW + 7) for n in ids[1:]] == [(w.id, w.due_at) for w in ledger.due("shop", NOW + 7, 10)]
 
     def test_by_query(self, ledger: Ledger) -> None:
@@ -81,7 +81,7 @@ class TestRedeliver:
         ledger.redeliver([delivery_id])
         (waiting,) = ledger.due("shop", NOW, 1)
         assert (1, ()) == (waiting.attempts, waiting.outcomes)
-        ledger.record(done(delivery_id, 2, "waiting"))
+        ledger.record([done(delivery_id, 2, "waiting")])
         ledger.flush()
         assert ("timed out",) == ledger.due("shop", NOW, 1)[0].outcomes
 
@@ -90,13 +90,13 @@ class TestPrune:
     """Retention."""
 
     def test_old_and_over(self, ledger: Ledger, clock: Clock) -> None:
-        """What was accepted before the time, acked or dropped, goes with its attempts; the rest stays."""
-        old = filled(ledger, "acked", "dropped", "parked", "waiting")
+        """What was accepted before the time, acked, declined or dropped, goes with its attempts; the rest stays."""
+        old = filled(ledger, "acked", "declined", "dropped", "parked", "waiting")
         clock.now = NOW + 1000
         (young,) = filled(ledger, "acked")
-        assert 2 == ledger.prune(NOW + 1000)
-        assert [young, old[3], old[2]] == [record.id for record in ledger.deliveries()]
-        assert ([], [], 1) == (ledger.attempts(old[0]), ledger.attempts(old[1]), len(ledger.attempts(old[2])))
+        assert 3 == ledger.prune(NOW + 1000)
+        assert [young, old[4], old[3]] == [record.id for record in ledger.deliveries()]
+        assert [0, 0, 0, 1] == [len(ledger.attempts(one)) for one in old[:4]]
 
     def test_states_by_name(self, ledger: Ledger) -> None:
         """Other states on request; unknown ones are an error."""
@@ -160,7 +160,7 @@ class TestDeliveries:
 
     def test_a_state_that_does_not_exist(self) -> None:
         """Is an error, not an empty list."""
-        with pytest.raises(ValueError, match="there are waiting, acked, dropped, parked"):
+        with pytest.raises(ValueError, match="there are waiting, acked, declined, dropped, parked"):
             Query(states=("done",))
 
     def test_unknown(self, ledger: Ledger) -> None:
@@ -171,7 +171,7 @@ class TestDeliveries:
         """A thousand retries need not come at once."""
         (delivery_id,) = ledger.accept([new()])
         for number in range(1, 6):
-            ledger.record(done(delivery_id, number, "waiting"))
+            ledger.record([done(delivery_id, number, "waiting")])
         ledger.flush()
         assert [3, 4] == [attempt.number for attempt in ledger.attempts(delivery_id, after=2, limit=2)]
 
@@ -179,7 +179,7 @@ class TestDeliveries:
         """Every state, for every app with deliveries."""
         filled(ledger, "acked", "parked")
         filled(ledger, "dropped", app="other")
-        none = dict.fromkeys(("waiting", "acked", "dropped", "parked"), 0)
+        none = dict.fromkeys(("waiting", "acked", "declined", "dropped", "parked"), 0)
         assert {"shop": none | {"acked": 1, "parked": 1}, "other": none | {"dropped": 1}} == ledger.counts_by_app()
         assert none | {"dropped": 1} == ledger.counts("other")
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from contextlib import closing
 
-from provider_mock.delivery.ledger import Ledger
+from im_callback.provider_mock.delivery.ledger import Ledger
+
 from tests.provider_mock_ledger.values import NOW
 
 ROUNDS = int(os.environ.get("LEDGER_KILL_ROUNDS", "3"))

@@ -9,9 +9,18 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from im_callback.provider_mock.delivery.ledger import STATES, Ledger
 
-from provider_mock.delivery.ledger import STATES, Ledger
+from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import NOW, Clock, done, new
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -42,18 +51,25 @@ class Model(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # In memory where there is a place for that: this is about what is stored, not about disks.
-        self.folder = tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None)
+        self.url = self.make_url()
         self.clock = Clock()
         self.known: dict[int, Known] = {}
         self.last_id = 0
         self.open()
 
     def open(self) -> None:
-        self.ledger = Ledger(f"{self.folder.name}/ledger.db", clock=self.clock, group_rows=7, group_seconds=0.001)
+        self.ledger = Ledger(self.url, clock=self.clock, group_rows=7, group_seconds=0.001)
 
     def teardown(self) -> None:
         self.ledger.close()
+        self.clean_up()
+
+    def make_url(self) -> str:
+        # In memory where there is a place for that: this is about what is stored, not about disks.
+        self.folder = tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None)
+        return f"{self.folder.name}/ledger.db"
+
+    def clean_up(self) -> None:
         self.folder.cleanup()
 
     @rule(
@@ -81,7 +97,7 @@ class Model(RuleBasedStateMachine):
                 state = "acked"
             known.attempts += 1
             known.state, known.due_at = state, due_at
-            self.ledger.record(done(delivery_id, known.attempts, state, due_at))
+            self.ledger.record([done(delivery_id, known.attempts, state, due_at)])
 
     @rule(app=apps, limit=st.none() | st.integers(0, 3))
     def release(self, app: str, limit: int | None) -> None:
@@ -146,8 +162,12 @@ class Model(RuleBasedStateMachine):
             }
             assert wanted == self.due(app)
             later = [k.due_at for k in self.known.values() if (k.app, k.state) == (app, "waiting") and k.due_at > NOW]
-            assert min(later, default=None) == self.ledger.next_due(app, NOW)
-            assert wanted == self.due(app)
+            parked = sum((k.app, k.state) == (app, "parked") for k in self.known.values())
+            for _ in range(2):
+                assert min(later, default=None) == self.ledger.next_due(app, NOW)
+                assert parked == self.ledger.backlog(app)
+                assert wanted == self.due(app)
+                self.ledger.flush()
             counts = [k.state for k in self.known.values() if k.app == app]
             assert {state: counts.count(state) for state in STATES} == self.ledger.counts(app)
 
@@ -166,3 +186,17 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(derandomize=True, deadline=None, max_examples=25, stateful_step_count=20)
+
+
+def test_on_postgresql(postgres: Cluster) -> None:
+    """The same."""
+
+    class OnPostgresql(Model):
+        def make_url(self) -> str:
+            return postgres.new_schema()
+
+        def clean_up(self) -> None:
+            """Leave it to the server's end."""
+
+    few = settings(derandomize=True, deadline=None, max_examples=10, stateful_step_count=15)
+    run_state_machine_as_test(OnPostgresql, settings=few)  # type: ignore[no-untyped-call]

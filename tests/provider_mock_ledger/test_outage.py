@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock.delivery.ledger import (
+    Ledger,
+    LedgerInUse,
+    LedgerReader,
+    LedgerUnavailable,
+    database,
+    rows,
+    writer,
+)
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
-from provider_mock.delivery.ledger import Ledger, LedgerInUse, LedgerReader, LedgerUnavailable, database, rows, writer
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import NOW, done, new
 
@@ -43,7 +51,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
     """Breaks connections."""
     replacement = Failing()
     monkeypatch.setattr(rows, "write", replacement)
-    monkeypatch.setattr("provider_mock.delivery.ledger.writer.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("im_callback.provider_mock.delivery.ledger.writer.FIRST_PAUSE", 0.001)
     return replacement
 
 
@@ -61,17 +69,19 @@ class TestTriedAgain:
         ids = ledger.accept([new() for _ in range(20)])
         failing.before = 10**6
         for delivery_id in ids:
-            ledger.record(done(delivery_id, 1, "waiting"))
-            ledger.record(done(delivery_id, 2, "acked"))
-        assert failing.tried.wait(10)
+            ledger.record([done(delivery_id, 1, "waiting")])
+            ledger.record([done(delivery_id, 2, "acked")])
+        assert failing.tried.wait(60)
         assert 40 == ledger.health().queued
         assert ("the connection broke at this point", True) == (
             ledger.health().error,
             ledger.health().failing_seconds is not None,
         )
-        assert [] == ledger.due("shop", NOW, 100)
+        with pytest.raises(LedgerUnavailable, match="takes nothing: the connection broke at this point"):
+            ledger.due("shop", NOW, 100)
         failing.before = 0
         ledger.flush()
+        assert [] == ledger.due("shop", NOW, 100)
         assert 20 == ledger.counts()["acked"]
         assert [1, 2] == [attempt.number for attempt in ledger.attempts(ids[-1])]
         assert (None, 0) == (ledger.health().error, ledger.health().queued)
@@ -93,50 +103,69 @@ class TestTriedAgain:
         assert ([before, ids[2]], 4) == ([ids[1], ids[3]], len(set(ids)))
         assert [before, ids[0], ids[2], ids[4]] == [w.id for w in ledger.due("shop", NOW, 10)]
         broken.clear()
-        ledger.record(done(before))
+        ledger.record([done(before)])
         ledger.flush()
         assert 1 == len(ledger.attempts(before))
+
+
+def impatient(ledger: Ledger, after: threading.Event | None = None, seconds: float = 0.05) -> None:
+    """Let a ledger wait for a moment only, which begins when something has happened, however slow the machine is."""
+    wait_for = ledger._writer._wait_for
+
+    def waiting(call: Any) -> Any:
+        wait = call.done.wait
+        call.done.wait = lambda timeout: (after is None or after.wait(60)) and wait(timeout)
+        return wait_for(call)
+
+    ledger._writer._patience = seconds
+    ledger._writer._wait_for = waiting  # type: ignore[method-assign]
+
+
+def patient(ledger: Ledger) -> None:
+    """Let a ledger wait as long as it must."""
+    ledger._writer._patience = 60
 
 
 class TestPatience:
     """Bounds every wait."""
 
-    def test_accept(self, url: str, opened: Callable[..., Ledger], failing: Failing) -> None:
+    def test_accept(self, ledger: Ledger, failing: Failing) -> None:
         """What was given up is not stored later, and the error says so."""
-        ledger = opened(url, patience=0.05)
+        impatient(ledger, failing.tried)
         failing.before = 10**6
         with pytest.raises(LedgerUnavailable, match=r"the connection broke.*; it is not stored") as caught:
             ledger.accept([new(n=1)])
         assert caught.value.stored is False
         failing.before = 0
+        patient(ledger)
         (delivery_id,) = ledger.accept([new(n=2)])
         assert [delivery_id] == [w.id for w in ledger.due("shop", NOW, 10)]
 
     def test_accept_while_the_database_is_locked(self, tmp_path: Path, opened: Callable[..., Ledger]) -> None:
         """By someone who writes to the file behind our back; what was given up is not stored afterwards."""
-        ledger = opened(str(tmp_path / "ledger.db"), patience=0.05)
+        ledger = opened(str(tmp_path / "ledger.db"))
+        impatient(ledger)
         with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(LedgerUnavailable, match="it is not stored"):
                 ledger.accept([new(n=1)])
             other.execute("ROLLBACK")
-        ledger._writer._patience = 10
+        patient(ledger)
         ledger.accept([new(n=2)])
         assert [{"n": 2}] == [w.payloads[0] for w in ledger.due("shop", NOW, 10)]
 
-    def test_accept_while_a_commit_hangs(
-        self, url: str, opened: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_accept_while_a_commit_hangs(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whether it is stored cannot be known, and the error says so."""
-        go_on = threading.Event()
+        hangs, go_on = threading.Event(), threading.Event()
 
         @contextmanager
         def hanging(connection: Connection) -> Iterator[None]:
             with database.transaction(connection):
                 yield
+                hangs.set()
                 go_on.wait()
 
-        ledger = opened(url, patience=0.05)
+        impatient(ledger, hangs)
         monkeypatch.setattr(writer, "transaction", hanging)
         with pytest.raises(LedgerUnavailable, match="may be stored") as caught:
             ledger.accept([new()])
@@ -144,42 +173,40 @@ class TestPatience:
         go_on.set()
 
     def test_record(self, url: str, opened: Callable[..., Ledger], failing: Failing) -> None:
-        """A full queue makes its callers wait, then says that the attempt was not taken."""
-        ledger = opened(url, patience=0.05, queued_attempts=10, group_rows=5)
+        """Nobody waits: as many as there is room for are taken, the first ones, and more when there is room again."""
+        ledger = opened(url, queued_attempts=10, group_rows=5)
         (delivery_id,) = ledger.accept([new()])
         failing.before = 10**6
-        taken = 0
-
-        def fill() -> None:
-            nonlocal taken
-            while True:
-                ledger.record(done(delivery_id, taken + 1, "waiting"))
-                taken += 1
-
-        with pytest.raises(LedgerUnavailable, match="an attempt"):
-            fill()
-        assert 10 <= taken <= 15
+        dones = [done(delivery_id, number, "waiting") for number in range(1, 101)]
+        taken = ledger.record(dones[:1])
+        assert failing.tried.wait(60)
+        taken += ledger.record(dones[taken:])
+        assert (11, 0) == (taken, ledger.record(dones[taken:]))
         failing.before = 0
-        ledger._writer._patience = 10
         ledger.flush()
-        assert taken == len(ledger.attempts(delivery_id))
+        while taken < len(dones):
+            taken += ledger.record(dones[taken:])
+        ledger.flush()
+        assert list(range(1, 101)) == [attempt.number for attempt in ledger.attempts(delivery_id)]
 
     def test_close(self, url: str, opened: Callable[..., Ledger], failing: Failing) -> None:
         """Says how much could not be written, ends its thread and gives the ledger back."""
-        ledger = opened(url, patience=0.05)
+        ledger = opened(url)
         ids = ledger.accept([new() for _ in range(3)])
+        impatient(ledger)
         failing.before = 10**6
         for delivery_id in ids:
-            ledger.record(done(delivery_id))
+            ledger.record([done(delivery_id)])
         with pytest.raises(LedgerUnavailable, match="the last attempts of 3 deliveries"):
             ledger.close()
+        ledger._writer._thread.join(60)
         assert not ledger._writer._thread.is_alive()
         failing.before = 0
         assert ids == [w.id for w in opened(url).due("shop", NOW, 10)]
 
     def test_a_thread_waiting_while_it_closes(self, url: str, opened: Callable[..., Ledger], failing: Failing) -> None:
         """Is told, not left waiting."""
-        ledger, errors = opened(url, patience=0.2), list[Exception]()
+        ledger, errors = opened(url, patience=60), list[Exception]()
         failing.before = 10**6
 
         def work() -> None:
@@ -190,7 +217,8 @@ class TestPatience:
 
         thread = threading.Thread(target=work)
         thread.start()
-        assert failing.tried.wait(10)
+        assert failing.tried.wait(60)
+        impatient(ledger)
         ledger.close()
         thread.join()
         assert 1 == len(errors)
@@ -211,7 +239,7 @@ class TestRestart:
             postgres.stop()
             try:
                 for delivery_id in ids[:30]:
-                    ledger.record(done(delivery_id))
+                    ledger.record([done(delivery_id)])
                 thread = threading.Thread(target=lambda: got.extend(ledger.accept([new(n=99, key="k")])))
                 thread.start()
                 with pytest.raises(LedgerUnavailable, match="see to the database"):
@@ -236,6 +264,5 @@ class TestRestart:
         for _ in range(2):
             with pytest.raises(LedgerInUse, match="was written to by another process"):
                 ledger.accept([new()])
-        with pytest.raises(LedgerInUse):
-            ledger.record(done(1))
+        assert 0 == ledger.record([done(1)])
         assert 2 == ledger.counts()["waiting"]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from im_callback.provider_mock.delivery.ledger import Ledger, LedgerOutdated, LedgerReader, LedgerTooNew, models
+from im_callback.provider_mock.delivery.ledger.database import Database, transaction
+from im_callback.provider_mock.delivery.ledger.migrations.upgrade import STEPS, TABLE, VERSION, climb, upgrade, version
 from sqlalchemy import Connection, make_url
 
-from provider_mock.delivery.ledger import Ledger, LedgerOutdated, LedgerReader, LedgerTooNew, models
-from provider_mock.delivery.ledger.database import Database, transaction
-from provider_mock.delivery.ledger.migrations.upgrade import STEPS, TABLE, VERSION, climb, upgrade, version
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import NOW, done, new
 
@@ -98,7 +98,7 @@ class TestUpgrade:
         """Everything is still there and goes on as before."""
         ledger = opened(of_version_1)
         assert 1 == ledger.upgraded_from
-        assert {"waiting": 2, "acked": 1, "dropped": 0, "parked": 1} == ledger.counts()
+        assert {"waiting": 2, "acked": 1, "declined": 0, "dropped": 0, "parked": 1} == ledger.counts()
         first, second = ledger.due("shop", NOW, 10)
         assert ({"msgidServer": 2**53 + 1, "body": "你好"},) == first.payloads
         assert (1, 0, "timed out", ("timed out",)) == (
@@ -109,11 +109,13 @@ class TestUpgrade:
         )
         assert "n-1" == first.signed.nonce  # type: ignore[union-attr]
         assert (0, ()) == (second.attempts, second.outcomes)
-        assert ["refused", "acked"] == [attempt.outcome for attempt in ledger.attempts(3)]
+        assert [("refused", "", None, ""), ("acked", "", None, "")] == [
+            (attempt.outcome, attempt.request, attempt.body, attempt.answer) for attempt in ledger.attempts(3)
+        ]
         assert [2] == ledger.accept([new(key="key-2")])
         assert [10] == ledger.accept([new()])
         assert ("env:SHOP", "on") == (ledger.apps()[0].secret_ref, ledger.setting("colour"))
-        ledger.record(done(first.id, 2))
+        ledger.record([done(first.id, 2)])
         assert 1 == ledger.release("shop")
         assert 2 == ledger.prune(NOW + 1)
         ledger.close()

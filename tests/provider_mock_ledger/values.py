@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from provider_mock.delivery.ledger import Done, NewDelivery
+from im_callback.provider_mock.delivery.ledger import Done, NewDelivery
 
 NOW = 1_712_345_678_901
 

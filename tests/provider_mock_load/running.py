@@ -12,9 +12,10 @@ from random import SystemRandom
 
 from tests.commands import Ran
 
-PROVIDER_MOCK = ("-c", "from provider_mock.cli import entry; entry()")
-ENOUGH = 90
+PROVIDER_MOCK = ("-c", "from im_callback.provider_mock.cli import entry; entry()")
+ENOUGH = 300
 """Seconds that a command may take on a busy machine."""
+_STARTED: list[subprocess.Popen[str]] = []
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -24,8 +25,8 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def start(*arguments: str, more: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start Python with these arguments; whoever starts it waits for it."""
-    return subprocess.Popen(
+    """Start Python with these arguments; what is still there after the test is killed."""
+    process = subprocess.Popen(
         [sys.executable, *arguments],
         env=environment(more),
         stdin=subprocess.DEVNULL,
@@ -33,14 +34,21 @@ def start(*arguments: str, more: Mapping[str, str] | None = None) -> subprocess.
         stderr=subprocess.PIPE,
         text=True,
     )
+    _STARTED.append(process)
+    return process
+
+
+def reap() -> None:
+    """End what was started."""
+    while _STARTED:
+        # Whatever became of the test: a process that nobody waits for is a warning in some other test.
+        with _STARTED.pop() as process:
+            process.kill()
 
 
 def ended(process: subprocess.Popen[str]) -> Ran:
     """Wait for a process."""
-    try:
-        out, err = process.communicate(timeout=ENOUGH)
-    finally:
-        process.kill()
+    out, err = process.communicate(timeout=ENOUGH)
     return Ran(process.returncode, out, err)
 
 

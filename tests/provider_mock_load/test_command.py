@@ -12,16 +12,18 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 import trustme
+from im_callback.provider_mock import cli
+from im_callback.provider_mock.commands.shared import printed
+from im_callback.provider_mock.delivery.tally import Tally
+from im_callback.provider_mock.load import Load, engine
 
-from provider_mock import cli
-from provider_mock.delivery.tally import Tally
-from provider_mock.load import Load, engine
 from tests.provider_mock import oracle
 from tests.provider_mock.peers import answers, peer, read_request, receiver, silent, unused_port
 from tests.provider_mock_load.running import ENOUGH, PROVIDER_MOCK, ended, load, start
@@ -29,6 +31,7 @@ from tests.provider_mock_load.running import ENOUGH, PROVIDER_MOCK, ended, load,
 KEY, SECRET = "key-of-this-test", "s3cr3t-of-this-test"
 SIGNED = {"Content-Type", "AppKey", "CurTime", "MD5", "CheckSum"}
 FORMS = [(), ("--engine",)]
+KEPT = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\nSet-Cookie: a=b\r\n\r\nok"
 BRIEFLY = ("--users", "3", "--rate", "12", "--duration", "1")
 
 
@@ -66,17 +69,20 @@ class TestAcknowledged:
     def test_all(self, provider: str, form: tuple[str, ...], most: int) -> None:
         """Every request verifies and is counted once, no two are the same, and the lines add up: exit status 0."""
         key = "1400000007" if provider == "tencent" else KEY
+        began = time.monotonic()
         with receiver(provider, key, SECRET) as served:
             options = (*BRIEFLY, "--provider", provider, "--app-key", key, *form)
             ran = load("--to", served.url, *options, more={"IM_APP_SECRET": SECRET})
         assert (0, "") == (ran.status, ran.err), ran.out
         assert 0 == served.refused
-        assert 0 < len(served.accepted) == len(set(served.accepted)) == ran.summary["sent"] <= most
-        assert (len(served.accepted), 0, 0, 0) == tuple(
-            ran.summary[name] for name in ("acked", "refused", "timed_out", "unreachable")
+        assert 0 < len(served.accepted) == len(set(served.accepted)) == ran.summary["sent"]
+        # On a busy machine the second is a longer one.
+        assert ran.summary["sent"] <= most * max(1, time.monotonic() - began)
+        assert (len(served.accepted), 0, 0, 0, 0) == tuple(
+            ran.summary[name] for name in ("acked", "declined", "refused", "timed_out", "unreachable")
         )
         assert len(served.accepted) == sum(line["sent"] for line in ran.lines[:-1])
-        assert [1] == [line["second"] for line in ran.lines[:-1]]
+        assert list(range(1, len(ran.lines))) == [line["second"] for line in ran.lines[:-1]]
         assert 0 < ran.summary["ack_ms"]["p50"] <= ran.summary["ack_ms"]["p95"] <= ran.summary["ack_ms"]["max"]
         assert ran.summary["achieved_rate"] > 0
         assert {} == ran.summary["reasons"]
@@ -102,7 +108,7 @@ class TestAcknowledged:
         def keep_answering(connection: socket.socket, data: bytes) -> None:
             while data:
                 kept.append(data)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=b\r\n\r\nok")
+                connection.sendall(KEPT)
                 data = read_request(connection)
 
         with peer(keep_answering) as served:
@@ -135,9 +141,20 @@ class TestNotAcknowledged:
         assert {"p50": None, "p95": None, "max": None} == ran.summary["ack_ms"]
         assert not any(request.startswith(b"POST /moved") for request in served.requests)
 
+    @pytest.mark.parametrize("form", FORMS, ids=["locust", "engine"])
+    def test_declined(self, form: tuple[str, ...]) -> None:
+        """A 200 whose words say no is counted by its own name, with the words: exit status 1."""
+        with peer(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfail")) as served:
+            ran = load("--to", served.url, *BRIEFLY, *form)
+        assert 1 == ran.status, ran.err
+        assert 0 < ran.summary["sent"] == ran.summary["declined"] == len(served.requests)
+        assert {"status 200, but the receiver's own words decline it: fail": ran.summary["sent"]} == ran.summary[
+            "reasons"
+        ]
+
     def test_told(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         """People get the numbers and the provider's rule."""
-        monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+        monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
         options = ("--provider", "rongcloud", "--engine", "--rate", "3", "--duration", "1")
         refused = cycle([b"401 Unauthorized", b"200 OK"])
         with (
@@ -147,7 +164,7 @@ class TestNotAcknowledged:
             cli.main.main(["load", "--to", served.url, *options], standalone_mode=False)
         assert 1 == exited.value.code
         counts, rate, times, rule = capsys.readouterr().out.splitlines()
-        assert "3 sent: 1 acked, 2 refused, 0 timed out, 0 unreachable" == counts
+        assert "3 sent: 1 acked, 0 declined, 2 refused, 0 timed out, 0 unreachable" == counts
         assert rate.endswith(" per second")
         assert times.startswith("acknowledged within ")
         assert "2 x status 401; RongCloud takes 200 as received" == rule
@@ -267,7 +284,7 @@ class TestEnded:
 
     def test_not_installed(self) -> None:
         """Without Locust: one line that names the extra, and the way without."""
-        hidden = "import sys; sys.modules['locust'] = None; from provider_mock.cli import entry; entry()"
+        hidden = "import sys; sys.modules['locust'] = None; from im_callback.provider_mock.cli import entry; entry()"
         ran = ended(start("-c", hidden, "load", "--to", "http://127.0.0.1:1/"))
         assert (2, "", 1) == (ran.status, ran.out, ran.err.count("\n"))
         assert "pip install 'im-callback-conformance[load]'" in ran.err
@@ -286,10 +303,10 @@ class TestEnded:
         """An error in a user ends the run, and is told in one line."""
         (tmp_path / "sitecustomize.py").write_text(
             textwrap.dedent("""
-                from provider_mock.providers.commsease import CommsEase
+                from im_callback.provider_mock.contract import Feed
                 def judge(self, reply):
                     raise LookupError("planted")
-                CommsEase.judge = judge
+                Feed.judge = judge
             """)
         )
         with peer(answers(b"HTTP/1.1 200 OK\r\n\r\n")) as served:
@@ -308,10 +325,9 @@ class TestEnded:
             (("--duplicate", "2"), "--duplicate"),
             (("--users", "2", "--workers", "3"), "--users 2: fewer than --workers 3; give each worker one user"),
             (("--engine", "--workers", "2"), "--engine is one process; leave --workers out"),
-            (("--engine", "--users", "501"), "--users 501: --engine takes up to 500"),
             (("--provider", "nobody"), "no provider is called 'nobody'; choose one of: commsease"),
             (("--app-key", ""), "--app-key: it is empty"),
-            (("--to", f"http://{'a' * 70}.example/"), "nobody listens at"),
+            (("--to", f"http://{'a' * 70}.example/"), "is no address to post to; give it as http://host:port/path"),
         ],
     )
     def test_typed(
@@ -338,7 +354,7 @@ class TestApart:
         with receiver("commsease", "test-key", "test-secret") as served:
             script = textwrap.dedent("""
                 import sys
-                from provider_mock.cli import entry
+                from im_callback.provider_mock.cli import entry
                 try:
                     entry()
                 finally:

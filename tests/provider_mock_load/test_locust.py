@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from im_callback.provider_mock.load import processes
 
-from provider_mock.load import processes
 from tests.provider_mock.peers import OK, peer, receiver
 from tests.provider_mock_load.running import ENOUGH, Ran, ended, quiet_port, start
+from tests.provider_mock_server.waiting import until
 
 OURS = processes.LOCUSTFILE.with_name("locustfile.py")
 KEY, SECRET = "key-of-this-test", "s3cr3t-of-this-test"
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from locust.exception import StopUser
 
-from provider_mock.load.user import CallbackUser
+from im_callback.provider_mock.load.user import CallbackUser
 
 
 class Few(CallbackUser):
@@ -53,7 +54,19 @@ class TestDistributed:
         port = str(quiet_port())
         more = {"IM_APP_SECRET": SECRET, "SEEN": str(folder / "seen")}
         with receiver("rongcloud", KEY, SECRET) as served:
-            run = ("--headless", "--users", "4", "--spawn-rate", "4", "--run-time", "5", "-H", served.url)
+            run = (
+                "--headless",
+                "--stop-timeout",
+                "30",
+                "--users",
+                "4",
+                "--spawn-rate",
+                "4",
+                "--run-time",
+                str(ENOUGH),
+                "-H",
+                served.url,
+            )
             callbacks = ("--provider", "rongcloud", "--app-key", KEY, "--seed", "7")
             master = start(
                 *("-m", "locust", "-f", "own.py", "--master", "--master-bind-host", "127.0.0.1"),
@@ -64,6 +77,8 @@ class TestDistributed:
             # What the master was given reaches the workers; the secret is in their environment alone.
             worker = ("-m", "locust", "-f", "own.py", "--worker", "--master-port", port)
             workers = [start(*worker, more=more) for _ in range(2)]
+            assert 4 * FEW == until(lambda: len(served.accepted), 4 * FEW, ENOUGH)
+            master.send_signal(signal.SIGINT)
             ran = [ended(process) for process in (master, *workers)]
         assert [0, 0, 0] == [one.status for one in ran], ran[0].err
         (result,) = Path().glob("result*")

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.service import Service
 
 
 @pytest.fixture

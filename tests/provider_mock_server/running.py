@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-COMMAND = (sys.executable, "-c", "from provider_mock.cli import entry; entry()")
-PATIENCE = 60
+COMMAND = (sys.executable, "-c", "from im_callback.provider_mock.cli import entry; entry()")
+PATIENCE = 120
 
 
 @dataclass

@@ -10,12 +10,12 @@ from typing import Any
 from unittest.mock import patch
 
 import requests
+from im_callback.provider_mock.delivery.app import App
+from im_callback.provider_mock.server import settings
+from im_callback.provider_mock.server.app import create_app, front_of
+from im_callback.provider_mock.server.service import Service
+from im_callback.provider_mock.server.serving import Serving
 
-from provider_mock.delivery.engine import App
-from provider_mock.server import settings
-from provider_mock.server.app import create_app
-from provider_mock.server.service import Service
-from provider_mock.server.serving import Serving
 from tests.provider_mock.peers import OK, Peer, Script, peer
 from tests.provider_mock_server.waiting import until
 
@@ -64,14 +64,14 @@ def served(folder: Path, *, token: str | None = None, script: Script = OK, **mor
             session.headers["Authorization"] = f"Bearer {token}"
 
         def made_here(*given: Any) -> App:
-            return replace(made(*given), endpoint=receiver.url, proxy=None)
+            return replace(made(*given), endpoint=receiver.url, endpoints={}, proxy=None)
 
         folder.mkdir(parents=True, exist_ok=True)
         with (
             patch.object(settings, "app", made_here),
             Service(str(folder / "ledger.db"), secrets=folder / "secrets", **more) as service,
         ):
-            serving = Serving(create_app(service, token), "127.0.0.1", 0)
+            serving = Serving(create_app(service, token), "127.0.0.1", 0, front_of(token))
             try:
                 yield Served(service, serving.url, receiver, session)
             finally:

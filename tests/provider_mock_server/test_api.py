@@ -10,9 +10,9 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from im_callback.provider_mock.delivery import faults as catalogue
+from im_callback.provider_mock.server.options import AppSettings
 
-from provider_mock.delivery import faults as catalogue
-from provider_mock.server.models import AppSettings
 from tests.provider_mock.peers import OK, answers
 from tests.provider_mock_server.served import TOKEN, Served, served
 from tests.provider_mock_server.waiting import until
@@ -51,11 +51,13 @@ class TestProviders:
     """Which IM services there are."""
 
     def test_list(self, server: Served) -> None:
-        """Each has its policies, the default first, and its event types."""
+        """Each has its feeds with their policies, the default first, and its event types."""
         found = {one["name"]: one for one in server.ask("GET", "/providers").json()["items"]}
         assert {"commsease", "rongcloud", "tencent"} <= set(found)
-        assert "normal" == found["commsease"]["policies"][0]["name"]
-        assert {"name": LOGIN, "code": "2", "status": "documented"} in found["commsease"]["event_types"]
+        feed = found["commsease"]["feeds"][0]
+        assert ("data-sync", "normal") == (feed["name"], feed["policies"][0]["name"])
+        login = {"name": LOGIN, "feed": "data-sync", "code": "2", "status": "documented"}
+        assert login in found["commsease"]["event_types"]
 
 
 class TestApps:
@@ -104,12 +106,12 @@ class TestApps:
 
     def test_replaced(self, server: Served, app: str) -> None:
         """The second time it is replaced, and keeps what is not given again."""
-        first = server.ask("PUT", f"/apps/{app}", {**APP, "secret_ref": "env:PATH", "faults": ["duplicate"]})
+        first = server.ask("PUT", f"/apps/{app}", {**APP, "app_secret": SECRET, "faults": ["duplicate"]})
         assert 200 == first.status_code
         again = server.ask("PUT", f"/apps/{app}", {**APP, "endpoint": "https://[::1]:8443/other?x=1", "concurrency": 3})
         assert 200 == again.status_code
         assert ["duplicate"] == again.json()["faults"]
-        assert "env:PATH" == again.json()["secret"]
+        assert first.json()["secret"] == again.json()["secret"] != "test"
         assert ("https://[::1]:8443/other?x=1", 3) == (again.json()["endpoint"], again.json()["concurrency"])
 
     def test_taken(self, server: Served, app: str) -> None:
@@ -133,6 +135,10 @@ class TestApps:
             ({"options": {"backlog": 5}}, "/options/backlog"),
             ({"faults": ["duplicate:often=2"]}, "/faults/0"),
             ({"endpoint": "http://[::::]/"}, "/endpoint"),
+            ({"endpoint": "http://user:pass@h/"}, "/endpoint"),
+            ({"endpoint": "http://169.254.169.254/"}, "/endpoint"),
+            ({"endpoints": {"message-route": "http://h/"}}, "/endpoints/message-route"),
+            ({"endpoints": {"third-party": "http://169.254.169.254/"}}, "/endpoints/third-party"),
         ],
         ids=str,
     )
@@ -346,10 +352,10 @@ class TestFaults:
         """Standing faults hold for what is accepted from then on, until they are taken away."""
         path = f"/apps/{app}/faults"
         assert {"faults": []} == server.ask("GET", path).json()
-        assert {"faults": ["duplicate"]} == server.ask("PUT", path, {"faults": ["duplicate"]}).json()
+        assert {"faults": ["duplicate"], "changed": 0} == server.ask("PUT", path, {"faults": ["duplicate"]}).json()
         assert {"faults": ["duplicate"]} == server.ask("GET", path).json()
         assert server.ask("GET", f"/deliveries/{server.accept(app, LOGIN)[0]}").json()["disturbance"]
-        assert {"faults": []} == server.ask("PUT", path, {"faults": []}).json()
+        assert {"faults": [], "changed": 0} == server.ask("PUT", path, {"faults": []}).json()
         assert server.ask("GET", f"/deliveries/{server.accept(app, LOGIN)[0]}").json()["disturbance"] is None
 
 

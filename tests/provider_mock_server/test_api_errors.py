@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 import pytest
 import requests
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.delivery.ledger import LedgerClosed, LedgerUnavailable
+from im_callback.provider_mock.server.app import MOST_BYTES
 
-from provider_mock.delivery.ledger import LedgerClosed, LedgerUnavailable
-from provider_mock.server.app import MOST_BYTES
 from tests.provider_mock_server.served import TOKEN, Served, served
 
 ADVANCE = "/clock/advance"
@@ -141,11 +142,11 @@ class TestRules:
             ("POST", ADVANCE, {"seconds": 1, "second": 2}, ("/second", "there is no such member", "did you mean seconds?")),
             ("POST", ADVANCE, [], ("", "it is an array", "give an object")),
             ("PUT", "/apps/a", {"provider": "comsease", "endpoint": "http://h/"},
-             ("/provider", 'it is "comsease"', "give one of commsease, rongcloud, tencent")),
+             ("/provider", 'it is "comsease"', f"give one of {', '.join(providers.names())}")),
             ("PUT", "/apps/a", {**APP, "endpoint": "ftp://h/"},
              ("/endpoint", 'it is "ftp://h/"', "give an address as http://host:port/path, without user name and password")),
-            ("PUT", "/apps/a", {**APP, "endpoint": "http://user:pass@h/"},
-             ("/endpoint", 'it is "http://user:pass@h/"',
+            ("PUT", "/apps/a", {**APP, "endpoint": "//user@h/"},
+             ("/endpoint", 'it is "//user@h/"',
               "give an address as http://host:port/path, without user name and password")),
             ("PUT", "/apps/a", {**APP, "options": {"retry": 1}},
              ("/options/retry", "there is no such member", "did you mean retries?")),
@@ -164,7 +165,7 @@ class TestRules:
             ("GET", "/deliveries?limit=1&limit=2", None, ("limit", "it is given 2 times", "give it once")),
             ("GET", "/deliveries?limits=1", None, ("limits", "there is no such parameter", "did you mean limit?")),
             ("GET", "/deliveries?state=ackd", None,
-             ("state", 'it is "ackd"', "give one of waiting, acked, dropped, parked")),
+             ("state", 'it is "ackd"', "give one of waiting, acked, declined, dropped, parked")),
             ("GET", "/deliveries?cursor=x", None, ("cursor", 'it is "x"', "give what the page before gave as `next`")),
             ("GET", "/deliveries/zero", None, ("delivery_id", "it is text", "give a whole number")),
             ("GET", "/clock?zone=utc", None, ("zone", "there is no such parameter", "leave it out")),

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import certifi
 import pytest
-
-from provider_mock.server.config import BadConfig, read
-from provider_mock.server.models import AppSettings
+from im_callback.provider_mock.commands import serve
+from im_callback.provider_mock.commands.shared import server_api
+from im_callback.provider_mock.server.config import BadConfig, Configuration, read
+from im_callback.provider_mock.server.models import Rules
+from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.secrets import SecretStore
 
 WHOLE = """
 [apps.shop]
 provider = "commsease"
 endpoint = "https://receiver.test/callbacks"
+endpoints = {third-party = "http://receiver.test/questions"}
 app_key = "shop-key"
 app_secret_file = "secrets/shop"
 policy = "reliable"
 signed_afresh = false
+rate = 12.5
+give_up_hours = 48
 spacing_seconds = 2.5
 retries = 10
 backlog = 1000
@@ -50,10 +57,14 @@ def written(folder: Path, text: str) -> Path:
 class TestRead:
     """What is in the file comes out as settings."""
 
+    def test_byte_order_mark(self, tmp_path: Path) -> None:
+        """A byte order mark, with which some editors begin a file, is no part of it."""
+        assert read(written(tmp_path, APP)) == read(written(tmp_path, f"\ufeff{APP}"))
+
     def test_whole(self, tmp_path: Path) -> None:
         """Every key; paths are relative to the file."""
-        (tmp_path / "ca.pem").touch()
-        found = read(written(tmp_path, WHOLE))
+        (tmp_path / "ca.pem").write_bytes(Path(certifi.where()).read_bytes())
+        found = read(written(tmp_path, WHOLE)).apps
         assert ["shop", "chat.rooms", "mail"] == list(found)
         assert found["shop"] == AppSettings(
             "commsease",
@@ -61,6 +72,7 @@ class TestRead:
             "shop-key",
             secret_ref=f"file:{tmp_path / 'secrets/shop'}",
             policy="reliable",
+            endpoints={"third-party": "http://receiver.test/questions"},
             options={
                 "signed_afresh": False,
                 "spacing_seconds": 2.5,
@@ -74,6 +86,8 @@ class TestRead:
             ca_file=str(tmp_path / "ca.pem"),
             proxy="http://user:word@proxy.test:3128",
             faults=("duplicate:every=10",),
+            rate=12.5,
+            give_up_hours=48,
         )
         assert ("written-here", None) == (found["chat.rooms"].app_secret, found["chat.rooms"].secret_ref)
         assert "env:MAIL_TOKEN" == found["mail"].secret_ref
@@ -81,7 +95,7 @@ class TestRead:
     @pytest.mark.parametrize("text", ["", "[apps]\n"])
     def test_empty(self, text: str, tmp_path: Path) -> None:
         """A file without apps is fine."""
-        assert {} == read(written(tmp_path, text))
+        assert Configuration(rules=Rules(secret_folder=tmp_path)) == read(written(tmp_path, text))
 
 
 class TestBad:
@@ -91,7 +105,7 @@ class TestBad:
         ("text", "line"),
         [
             ("[apps.a\n", "is not TOML at line 1; write [apps.NAME]"),
-            ("port = 1\n", "port is unknown; there are apps"),
+            ("port = 1\n", "port is unknown; there are server, apps"),
             ("apps = 1\n", "apps is 1 and not a table; write a table for each app: [apps.NAME]"),
             ("[apps]\na = 1\n", "apps.a is 1 and not a table; write a table for each app: [apps.NAME]"),
             (
@@ -116,7 +130,10 @@ class TestBad:
                 "apps.a.faults.0: no fault is called 'duplicat'; did you mean 'duplicate'?",
             ),
             (f"{APP}faults = 'delay'\n", "apps.a.faults is 'delay' and not a list; give a list of faults"),
-            (f"{APP}ca_file = 'nowhere.pem'\n", "nowhere.pem' is no file; give the path of certificates in PEM"),
+            (
+                f"{APP}ca_file = 'nowhere.pem'\n",
+                "nowhere.pem' cannot be read (No such file or directory); give the path of certificates in PEM",
+            ),
             (f"{APP}headers = {{'X Y' = '1'}}\n", "apps.a.headers.X Y: is no name of a header; use letters"),
             (
                 f"{APP}app_secret = 'one'\napp_secret_env = 'TWO'\n",
@@ -129,7 +146,19 @@ class TestBad:
             ),
             (
                 APP.replace("http:", "ftp:"),
-                "apps.a.endpoint: 'ftp://127.0.0.1/' is no http or https address; give it as http://host:port/path",
+                "apps.a.endpoint: 'ftp://127.0.0.1/' is no address to post to; give it as http://host:port/path",
+            ),
+            (
+                f"{APP}endpoints = {{data-sink = 'http://h/'}}\n",
+                "apps.a.endpoints.data-sink: commsease has no feed of this name; choose from: data-sync, third-party",
+            ),
+            (
+                f"{APP}endpoints = {{data-sync = 'h'}}\n",
+                "apps.a.endpoints.data-sync: 'h' is no address to post to; give it as http://host:port/path",
+            ),
+            (
+                f"{APP}endpoints = {{data-sync = 1}}\n",
+                "apps.a.endpoints.data-sync is 1 and not text; give the address of this feed",
             ),
             (APP.replace("apps.a", "apps.'a b'"), "apps.a b: 'a b' is no name; use up to 64 letters"),
         ],
@@ -184,3 +213,15 @@ class TestBad:
         (tmp_path / "mock.toml").write_bytes(b"app = '\xff'")
         with pytest.raises(BadConfig, match="is not TOML"):
             read(tmp_path / "mock.toml")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_secrets_and_tokens(mark: bytes, tmp_path: Path) -> None:
+    """Secrets and tokens in files are the same with a byte order mark before them."""
+    file = tmp_path / "secret"
+    file.write_bytes(mark + b"hush-77-hush-77-hush\n")
+    assert ["hush-77-hush-77-hush"] * 3 == [
+        SecretStore(None).find(f"file:{file}"),
+        server_api._read(file),
+        serve._token(file),
+    ]

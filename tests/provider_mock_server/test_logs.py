@@ -9,18 +9,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from provider_mock.delivery.ledger import Done, Waiting
-from provider_mock.server.logs import JsonLines, PlainText
-from provider_mock.server.reported import PER_SECOND, Reported
-from provider_mock.server.runs import Tally
+from im_callback.provider_mock.delivery.ledger import Done, Waiting
+from im_callback.provider_mock.server.attempt_log import PER_SECOND, AttemptLog
+from im_callback.provider_mock.server.logs import JsonLines, PlainText
+from im_callback.provider_mock.server.runs import RunCounts
 
 
 def record(message: str = "it is so", error: BaseException | None = None, **extra: Any) -> logging.LogRecord:
     """Return a record of the server's logger."""
     info = (type(error), error, error.__traceback__) if error else None
-    return logging.getLogger("provider_mock.server").makeRecord(
-        "provider_mock.server", logging.WARNING, "here.py", 1, message, (), info, extra=extra
+    return logging.getLogger("im_callback.provider_mock.server").makeRecord(
+        "im_callback.provider_mock.server", logging.WARNING, "here.py", 1, message, (), info, extra=extra
     )
 
 
@@ -75,7 +74,7 @@ class TestReported:
             def emit(self, record: logging.LogRecord) -> None:
                 found.append(json.loads(JsonLines().format(record)))
 
-        logger = logging.getLogger("provider_mock.delivery")
+        logger = logging.getLogger("im_callback.provider_mock.delivery")
         handler, level = Kept(), logger.level
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -86,60 +85,71 @@ class TestReported:
     def test_limited(self, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
         """The next second's first one says how many were left out."""
         now = [100.0]
-        monkeypatch.setattr("provider_mock.server.reported.time", SimpleNamespace(monotonic=lambda: now[0]))
-        reported, waiting = Reported(), Waiting(7, "shop", "commsease.login", '[{"x":1}]', 0, 0, None, 0, None)
+        monkeypatch.setattr(
+            "im_callback.provider_mock.server.attempt_log.time", SimpleNamespace(monotonic=lambda: now[0])
+        )
+        attempts, waiting = AttemptLog(), Waiting(7, "shop", "commsease.login", '[{"x":1}]', 0, 0, None, 0, None)
         done = Done(7, 1, 0, 0.1, "refused", 503, "status 503", "waiting", 0)
         for _ in range(PER_SECOND + 5):
-            reported.attempt(waiting, done)
-        reported.attempt(waiting, done._replace(outcome="acked"))
+            attempts.add(waiting, done)
+        attempts.add(waiting, done._replace(outcome="acked"))
         assert PER_SECOND == len(lines)
         assert ("attempt", "shop", 7, "refused") == tuple(
             lines[0][key] for key in ("event", "app", "delivery", "outcome")
         )
         now[0] += 1
-        reported.attempt(waiting, done)
+        attempts.add(waiting, done)
         assert 5 == lines[-1]["left_out"]
-        reported.attempt(waiting, done)
+        attempts.add(waiting, done)
         assert "left_out" not in lines[-1]
 
+    def test_declined(self, lines: list[dict[str, Any]]) -> None:
+        """What the receiver said is not logged: it can hold a payload."""
+        waiting = Waiting(7, "shop", "commsease.login", '[{"x":1}]', 0, 0, None, 0, None)
+        rule = 'status 200, but the receiver\'s own words decline it: {"code":414,"msg":"hello: you"}'
+        AttemptLog().add(waiting, Done(7, 1, 0, 0.1, "declined", 200, rule, "declined", 0))
+        (line,) = lines
+        assert "status 200, but the receiver's own words decline it" == line["rule"]
+        assert ("declined", "declined") == (line["outcome"], line["state"])
 
-class TestTally:
+
+class TestRunCounts:
     """What became of a run's deliveries."""
 
     def test_outcome_before_the_ids(self) -> None:
         """It counts all the same; another run's does not."""
-        tally = Tally()
-        tally.expect()
-        tally.landed(11, "acked")
-        tally.landed(99, "acked")
-        tally.add([10, 11, 12])
-        assert {"waiting": 2, "acked": 1, "dropped": 0, "parked": 0} == tally.states()
+        counts = RunCounts()
+        counts.expect()
+        counts.landed(11, "acked")
+        counts.landed(99, "acked")
+        counts.add([10, 11, 12])
+        assert {"waiting": 2, "acked": 1, "declined": 0, "dropped": 0, "parked": 0} == counts.states()
 
     def test_several_outcomes(self) -> None:
         """The first one counts."""
-        tally = Tally()
-        tally.add([1, 2])
+        counts = RunCounts()
+        counts.add([1, 2])
         for state in ("acked", "dropped"):
-            tally.landed(1, state)
-        tally.landed(2, "parked")
-        tally.landed(2, "acked")
-        assert {"waiting": 0, "acked": 1, "dropped": 0, "parked": 1} == tally.states()
-        assert not tally.busy
+            counts.landed(1, state)
+        counts.landed(2, "parked")
+        counts.landed(2, "acked")
+        assert {"waiting": 0, "acked": 1, "declined": 0, "dropped": 0, "parked": 1} == counts.states()
+        assert not counts.busy
 
     def test_not_accepted(self) -> None:
         """Nothing is counted, and nothing is expected any more."""
-        tally = Tally()
-        tally.expect()
-        assert tally.busy
-        tally.add([])
-        assert not tally.busy
-        assert 0 == sum(tally.states().values())
+        counts = RunCounts()
+        counts.expect()
+        assert counts.busy
+        counts.add([])
+        assert not counts.busy
+        assert 0 == sum(counts.states().values())
 
     def test_gaps(self) -> None:
         """Ids between those of the run are somebody else's."""
-        tally = Tally()
-        tally.add([1, 2])
-        tally.add([10])
+        counts = RunCounts()
+        counts.add([1, 2])
+        counts.add([10])
         for delivery in (0, 3, 9, 11):
-            tally.landed(delivery, "acked")
-        assert 3 == tally.states()["waiting"]
+            counts.landed(delivery, "acked")
+        assert 3 == counts.states()["waiting"]

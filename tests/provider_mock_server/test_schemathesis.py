@@ -19,6 +19,11 @@ from tests.provider_mock_server.served import TOKEN, served
 
 TOOL = Path(sys.prefix) / "schemathesis"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "6")
+CONFIG = """
+[phases.fuzzing.extra-data-sources]
+responses = false
+"""
+"""The last release for Python 3.10 calls valid what other answers hold under the same name, such as null for a number."""
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 APPS = {"staging": ("commsease", "commsease.login"), "rooms": ("rongcloud", "rongcloud.chatroom-kv")}
 
@@ -27,6 +32,8 @@ APPS = {"staging": ("commsease", "commsease.login"), "rooms": ("rongcloud", "ron
 def test_nothing_found(tmp_path: Path, token: str | None) -> None:
     """All its checks, all phases: no 5xx, no undocumented status, nothing accepted or refused against the document."""
     assert TOOL.is_dir(), f"{TOOL} is missing; `make test` installs it"
+    if sys.version_info < (3, 11):
+        (tmp_path / "schemathesis.toml").write_text(CONFIG)
     with served(tmp_path / "server", token=token, script=OK) as server:
         for name, (provider, event_type) in APPS.items():
             server.ask("PUT", f"/apps/{name}", {"provider": provider, "endpoint": "http://127.0.0.1:9/cb"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import signal
 import socket
 import sqlite3
@@ -19,9 +18,10 @@ from typing import Any
 
 import pytest
 import requests
+from im_callback.provider_mock import cli
+from im_callback.provider_mock.delivery.ledger import Ledger, LedgerReader
 
-from provider_mock import cli
-from provider_mock.delivery.ledger import Ledger, LedgerReader
+from tests.programs import pseudo_terminal, spawned
 from tests.provider_mock import peers
 from tests.provider_mock_server.running import COMMAND, Running, environment, refused, running
 from tests.provider_mock_server.waiting import until
@@ -75,7 +75,8 @@ class TestServe:
             peers.receiver("commsease", "shop-key", SECRET) as receiver,
             running(*configured(tmp_path, receiver.url), env=ENV) as server,
         ):
-            assert [{"name": "shop", "endpoint": receiver.url, "ready": True}] == server.first["apps"]
+            app = {"name": "shop", "endpoint": receiver.url, "endpoints": {}, "ready": True}
+            assert [app] == server.first["apps"]
             assert "alive\n" == session.get(f"{server.url}/healthz", timeout=30).text
             assert {"ready": True, "reasons": []} == session.get(f"{server.url}/readyz", timeout=30).json()
             post(session, server.url, 3)
@@ -182,16 +183,15 @@ class TestServe:
 
     def test_on_a_terminal(self, tmp_path: Path) -> None:
         """It speaks to people, and so does its log."""
-        main, terminal = pty.openpty()
+        main, terminal = pseudo_terminal()
         command = [*COMMAND, "serve", "--port", "0", *configured(tmp_path, "http://127.0.0.1:9/")]
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=environment()
-        ) as process:
+        with spawned(command, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=environment()) as process:
             os.close(terminal)
             with os.fdopen(main, "rb", buffering=0) as screen:
                 shown = _read(screen, b"(not ready)\r\n")
                 process.send_signal(signal.SIGINT)
                 shown += _read(screen, b"on disk\r\n")
+            process.wait(120)
         lines = shown.decode().splitlines()
         assert "warning the app shop is not ready, and its deliveries wait: its secret env:SHOP_SECRET" in lines[0]
         assert lines[1].startswith("listening on http://127.0.0.1:")
@@ -216,8 +216,10 @@ class TestServe:
         """Names of this machine need no token."""
         with running("--database", str(tmp_path / "a.db"), "--host", "localhost") as server:
             assert 200 == session.get(f"{server.url}/api/v1/apps", timeout=30).status_code
-        if not socket.has_ipv6:
-            pytest.skip("this machine has no IPv6")
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError as error:
+            pytest.skip(f"this machine has no IPv6: {error}")
         with running("--database", str(tmp_path / "b.db"), "--host", "::1") as server:
             assert server.url.startswith("http://[::1]:")
             assert 200 == session.get(f"{server.url}/api/v1/apps", timeout=30).status_code
@@ -388,7 +390,7 @@ class TestBrowsers:
 
 ASKED_ANYWHERE = """
 import os, signal, sys, threading
-from provider_mock.commands.serve import catch_signals
+from im_callback.provider_mock.commands.serve import catch_signals
 
 def ask():
     os.kill(os.getpid(), signal.SIGTERM)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock.commands import backlog
+from im_callback.provider_mock.commands.shared import printed
 
-from provider_mock import cli
-from provider_mock.commands import backlog
 from tests.commands import Run
 from tests.provider_mock.peers import OK, Script, answers, peer, unused_port
 from tests.provider_mock_server.served import TOKEN, Served, served
@@ -94,7 +94,7 @@ class TestRedeliver:
 
     def test_for_people(self, desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """On a terminal it is a sentence."""
-        monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+        monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
         ids = desk.parked("people", 1)
         assert "1 delivery is sent again\n" == run("redeliver", str(ids[0]), "--server", desk.server.url).out
 
@@ -105,9 +105,9 @@ class TestRedeliver:
             (["1", "--app", "a"], "give either the IDs of deliveries, or options that choose them"),
             (["0"], "0 is not in the range"),
             (["--since", "yesterday"], "yesterday is no time; give one such as 2026-01-31T12:00:00"),
-            (["--state", "ackd"], '--state: it is "ackd"; give one of waiting, acked, dropped, parked'),
+            (["--state", "ackd"], '--state: it is "ackd"; give one of waiting, acked, declined, dropped, parked'),
             (["--app", "a b"], "--app: it is "),
-            (["--outcome", "timeout"], "give one of acked, refused, timed out, unreachable"),
+            (["--outcome", "timeout"], "give one of acked, declined, refused, timed out, unreachable"),
         ],
         ids=str,
     )
@@ -131,7 +131,7 @@ class TestBacklog:
 
     def test_show_for_people(self, desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """On a terminal each is a line, and the last one counts them."""
-        monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+        monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
         ids = desk.parked("told", 1)
         lines = run("backlog", "show", "told", "--server", desk.server.url).out.splitlines()
         assert lines[0].lstrip().startswith(f"{ids[0]} ")
@@ -162,7 +162,7 @@ class TestBacklog:
 
     def test_bar(self, desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """On a terminal there is a bar, and one line at the end."""
-        monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+        monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
         monkeypatch.setattr(backlog, "_on_terminal", lambda: True)
         desk.parked("barred", 2)
         ran = run("backlog", "release", "barred", "--server", desk.server.url)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.delivery.engine import Engine
+from im_callback.provider_mock.delivery.ledger import Query
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Objection, Unavailable
+from im_callback.provider_mock.server.models import NewEvent, Rules
+from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.service import Service
 
-from provider_mock import providers
-from provider_mock.delivery.engine import Engine
-from provider_mock.delivery.ledger import Query
-from provider_mock.server.errors import Conflict, Invalid, NotFound, Problem, Unavailable
-from provider_mock.server.models import AppSettings, NewEvent
-from provider_mock.server.service import Service
 from tests.provider_mock import peers
 from tests.provider_mock_server.waiting import until
 
@@ -258,15 +261,13 @@ class TestIdempotency:
         service.intake.accept("shop", [LOGIN], delay_seconds=3600)
         ids = service.intake.accept("shop", [LOGIN] * 3, idempotency_key="k", delay_seconds=3600).deliveries
         service.intake.accept("shop", [LOGIN], delay_seconds=3600)
-        query = Query(app="shop", idempotency_key="k")
+        query = Query(app="shop", call="k")
         page = service.deliveries(query, limit=2)
         page += service.deliveries(query, cursor=page[-1].id, limit=2)
         assert list(reversed(ids)) == [one.id for one in page]
         assert {"k"} == {one.idempotency_key for one in page}
         assert "k" == service.delivery(ids[2]).idempotency_key
-        assert [] == service.deliveries(Query(app="shop", idempotency_key="k", states=("acked",)))
-        with pytest.raises(Invalid, match="given without an app"):
-            service.deliveries(Query(idempotency_key="k"))
+        assert [] == service.deliveries(Query(app="shop", call="k", states=("acked",)))
 
 
 class TestFaults:
@@ -374,7 +375,7 @@ class TestRetries:
             assert 5 == until(lambda: len(receiver.accepted), 5)
             assert 4 == service.redeliver(Query(app="shop"))
             assert 9 == until(lambda: len(receiver.accepted), 9)
-            assert 2 == service.redeliver(Query(app="shop", idempotency_key="k"))
+            assert 2 == service.redeliver(Query(app="shop", call="k"))
             assert 11 == until(lambda: len(receiver.accepted), 11)
 
     def test_not_there(self, service: Service) -> None:
@@ -446,7 +447,7 @@ class TestApps:
         for text in (repr(shown), repr(given), repr(entry), repr(service.apps.list())):
             assert SECRET not in text
             assert "gate-pass-99" not in text
-        assert ("X-Gateway",) == shown.headers
+        assert {"X-Gateway": "***"} == shown.settings.headers
         service.close()
         database = b"".join(path.read_bytes() for path in tmp_path.glob("mock.db*"))
         assert SECRET.encode() not in database
@@ -456,9 +457,9 @@ class TestApps:
         with peers.receiver("commsease", KEY, SECRET) as receiver:
             service.apps.put("shop", settings(headers={"X-A": "1"}, faults=("delay",)))
             shown, new = service.apps.put("shop", AppSettings("commsease", receiver.url, KEY))
-            assert (False, ("X-A",), ("delay",)) == (new, shown.headers, shown.faults)
+            assert (False, {"X-A": "***"}, ("delay",)) == (new, shown.settings.headers, shown.faults)
             shown, _ = service.apps.put("shop", AppSettings("commsease", receiver.url, KEY, headers={}, faults=()))
-            assert ((), ()) == (shown.headers, shown.faults)
+            assert ({}, ()) == (shown.settings.headers, shown.faults)
             service.intake.accept("shop", [LOGIN])
             assert 1 == until(lambda: len(receiver.accepted), 1)
 
@@ -466,7 +467,7 @@ class TestApps:
         """Without credentials an app has the provider's test ones."""
         with peers.receiver("commsease", "test-key", "test-secret") as receiver:
             shown, _ = service.apps.put("shop", AppSettings("commsease", receiver.url))
-            assert ("test-key", "test") == (shown.app_key, shown.secret)
+            assert ("test-key", "test") == (shown.settings.app_key, shown.secret)
             service.intake.accept("shop", [LOGIN])
             assert 1 == until(lambda: len(receiver.accepted), 1)
 
@@ -485,17 +486,18 @@ class TestApps:
 
     def test_secret_of_the_environment(self, open_service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         """By reference; an app whose secret is gone at the next start is not ready, and its deliveries wait."""
+        rules = Rules(secret_variables=frozenset({"SHOP_SECRET"}))
         monkeypatch.setenv("SHOP_SECRET", SECRET)
-        service = open_service()
+        service = open_service(rules=rules)
         with peers.receiver("commsease", KEY, SECRET) as receiver:
             given = settings(receiver.url, app_secret=None, secret_ref="env:SHOP_SECRET")
             assert "env:SHOP_SECRET" == service.apps.put("shop", given)[0].secret
             service.close()
             monkeypatch.delenv("SHOP_SECRET")
-            service = open_service()
+            service = open_service(rules=rules)
             app = service.apps.get("shop")
             assert not app.ready
-            assert "its secret env:SHOP_SECRET is not in the environment; set it" in str(app.not_ready)
+            assert "its secret env:SHOP_SECRET leads to none that an app of the API may use" in str(app.not_ready)
             service.intake.accept("shop", [LOGIN])
             with pytest.raises(Conflict, match="is not ready"):
                 service.intake.accept("shop", [LOGIN], faults=["duplicate"])
@@ -504,11 +506,12 @@ class TestApps:
             assert {"waiting": 1} == states(service)
             service.close()
             monkeypatch.setenv("SHOP_SECRET", SECRET)
-            service = open_service()
+            service = open_service(rules=rules)
             assert {"acked": 1} == until(lambda: states(service), {"acked": 1})
 
-    def test_secret_of_a_file(self, service: Service, tmp_path: Path) -> None:
+    def test_secret_of_a_file(self, open_service: Open, tmp_path: Path) -> None:
         """Without the line break at its end."""
+        service = open_service(rules=Rules(secret_folder=tmp_path))
         (tmp_path / "token").write_text(f"{SECRET}\n")
         with peers.receiver("commsease", KEY, SECRET) as receiver:
             service.apps.put("shop", settings(receiver.url, app_secret=None, secret_ref=f"file:{tmp_path / 'token'}"))
@@ -547,28 +550,33 @@ class TestApps:
             ("a/b", {}, ("name", "'a/b' is no name")),
             ("..", {}, ("name", "'..' is no name")),
             ("a", {"provider": "whatsapp"}, ("/provider", "no provider is called 'whatsapp'")),
-            ("a", {"endpoint": "ftp://x/"}, ("/endpoint", "'ftp://x/' is no http or https address")),
+            ("a", {"endpoint": "ftp://x/"}, ("/endpoint", "'ftp://x/' is no address to post to")),
             ("a", {"endpoint": "http://u:p@h/"}, ("/endpoint", "holds a user name or password")),
-            ("a", {"endpoint": "http://[::1/"}, ("/endpoint", "is no address that can be read")),
+            ("a", {"endpoint": "http://[::1/"}, ("/endpoint", "'http://[::1/' is no address to post to")),
             ("a", {"policy": "never"}, ("/policy", "commsease has no policy called 'never'")),
-            ("a", {"options": {"retry": 1}}, ("/options/retry", "is no option of a policy")),
+            ("a", {"options": {"retry": 1}}, ("/options/retry", "is unknown")),
             ("a", {"options": {"retries": 3}}, ("/options/retries", "the policy normal never sends again")),
             ("a", {"options": {"backlog": 3}}, ("/options/backlog", "the policy normal parks nothing")),
             (
                 "a",
                 {"policy": "reliable", "options": {"retries": -1}},
-                ("/options/retries", "-1 is no such amount"),
+                ("/options/retries", "is -1"),
             ),
             (
                 "a",
                 {"policy": "reliable", "options": {"retries": True}},
-                ("/options/retries", "True is no such amount"),
+                ("/options/retries", "is true and not a whole number"),
             ),
-            ("a", {"options": {"signed_afresh": 1}}, ("/options/signed_afresh", "1 is neither true nor false")),
-            ("a", {"concurrency": 0}, ("/concurrency", "0 is not possible")),
+            ("a", {"options": {"signed_afresh": 1}}, ("/options/signed_afresh", "is 1 and not true or false")),
+            ("a", {"concurrency": 0}, ("/concurrency", "is 0")),
             ("a", {"headers": {"X Y": "1"}}, ("/headers/X Y", "is no name of a header")),
             ("a", {"headers": {"X": "1\r\n"}}, ("/headers/X", "has a value that no header can carry")),
-            ("a", {"ca_file": "/nowhere.pem"}, ("/ca_file", "'/nowhere.pem' is no file")),
+            ("a", {"ca_file": "/nowhere.pem"}, ("/ca_file", "cannot be given here")),
+            ("a", {"ca_file": "/etc/hostname"}, ("/ca_file", "cannot be given here")),
+            ("a", {"rate": 0.0}, ("/rate", "is 0.0")),
+            ("a", {"rate": float("nan")}, ("/rate", "is nan")),
+            ("a", {"rate": 10_001.0}, ("/rate", "is 10001.0")),
+            ("a", {"give_up_hours": -1.0}, ("/give_up_hours", "is -1.0")),
             ("a", {"proxy": "socks://h"}, ("/proxy", "is no http or https address")),
             ("a", {"proxy": "http://u:p@h:1"}, ("/proxy", "holds a user name or password")),
             ("a", {"faults": ("nix",)}, ("/faults/0", "no fault is called 'nix'")),
@@ -578,14 +586,14 @@ class TestApps:
             (
                 "a",
                 {"app_secret": None, "secret_ref": "plain"},
-                ("/secret_ref", "is no reference to a secret"),
+                ("/secret_ref", "cannot be used (its value is not shown: it may be a secret)"),
             ),
             (
                 "a",
                 {"app_secret": None, "secret_ref": "env:NOT_SET_ANYWHERE"},
                 (
                     "/secret_ref",
-                    "its secret env:NOT_SET_ANYWHERE is not in the environment; set it and start the server again",
+                    "its secret env:NOT_SET_ANYWHERE leads to none that an app of the API may use",
                 ),
             ),
         ],
@@ -607,7 +615,11 @@ class TestApps:
         given = {"shop": settings("http://127.0.0.1:10/of-the-file", app_secret="of the file")}
         service = open_service(configured=given)
         shown = service.apps.get("shop")
-        assert ("config", "config", "http://127.0.0.1:10/of-the-file") == (shown.source, shown.secret, shown.endpoint)
+        assert ("config", "config", "http://127.0.0.1:10/of-the-file") == (
+            shown.source,
+            shown.secret,
+            shown.settings.endpoint,
+        )
         assert "api" == service.apps.get("other").source
         for change in (lambda: service.apps.put("shop", settings()), lambda: service.apps.remove("shop")):
             with pytest.raises(Conflict, match="is in the configuration file"):
@@ -620,7 +632,7 @@ class TestApps:
     def test_proxy_password_is_not_shown(self, open_service: Open) -> None:
         """The file can hold one."""
         service = open_service(configured={"shop": settings(proxy="http://user:pass-77@proxy:8080")})
-        assert "http://***@proxy:8080" == service.apps.get("shop").proxy
+        assert "http://***@proxy:8080" == service.apps.get("shop").settings.proxy
         assert "pass-77" not in repr(service.apps.entry("shop"))
 
     def test_deliveries_of_no_app(self, open_service: Open, caplog: pytest.LogCaptureFixture) -> None:
@@ -643,12 +655,31 @@ class TestClock:
         service = open_service()
         assert 1.0 == service.clock().scale
         moved = service.advance(7200)
-        assert 7_200_000 <= moved.now - moved.wall < 7_300_000
+        assert 7_199_990 <= moved.now - moved.wall < 7_300_000
         service.close()
         service = open_service()
         found = service.clock()
         assert 7_190_000 <= found.now - found.wall < 7_300_000
         assert 60.0 == service.set_scale(60).scale
+
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_set_back(self, kept: bool, open_service: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A time of day that was put back an hour makes nothing wait an hour more, before or after a restart."""
+        service = open_service()
+        service.apps.put("shop", settings())
+        (delivery,) = service.intake.accept("shop", [LOGIN], delay_seconds=60).deliveries
+        before, due_at = service.clock().now, service.delivery(delivery).due_at
+        true = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: true() - 3_600_000_000_000)
+        assert 0 <= service.clock().now - before < 600_000
+        if not kept:
+            # As after `kill -9`: what was accepted last says how late it was.
+            monkeypatch.setattr(service, "_save_clock", lambda **_: None)
+        service.close()
+        service = open_service()
+        found = service.clock()
+        assert found.now >= due_at - 60_000
+        assert 3_500_000 < found.now - found.wall < 4_200_000
 
     @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e300])
     def test_refused(self, value: float, service: Service) -> None:
@@ -682,7 +713,7 @@ class TestRuns:
             )
         assert ended is not None
         assert ("finished", 100, None) == (ended.status, ended.accepted, ended.error)
-        assert {"waiting": 0, "acked": 100, "dropped": 0, "parked": 0} == ended.states
+        assert {"waiting": 0, "acked": 100, "declined": 0, "dropped": 0, "parked": 0} == ended.states
         assert 100 == len(set(receiver.accepted))
         assert [ended] == service.runs.list()
 
@@ -740,7 +771,7 @@ class TestRuns:
 
     def test_history_is_bounded(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         """The oldest that ended are forgotten."""
-        monkeypatch.setattr("provider_mock.server.runs.REMEMBERED", 3)
+        monkeypatch.setattr("im_callback.provider_mock.server.runs.REMEMBERED", 3)
         service.apps.put("shop", settings())
         ids = [service.runs.stop(service.runs.start("shop", rate=1, duration=9).id).id for _ in range(5)]
         assert list(reversed(ids[-3:])) == [one.id for one in service.runs.list()]
@@ -787,7 +818,7 @@ class TestHealth:
                 raise error
             run(self, **options)
 
-        monkeypatch.setattr("provider_mock.server.service.AGAIN_SECONDS", 0.1)
+        monkeypatch.setattr("im_callback.provider_mock.server.service.AGAIN_SECONDS", 0.1)
         monkeypatch.setattr(Engine, "run", fails_once)
         service = open_service()
         assert failed.wait(30)
@@ -797,6 +828,23 @@ class TestHealth:
             service.intake.accept("shop", [LOGIN])
             assert {"acked": 1} == until(lambda: states(service), {"acked": 1})
         assert "the engine has ended, and is started again" in caplog.messages
+
+    def test_engine_started_again(self, service: Service) -> None:
+        """It gives other nonces than the one before."""
+
+        def start_again() -> None:
+            before = service._engine
+            before.stop()
+            assert until(lambda: service._engine is not before)
+
+        with peers.peer(REFUSED) as receiver:
+            service.apps.put("rooms", settings(receiver.url, "rongcloud"))
+            for _ in range(2):
+                service.intake.accept("rooms", [NewEvent("rongcloud.chatroom-kv")] * 3)
+                assert {"dropped"} == until(lambda: set(states(service, "rooms")), {"dropped"})
+                start_again()
+        nonces = [re.search(rb"nonce=(\d+)", one) for one in receiver.requests]
+        assert 6 == len({found[1] for found in nonces if found})
 
     def test_old_deliveries_go(self, open_service: Open) -> None:
         """Acked and dropped ones, not those that wait or are parked."""
@@ -849,7 +897,9 @@ class TestHealth:
             'provider_mock_attempts_total{app="shop",outcome="acked"}': "4.0",
             'provider_mock_attempts_total{app="shop",outcome="timed_out"}': "0.0",
             'provider_mock_attempts_total{app="broken",outcome="refused"}': "3.0",
-            'provider_mock_retries_total{app="broken"}': "2.0",
+            'provider_mock_retries_total{app="broken",kind="retry"}': "2.0",
+            'provider_mock_retries_total{app="broken",kind="fault"}': "0.0",
+            'provider_mock_attempts_total{app="shop",outcome="not_judged"}': "0.0",
             'provider_mock_accepted_total{app="shop"}': "4.0",
             'provider_mock_ack_seconds_count{app="shop"}': "4.0",
             'provider_mock_ack_seconds_bucket{app="shop",le="+Inf"}': "4.0",
@@ -861,5 +911,5 @@ class TestHealth:
 
     def test_problem_reads_well(self) -> None:
         """Field, what is wrong, and the fix."""
-        assert "/rate: 0 is not possible; give more" == str(Problem("/rate", "0 is not possible", "give more"))
-        assert "it is wrong; mend it" == str(Problem("", "it is wrong", "mend it"))
+        assert "/rate: 0 is not possible; give more" == str(Objection("/rate", "0 is not possible", "give more"))
+        assert "it is wrong; mend it" == str(Objection("", "it is wrong", "mend it"))

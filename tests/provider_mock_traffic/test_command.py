@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.commands import traffic
+from im_callback.provider_mock.commands.shared import printed
+from im_callback.provider_mock.delivery import faults
+from im_callback.provider_mock.traffic import world
 
-from provider_mock import cli, providers
-from provider_mock.commands import traffic
-from provider_mock.delivery import faults
-from provider_mock.traffic import world
 from tests.commands import Run
+from tests.programs import spawned
 from tests.provider_mock.peers import unused_port
 from tests.receivers.good import Answer, Good, Request
 from tests.receivers.serving import serve
@@ -93,7 +95,9 @@ class TestDeliveries:
         """`every` is a share of the whole stream, although plans are made second by second."""
         provider = providers.load("commsease")
         disturbances = [faults.parse("duplicate:every=15"), faults.parse("header-case:on=repeats")]
-        source = traffic.Source(provider, provider.defaults, "http://127.0.0.1:1/", 10, 45, disturbances, 1)
+        source = traffic.ChunkMaker(
+            provider, provider.feeds, provider.defaults, "http://127.0.0.1:1/", 10, 45, disturbances, 1
+        )
         chunks = list(source.chunks(source.chunk(0)))
         assert [0, 1, 2, 3, 4] == [chunk.at for chunk in chunks]
         assert [11, 11, 10, 11, 5] == [len(chunk.plan) for chunk in chunks]
@@ -116,22 +120,22 @@ class TestDeliveries:
 
     def test_unreachable(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nobody there, told to people."""
-        monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+        monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
         ran = run("--to", f"http://127.0.0.1:{unused_port()}/", "--rate", "100", "--duration", "0.05")
         assert 1 == ran.status
-        assert "5 sent: 0 acked, 0 refused, 0 timed out, 5 unreachable\n" in ran.out
+        assert "5 sent: 0 acked, 0 declined, 0 refused, 0 timed out, 5 unreachable\n" in ran.out
         assert ran.out.endswith("not every delivery got what the receiver owes for it\n")
 
     def test_people(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """On a terminal: a bar on standard error and a summary to be read."""
-        monkeypatch.setattr(cli, "for_people", lambda as_json: not as_json)
+        monkeypatch.setattr(printed, "for_people", lambda as_json: not as_json)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         with serve(Good("commsease")) as url:
             ran = run("--to", url, "--rate", "100", "--duration", "0.05")
         assert 0 == ran.status
         assert "Delivering" in ran.err
         assert "100%" in ran.err
-        assert ran.out.startswith("5 sent: 5 acked, 0 refused")
+        assert ran.out.startswith("5 sent: 5 acked, 0 declined, 0 refused")
         assert " ms (p95), " in ran.out
 
     def test_slow_rate(self, run: Run) -> None:
@@ -143,7 +147,7 @@ class TestDeliveries:
 
     def test_our_error(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """An error of ours on the way is not taken for the receiver's."""
-        monkeypatch.setattr(traffic.Source, "chunks", lambda self, first: _broken(first))
+        monkeypatch.setattr(traffic.ChunkMaker, "chunks", lambda self, first: _broken(first))
         with serve(Good("commsease")) as url, pytest.raises(ZeroDivisionError):
             run("--to", url, "--rate", "10", "--duration", "0.1")
 
@@ -157,10 +161,10 @@ class TestInterrupted:
         script = Path(sys.executable).with_name("provider-mock")
         with serve(receiver) as url:
             command = [script, "traffic", "--to", url, "--rate", "20", "--duration", "3600", "--seed", "1"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-                assert receiver.begun.wait(30)
+            with spawned(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                assert receiver.begun.wait(120)
                 process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=30)
+                out, err = process.communicate(timeout=120)
         assert (130, "") == (process.returncode, err)
         summary = json.loads(out.splitlines()[-1])
         assert summary["interrupted"] is True
@@ -168,7 +172,7 @@ class TestInterrupted:
 
     def test_twice(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """Interrupted again while replies are due, the run does not wait for them."""
-        monkeypatch.setattr(traffic.Run, "_hear", _interrupt)
+        monkeypatch.setattr(traffic.Stream, "_hear", _interrupt)
         with serve(Good("commsease")) as url:
             ran = run("--to", url, "--rate", "10", "--duration", "1")
         assert (130, True) == (ran.status, ran.lines[-1]["interrupted"])
@@ -191,7 +195,7 @@ class TestTyped:
             (("--to", "here"), "'here' is no address to post to"),
             (("--fault", "duplikate"), "did you mean 'duplicate'?"),
             (("--fault", "header-case:on=repeats"), "finds nothing that is sent again"),
-            (("--provider", "rongcloud", "--fault", "tamper-digest"), "rongcloud has no parameter"),
+            (("--provider", "rongcloud", "--fault", "tamper-digest"), "rongcloud.chatroom-kv has no parameter"),
             (("--app-key", ""), "--app-key: it is empty"),
         ],
     )
@@ -204,8 +208,7 @@ class TestTyped:
 
     def test_nothing_to_tell(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """A provider without event types has no traffic."""
-        monkeypatch.setattr(world, "STORIES", {})
-        monkeypatch.setattr(world, "_made_up", _nothing)
+        monkeypatch.setattr(world, "_described", lambda feed: False)
         ran = run("--to", "http://127.0.0.1:1/", "--rate", "1", "--duration", "1")
         assert (2, 1) == (ran.status, ran.err.count("\n"))
 
@@ -214,7 +217,7 @@ def _broken(first: traffic.Chunk) -> Any:
     yield replace(first, maker=lambda step, millis: 1 // 0)
 
 
-def _interrupt(self: traffic.Run, delivered: Any, until: float | None) -> None:
+def _interrupt(self: traffic.Stream, delivered: Any, until: float | None) -> None:
     raise KeyboardInterrupt
 
 

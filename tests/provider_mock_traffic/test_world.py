@@ -15,12 +15,13 @@ from random import Random
 from typing import Any
 
 import pytest
-
-from provider_mock import providers
-from provider_mock.contract import Event
-from provider_mock.providers.commsease import CommsEase
-from provider_mock.traffic.world import InvalidEvent, NothingToTell, stage, tell
-from schemas import occurrences, resolve
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Event
+from im_callback.provider_mock.providers.commsease import CommsEase
+from im_callback.provider_mock.providers.tencent.signing import TokenSigned
+from im_callback.provider_mock.traffic import stage
+from im_callback.provider_mock.traffic.world import InvalidEvent, NothingToTell, tell
+from im_callback.schemas import Catalogue, occurrences, resolve
 
 NAMES = ["commsease", "rongcloud", "tencent"]
 START = 1_767_225_600_000
@@ -112,15 +113,20 @@ class TestEveryStory:
     def test_other_providers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What has no story is made up; what describes nothing is an error that says what to do."""
 
+        sent = providers.load("tencent").catalogue["tencent.c2c-after-send"]
+
+        class Silent(TokenSigned):
+            name = "after"
+
         class Other(CommsEase):
             name = "other"
-            catalogue = providers.load("tencent").catalogue
+            catalogue = Catalogue("other", {sent.name: sent})
 
-        found = list(islice(tell(Other(), Random(1), START), 5))
+        found = list(islice(tell(Other(Silent()), Random(1), START), 5))
         assert ["tencent.c2c-after-send"] * 5 == [event.type for (event,) in found]
-        monkeypatch.setattr(Other, "catalogue", ())
+        monkeypatch.setattr(Other, "catalogue", Catalogue("other", {}))
         with pytest.raises(NothingToTell, match="other describes no event type"):
-            next(tell(Other(), Random(1), START))
+            next(tell(Other(Silent()), Random(1), START))
 
 
 class TestCommsEase:
@@ -222,15 +228,15 @@ class TestTencent:
         """MsgKey fits, every sender's MsgSeq rises, and a failed send now and then has its error."""
         numbers: dict[str, int] = {}
         failed = 0
-        provider = providers.load("tencent")
-        for _, payload in events("tencent"):
+        event_type = providers.load("tencent").catalogue["tencent.c2c-after-send"]
+        for _, payload in events("tencent", "c2c-after-send"):
             sequence, random, time = (payload[name] for name in ("MsgSeq", "MsgRandom", "MsgTime"))
             assert f"{sequence}_{random}_{time}" == payload["MsgKey"]
             assert sequence > numbers.get(payload["From_Account"], 0)
             assert payload["From_Account"] != payload["To_Account"]
             numbers[payload["From_Account"]] = sequence
-            failed += provider.failed(payload)
-            assert provider.failed(payload) == (payload["ErrorInfo"] != "send msg succeed")
+            failed += event_type.failed(payload)
+            assert event_type.failed(payload) == (payload["ErrorInfo"] != "send msg succeed")
         assert 0 < failed < COUNT / 10
 
 

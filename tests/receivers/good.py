@@ -59,6 +59,8 @@ class Kind(NamedTuple):
 CALL = Kind("call", ("channelId", "createtime", "running"))
 PRESENCE = Kind("presence", ("accid", "clientType", "deviceId", "timestamp"), ("timestamp",), ("accid",))
 RECALL = Kind("recall", ("msgId",))
+READ = ("accid", "msgType", "ackAccid", "ackTeamId")
+UPDATES = ("89", "90", "91")
 ATTRIBUTE = ("chatroomId", "key", "version", "optType")
 KINDS: Mapping[str, Mapping[str, Kind]] = {
     "commsease": {
@@ -82,6 +84,10 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "31": Kind("signal", ("type", "channelId", "from", "to", "requestId", "timestamp")),
         "36": Kind("upload", ("type", "uploadInfo.sdkLogUrl")),
         "42": Kind("heartbeat", ("accid", "consid", "timestamp"), ("timestamp",), ("accid", "consid")),
+        "83": Kind("callback-failure"),
+        "84": Kind("login-failure", ("event", "chatRoomId", "accid", "deviceId", "consid", "timestamp")),
+        "85": Kind("session-read", (*READ, "ackMsgTime"), ("ackMsgTime",), READ),
+        **{code: Kind(f"update-{code}", ("msgId", "modifyTime"), ("modifyTime",), ("msgId",)) for code in UPDATES},
     },
     "rongcloud": {
         "1": Kind("attribute", ATTRIBUTE, ("version",), ("chatroomId", "key")),
@@ -90,6 +96,9 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     },
     "tencent": {
         "C2C.CallbackAfterSendMsg": Kind("c2c", ("From_Account", "To_Account", "MsgKey"), ("MsgTime", "MsgSeq")),
+        "State.StateChange": Kind(
+            "presence", ("Info.To_Account", "Info.Action", "EventTime"), ("EventTime",), ("Info.To_Account",)
+        ),
     },
 }
 
@@ -111,6 +120,8 @@ class Good:
 
     server: ClassVar[str] = "waitress"
     """Which server it runs behind: `waitress`, or `plain`, which keeps the case of header names."""
+    unordered: ClassVar[bool] = False
+    """Whether the run is told that its records come in no order."""
     settle: ClassVar[float] = 0.0
     """How many seconds after the acknowledgement its effects may appear."""
     handles: ClassVar[tuple[str, ...] | None] = None

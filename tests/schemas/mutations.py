@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import jsontext, replace, resolve
-from schemas.pointer import join, split
-from schemas.validate import validator
+from im_callback.schemas import jsontext, replace, resolve
+from im_callback.schemas.pointer import join, split
+from im_callback.schemas.validate import validator
 
 _OF_TYPE: dict[str, Any] = {
     "string": "text",
@@ -110,6 +110,8 @@ def _inside(
         yield from _inside(root, branch, payload, place, value, in_choice=in_choice)
     for branch in schema.get("anyOf", ()):
         if validator(branch).is_valid(value):
+            for rule, wrong in _wrong_values(branch, value, in_choice=True):
+                yield Mutant(rule, place, replace(payload, place, wrong), id(branch))
             yield from _inside(root, branch, payload, place, value, in_choice=True)
 
 

@@ -6,12 +6,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from schemas import EventType, catalogue, replace, resolve
-from schemas.jsontext import dump
+from im_callback.schemas import EventType, catalogue, replace, resolve
+from im_callback.schemas.jsontext import dump
+
+from tests.schemas import payloads_commsease, payloads_rongcloud
+from tests.schemas.tencent_payloads import TENCENT, with_bodies
+from tests.schemas.tencent_service_payloads import SERVICES
 
 PROVIDERS = ("commsease", "rongcloud", "tencent")
 EVENT_TYPES = [one for provider in PROVIDERS for one in catalogue(provider)]
 DOCUMENTED = [one for one in EVENT_TYPES if one.status == "documented"]
+UNDOCUMENTED = [one for one in EVENT_TYPES if one.status == "undocumented"]
 
 
 def _as_text(name: str, pointer: str, write: Callable[[Any], str]) -> Any:
@@ -57,6 +62,7 @@ _ONE_TO_ONE = {
 }
 
 BEYOND_SAMPLES: dict[str, list[dict[str, Any]]] = {
+    **payloads_commsease.BEYOND_SAMPLES,
     "commsease.conversation": [
         {
             **_MESSAGE,
@@ -166,6 +172,8 @@ BEYOND_SAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
     "commsease.antispam": [
         {"eventType": "20", "objects": '[{"antispam":"true","type":"QCHAT_MSG_PICTURE","yidunRes":{}}]'},
+        {"eventType": "20", "objects": '[{"antispam":"true","type":"peer-to-peer_MSG_AUDIO","yidunRes":{}}]'},
+        {"eventType": "20", "objects": '[{"antispam":true,"type":"CHATROOM_MSG_AUDIO","yidunRes":{},"to":"64"}]'},
         _as_text("commsease.antispam", "/objects/0/yidunRes", dump),
     ],
     "commsease.read-receipt": [_as_text("commsease.read-receipt", "/objects/0/timestamp", str)],
@@ -179,20 +187,17 @@ BEYOND_SAMPLES: dict[str, list[dict[str, Any]]] = {
             "timestamp": "1578551421737",
             "attachExt": "x",
             "isSave": "true",
-            "uid": "1",
             "requestId": "1",
             "needPush": "true",
             "pushTitle": "x",
             "pushContent": "x",
             "pushPayload": "x",
             "needBadge": "false",
-        }
+        },
+        {"eventType": "31", "type": "JOIN_ROOM", "channelId": "1", "uid": "1"},
     ],
     "commsease.upload-task": [_as_text("commsease.upload-task", "/uploadInfo", dump)],
-    "rongcloud.chatroom-kv": [
-        {"chatroomId": "r", "optType": 3, "version": 2},
-        {"chatroomId": "r", "optType": 3, "version": 2, "key": "", "value": ""},
-    ],
+    **payloads_rongcloud.BEYOND_SAMPLES,
     "tencent.c2c-after-send": [
         {
             **_ONE_TO_ONE,
@@ -239,9 +244,15 @@ BEYOND_SAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
+BEYOND_SAMPLES |= TENCENT | SERVICES
+_MESSAGES = [*catalogue("tencent")["tencent.c2c-after-send"].examples, *BEYOND_SAMPLES["tencent.c2c-after-send"]]
+for _name, _payloads in with_bodies([one["MsgBody"] for one in _MESSAGES]).items():
+    BEYOND_SAMPLES.setdefault(_name, []).extend(_payloads)
+
 
 def valid_payloads(event_type: EventType) -> list[Any]:
     """Return the documented samples of *event_type* and the hand-written payloads."""
     if event_type.status == "undocumented":
-        return [{"eventType": event_type.code}]
+        marks = event_type.schema["properties"]
+        return [{name: marks[name].get("const", {}) for name in event_type.schema["required"]}]
     return [*event_type.examples, *BEYOND_SAMPLES.get(event_type.name, [])]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-
-from schemas import jsontext
-from schemas.pointer import join
+from im_callback.schemas import jsontext
+from im_callback.schemas.pointer import join
 
 scalars = (
     st.none()

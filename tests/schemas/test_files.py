@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import schemas
-from schemas import (
+from im_callback import schemas
+from im_callback.schemas import (
     MISSING,
     EventType,
     catalogue,
@@ -21,27 +20,36 @@ from schemas import (
     replace,
     resolve,
 )
-from schemas.pointer import join
-from schemas.validate import problems, validator
+from im_callback.schemas.kinds import kinds
+from im_callback.schemas.pointer import join
+from im_callback.schemas.validate import problems, validator
+
 from tests.schemas.mutations import Mutant, assertions, mutants
 from tests.schemas.payloads import (
     BEYOND_SAMPLES,
     DOCUMENTED,
     EVENT_TYPES,
     PROVIDERS,
+    UNDOCUMENTED,
     valid_payloads,
 )
 
 FOLDER = Path(schemas.__file__).parent
 FILES = sorted(FOLDER.glob("*/*.schema.json"))
+RESPONSES = [file for file in FILES if file.name.endswith(".response.schema.json")]
 LOGIN = json.loads((FOLDER / "commsease" / "login.schema.json").read_text(encoding="utf-8"))
 PRINTED = [
     json.loads(line)
     for line in Path(__file__).with_name("printed_bodies.jsonl").read_text(encoding="utf-8").splitlines()
 ]
-# Data Sync Overview, "Data sync types": every eventType it lists.
-LISTED = [*range(1, 15), *range(20, 24), *range(25, 32), 35, 36, 42]
+# Every eventType of data sync: those that its overview lists, and those of newer pages.
+LISTED = [*range(1, 15), *range(20, 24), *range(25, 32), 35, 36, 42, 80, 83, 84, 85, 89, 90, 91]
 by_name = pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda one: one.name)
+
+
+def read(file: Path) -> Any:
+    """Return the schema in a file."""
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 @cache
@@ -62,6 +70,16 @@ def subschemas(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
             yield from subschemas(inner, f"{path}/{number}")
 
 
+def decisive_places(detect: Mapping[str, Any], place: str = "") -> set[str]:
+    """Return the pointers that what tells a type apart looks at."""
+    found = {place, *(f"{place}/{name}" for name in detect.get("required", ()))}
+    for name, inner in detect.get("properties", {}).items():
+        found |= decisive_places(inner, f"{place}/{name}")
+    for choice in detect.get("anyOf", ()):
+        found |= decisive_places(choice, place)
+    return found | (decisive_places(detect["contains"], f"{place}/0") if "contains" in detect else set())
+
+
 class TestDialect:
     """Tests for `dialect.schema.json`."""
 
@@ -79,10 +97,8 @@ class TestDialect:
 
     def test_kinds_are_used(self) -> None:
         """Every kind is on some value: the list holds no dead words."""
-        dialect = json.loads((FOLDER / "dialect.schema.json").read_text(encoding="utf-8"))
-        kinds = {kind["const"] for kind in dialect["properties"]["x-kind"]["anyOf"]}
         used = {schema["x-kind"] for one in EVENT_TYPES for _, schema in subschemas(one.schema) if "x-kind" in schema}
-        assert kinds == used
+        assert set(kinds()) == {kind for kind in used if "." not in kind}
 
     def test_is_valid_itself(self) -> None:
         """The dialect's own schema is valid JSON Schema 2020-12."""
@@ -113,7 +129,8 @@ class TestDialect:
             ("/x-order/direction", "up"),
             ("/x-order/removes", 1),
             ("/x-identiy", ["/accid"]),
-            ("/x-response-to", "commsease.login"),
+            ("/x-response-to", ["commsease.login"]),
+            ("/x-feed", "commsease.data-sync"),
             ("/type", "objekt"),
             ("/properties/accid/x-kind", "banana"),
             ("/properties/accid/x-knid", "account"),
@@ -163,21 +180,25 @@ class TestFiles:
     def test_file_names(self) -> None:
         """A file is called as its event type, in the folder of its provider; so is its $id."""
         names = {f"{file.parent.name}.{file.name.removesuffix('.schema.json')}" for file in FILES}
-        assert names - {"tencent.c2c-after-send.response"} == {one.name for one in EVENT_TYPES}
+        assert {name for name in names if not name.endswith(".response")} == {one.name for one in EVENT_TYPES}
         for one in EVENT_TYPES:
             assert one.schema["$id"].endswith("/" + one.name.replace(".", "/"))
 
     def test_every_listed_code(self) -> None:
-        """Every eventType of the overview has a schema, and there are no others."""
-        assert [str(code) for code in LISTED] == [one.code for one in catalogue("commsease")]
+        """Every eventType of data sync has a schema, and there are no others."""
+        assert [str(code) for code in LISTED] == [one.code for one in catalogue("commsease") if one.feed == "data-sync"]
 
     def test_undocumented(self) -> None:
-        """Eight types are named and not described; they require their code and nothing else."""
-        bare = [one for one in EVENT_TYPES if one.status == "undocumented"]
-        assert ["13", "22", "23", "26", "27", "28", "29", "35"] == [one.code for one in bare]
-        for one in bare:
-            assert ["eventType"] == one.schema["required"] == list(one.schema["properties"])
-            assert (None, None, ()) == (one.identity, one.order, one.examples)
+        """Nine types of data sync are named and not described."""
+        codes = [one.code for one in UNDOCUMENTED if one.feed == "data-sync"]
+        assert ["13", "22", "23", "26", "27", "28", "29", "35", "80"] == codes
+
+    @pytest.mark.parametrize("event_type", UNDOCUMENTED, ids=lambda one: one.name)
+    def test_undocumented_is_bare(self, event_type: EventType) -> None:
+        """They require what they are recognised by and nothing else, and have no samples."""
+        recognised = event_type.schema["x-detect"]["required"]
+        assert recognised == event_type.schema["required"] == list(event_type.schema["properties"])
+        assert (None, None, ()) == (event_type.identity, event_type.order, event_type.examples)
 
     @by_name
     def test_every_leaf_has_a_kind(self, event_type: EventType) -> None:
@@ -203,13 +224,17 @@ class TestFiles:
         assert len(set(texts)) == len(texts)
 
     def test_shared_group(self) -> None:
-        """Only login and logout are ordered together."""
+        """What takes a state away is ordered together with what brings it, and by the same rule."""
         groups: dict[str, list[str]] = {}
         for one in EVENT_TYPES:
             if one.order:
                 groups.setdefault(one.order.group, []).append(one.name)
         shared = {group: names for group, names in groups.items() if len(names) > 1}
-        assert {"commsease.presence": ["commsease.login", "commsease.logout"]} == shared
+        assert ["commsease.login", "commsease.logout"] == shared["commsease.presence"]
+        for names in shared.values():
+            found = [one.order for one in EVENT_TYPES if one.name in names and one.order]
+            assert any(order.removals for order in found), names
+            assert 1 == len({(order.rule, len(order.scope)) for order in found}), names
 
 
 class TestPayloads:
@@ -251,7 +276,7 @@ class TestPayloads:
     @by_name
     def test_mutants(self, event_type: EventType) -> None:
         """Each fault is found at its place or above, and the broken payload is still recognised."""
-        decisive = {"/eventType", "/type", "/CallbackCommand", "/chatroomId", "/optType", ""}
+        decisive = decisive_places(event_type.schema["x-detect"])
         found = all_mutants(event_type)
         for mutant in found:
             problems_found = event_type.problems(mutant.payload)
@@ -278,25 +303,6 @@ class TestPayloads:
 
 class TestChoices:
     """Tests for shapes that depend on another field."""
-
-    @pytest.mark.parametrize(
-        ("valid", "attach"),
-        [
-            (True, '{"type":1,"data":{"value":1}}'),
-            (False, '{"type":1,"data":{"value":4}}'),
-            (False, '{"type":1}'),
-            (True, '{"type":3,"data":{"catalog":"xxy","chartlet":"xxy001"}}'),
-            (False, '{"type":3,"data":{"catalog":"xxy"}}'),
-            (True, '{"type":2,"anything":true}'),
-            (True, "{}"),
-            (False, "[]"),
-            (False, "hello"),
-        ],
-    )
-    def test_custom_attachment(self, valid: bool, attach: str) -> None:
-        """A custom chat room message is a hand sign, a sticker or the team's own object."""
-        room = catalogue("commsease")["commsease.chatroom-message"]
-        assert valid is not bool(room.problems({**room.examples[0], "attach": attach}))
 
     @pytest.mark.parametrize(
         ("valid", "result"),
@@ -369,19 +375,112 @@ class TestChoices:
         assert valid is not bool(one.problems(payload))
 
 
+@pytest.mark.parametrize("file", RESPONSES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 class TestResponse:
-    """Tests for the schema of Tencent's answer."""
+    """Tests for the schemas of answers."""
 
-    SCHEMA = json.loads((FOLDER / "tencent" / "c2c-after-send.response.schema.json").read_text(encoding="utf-8"))
+    def test_answers_what_exists(self, file: Path) -> None:
+        """It names event types, and no other answers the same."""
+        named = [name for one in RESPONSES for name in read(one)["x-response-to"]]
+        assert set(read(file)["x-response-to"]) <= {one.name for one in EVENT_TYPES}
+        assert len(named) == len(set(named))
 
-    def test_example(self) -> None:
-        """The documented answer is valid."""
-        assert [[]] == [problems(validator(self.SCHEMA), one) for one in self.SCHEMA["examples"]]
+    def test_examples(self, file: Path) -> None:
+        """The documented answers are valid."""
+        schema = read(file)
+        assert schema["examples"]
+        assert [] == [found for one in schema["examples"] if (found := problems(validator(schema), one))]
 
-    def test_mutants(self) -> None:
-        """Every assertion rejects a mutant."""
-        (example,) = self.SCHEMA["examples"]
-        made = list(mutants(self.SCHEMA, example))
-        assert set(assertions(self.SCHEMA)) == {(mutant.rule, mutant.schema) for mutant in made}
+    def test_mutants(self, file: Path) -> None:
+        """Every assertion about what is not a message body, which events have too, rejects a mutant."""
+        schema = read(file)
+        made = [one for example in schema["examples"] for one in mutants(schema, example)]
+        declared = {key for key, path in assertions(schema).items() if not path.startswith("#/$defs/")}
+        assert declared <= {(mutant.rule, mutant.schema) for mutant in made}
         for mutant in made:
-            assert problems(validator(self.SCHEMA), mutant.payload), mutant
+            assert problems(validator(schema), mutant.payload), mutant
+
+
+class TestTencent:
+    """Tests for what Tencent's files have in common, and for its traps."""
+
+    def test_bodies_are_alike(self) -> None:
+        """A message body is described alike wherever there is one: no file refers to another."""
+        files = [read(file) for file in FILES if file.parent.name == "tencent"]
+        bodies = [schema["$defs"] for schema in files if "body" in schema.get("$defs", {})]
+        assert len(bodies) > 5
+        assert all(one == bodies[0] for one in bodies)
+
+    def test_every_type_is_answered(self) -> None:
+        """The answer to every event type is described, but for calls and what is only named."""
+        answered = {name for file in RESPONSES for name in read(file)["x-response-to"]}
+        assert {"tencent.call-event", "tencent.call-status", "tencent.live-not-blocked"} == {
+            one.name for one in catalogue("tencent") if one.name not in answered
+        }
+
+    def test_feeds(self) -> None:
+        """What is asked before something happens is another feed than what is told after it."""
+        told = [one for one in catalogue("tencent") if one.code.startswith(("C2C.", "Group."))]
+        assert [("before" if "Before" in one.code else "after") for one in told] == [one.feed for one in told]
+
+    @pytest.mark.parametrize(
+        ("valid", "name", "answer"),
+        [
+            (True, "c2c-before-send", {"ErrorCode": 130000}),
+            (False, "c2c-before-send", {"ErrorCode": 120000}),
+            (False, "c2c-before-send", {"ErrorCode": 10100}),
+            (False, "c2c-before-send", {"ErrorCode": 3}),
+            (True, "c2c-before-send", {"ErrorCode": 0, "CloudCustomData": "x"}),
+            (False, "c2c-before-send", {"ErrorCode": 1, "CloudCustomData": "x"}),
+            (False, "c2c-before-send", {"ErrorCode": 0, "MsgBody": {}}),
+            (False, "c2c-before-send", {"ErrorCode": 0, "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {}}]}),
+            (True, "group-before-send", {"ErrorCode": 10200}),
+            (False, "group-before-send", {"ErrorCode": 120001}),
+            (False, "group-before", {"ErrorCode": 2}),
+            (True, "group-before-invite-join", {"ErrorCode": 0, "RefusedMembers_Account": []}),
+            (False, "group-before-invite-join", {"ErrorCode": 0, "RefusedMembers_Account": "jared"}),
+            (False, "after", {"ErrorCode": 2}),
+            (False, "after", {"ErrorCode": "0"}),
+        ],
+    )
+    def test_decisions(self, valid: bool, name: str, answer: dict[str, Any]) -> None:
+        """Each command has its own codes, and only an answer that lets a message through changes it."""
+        schema = read(FOLDER / "tencent" / f"{name}.response.schema.json")
+        whole = {"ActionStatus": "OK", "ErrorInfo": "", **answer}
+        assert valid is not bool(problems(validator(schema), whole))
+
+    @pytest.mark.parametrize("moment", [1670574414123, "1670574414123"])
+    @pytest.mark.parametrize(
+        "one", [one for one in catalogue("tencent") if one.code.startswith("Group.")], ids=lambda o: o.name
+    )
+    def test_event_time(self, one: EventType, moment: object) -> None:
+        """Groups' EventTime is a text in samples and a number in tables, or the reverse in newer pages."""
+        time = one.schema["properties"].get("EventTime", {})
+        if isinstance(time.get("type"), list):
+            assert [] == one.problems({**one.examples[0], "EventTime": moment})
+
+    @pytest.mark.parametrize(
+        ("valid", "name", "change"),
+        [
+            (True, "group-after-send", {"TopicId": ""}),
+            (False, "group-after-send", {"Type": "Community", "TopicId": 1}),
+            (True, "group-after-send", {"Type": "Community", "TopicId": "t"}),
+            (False, "group-after-disband", {"Type": "Community"}),
+            (False, "group-after-extension", {"OperateType": 3}),
+            (True, "group-after-extension", {"OperateType": 3, "ExtensionList": []}),
+            (False, "group-after-attribute-change", {"GroupAttr": [{"key": "a"}]}),
+            (True, "group-after-attribute-change", {"OptionType": "delete", "GroupAttr": [{"key": "a"}]}),
+            (False, "state-change", {"Info": {"Action": "Login", "To_Account": "a", "Reason": "TimeOut"}}),
+            (False, "state-change", {"Info": {"Action": "Logout", "To_Account": "a", "Reason": "Unregister"}}),
+            (False, "group-member-state", {"EventCause": "Join"}),
+            (False, "group-after-member-change", {"Modified_Account": 1}),
+            (True, "group-after-delete-topic", {"TopicIdList": "@TGS#_x@TOPIC#_y"}),
+            (True, "group-after-send", {"GroupAtInfo": [{"GroupAtAllFlag": 0, "GroupAt_Account": "a"}]}),
+            (False, "group-after-send", {"GroupAtInfo": [{"GroupAtAllFlag": 0}]}),
+            (False, "group-after-send", {"GroupAtInfo": [{"GroupAtAllFlag": 1, "GroupAt_Account": "a"}]}),
+        ],
+    )
+    def test_conditions(self, valid: bool, name: str, change: dict[str, Any]) -> None:
+        """What belongs to one kind of group, operation or state only."""
+        one = catalogue("tencent")[f"tencent.{name}"]
+        assert valid is not bool(one.problems({**one.examples[0], **change}))

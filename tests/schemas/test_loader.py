@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import schemas
-from schemas import (
+from im_callback import schemas
+from im_callback.schemas import (
     BadSchema,
     EventType,
     Problem,
@@ -56,8 +55,8 @@ class TestCatalogue:
         assert catalogue("tencent") is catalogue("tencent")
 
     def test_code_order(self) -> None:
-        """Event types come in the order of the provider's codes, as numbers."""
-        codes = [int(one.code) for one in catalogue("commsease")]
+        """Event types come by feed, in the order of the provider's codes, as numbers."""
+        codes = [(str(one.feed), int(one.code)) for one in catalogue("commsease") if one.code.isdecimal()]
         assert sorted(codes) == codes
 
     def test_by_name(self) -> None:
@@ -69,7 +68,7 @@ class TestCatalogue:
 
     def test_unknown_name(self) -> None:
         """An unknown name is an error that lists the known ones."""
-        with pytest.raises(UnknownEventType, match=r"no event type 'x'; there are rongcloud\.chatroom-kv"):
+        with pytest.raises(UnknownEventType, match=r"no event type 'x'; there are rongcloud\.audit-result"):
             catalogue("rongcloud")["x"]
 
     def test_unknown_provider(self) -> None:
@@ -77,9 +76,11 @@ class TestCatalogue:
         with pytest.raises(UnknownProvider, match=r"there are commsease, rongcloud, tencent \(load your own"):
             catalogue("acme")
 
-    @pytest.mark.parametrize("payload", [{}, [], None, "2", 2, {"eventType": 2}, {"eventType": "83"}])
+    @pytest.mark.parametrize(
+        "payload", [{}, [], None, "2", 2, {"eventType": 84}, {"eventType": True}, {"eventType": []}]
+    )
     def test_identify_nothing(self, payload: Any) -> None:
-        """What no event type claims is None; a numeric eventType belongs to another protocol."""
+        """What no event type claims is None."""
         assert None is catalogue("commsease").identify(payload)
 
     def test_identify_broken(self) -> None:
@@ -102,6 +103,21 @@ class TestCatalogue:
         found = catalogue("commsease").identify(payload)
         assert found is not None
         assert expected == found.name
+
+    @pytest.mark.parametrize(
+        ("expected", "payload"),
+        [
+            (["commsease.conversation"], {"eventType": "1"}),
+            ([], {"eventType": True}),
+            (["commsease.rtc-room-started"], {"eventType": 1.0, "data": {}}),
+            (["commsease.message-update"], {"eventType": 89}),
+        ],
+    )
+    def test_claimants(self, expected: list[str], payload: Any) -> None:
+        """What a payload is found as by its marks is what every event type says of it, number or text."""
+        types = catalogue("commsease")
+        found = types.identify(payload)
+        assert expected == [one.name for one in types if one.detects(payload)] == ([found.name] if found else [])
 
 
 class TestLoad:
@@ -173,9 +189,8 @@ class TestLoad:
 
     def test_import_is_light(self) -> None:
         """Importing the package imports neither jsonschema nor jsonschema-rs."""
-        code = "import schemas, sys; sys.exit(bool({'jsonschema', 'jsonschema_rs'} & set(sys.modules)))"
-        root = Path(schemas.__file__).parent.parent
-        assert 0 == subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode
+        code = "import sys, im_callback.schemas; sys.exit(bool({'jsonschema', 'jsonschema_rs'} & set(sys.modules)))"
+        assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 
 class TestEventType:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from im_callback.schemas import MISSING, PointerError, replace, resolve
+from im_callback.schemas.pointer import join, split
 
-from schemas import MISSING, PointerError, replace, resolve
-from schemas.pointer import join, split
 from tests.schemas.strategies import documents, names, places, unfolded, values
 
 # The document of RFC 6901, section 5.

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from im_callback.schemas import EventType, PointerError, catalogue, replace
+from im_callback.schemas.quick import quick
+from im_callback.schemas.validate import Checker, problems, validator
+from im_callback.schemas.values import DEEPEST
 
-from schemas import EventType, PointerError, catalogue, replace
-from schemas.quick import quick
-from schemas.validate import Checker, problems, validator
-from schemas.values import DEEPEST
 from tests.schemas import strategies
 from tests.schemas.mutations import mutants
 from tests.schemas.payloads import EVENT_TYPES, PROVIDERS, valid_payloads
@@ -310,6 +310,13 @@ class TestChecker:
         checker = Checker(RECURSIVE)
         assert ["(the whole payload): is nested too deeply"] == [str(problem) for problem in checker.problems(payload)]
         assert not checker.valid(payload)
+
+    def test_nothing_allowed(self) -> None:
+        """The schema `false`, alone or among others, has a message too."""
+        (problem,) = Checker({"properties": {"a": False}}).problems({"a": 1})
+        assert "is 1; nothing may stand here" == problem.message
+        (problem,) = Checker({"anyOf": [False, {"type": "string", "minLength": 1, "pattern": "a"}]}).problems(1)
+        assert problem.message.startswith("is 1; it fits none of the documented shapes (closest: is 1; ")
 
     def test_accepts(self) -> None:
         """Of what is no JSON, only what the schema looks at counts: a broken payload is still recognised."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from im_callback.schemas.values import DEEPEST, foreign, is_plain
 
-from schemas.values import DEEPEST, foreign, is_plain
 from tests.schemas import strategies
 
 

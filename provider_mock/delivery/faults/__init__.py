@@ -1,7 +1,8 @@
 """The catalogue of faults: one file here for each, and those that other packages register.
 
 A fault of a third party is an entry point in the group `im_callback.faults` that names its
-class. What a fault is, and how faults combine, is written down in `provider_mock.delivery.fault`.
+class; one that cannot be loaded is passed over. What a fault is, and how faults combine, is written
+down in `im_callback.provider_mock.delivery.fault`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 import math
 import pkgutil
 from collections.abc import Iterable
-from dataclasses import Field, replace
+from dataclasses import Field, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from provider_mock.delivery.fault import Fault, NothingToDisturb, attributes
-from provider_mock.delivery.plan import Plan
+from im_callback.provider_mock.delivery.fault import Fault, NothingToDisturb, attributes
+from im_callback.provider_mock.delivery.plan import Plan
+from im_callback.provider_mock.plugins import Plugins, Unusable
 
 GROUP = "im_callback.faults"
+LONGEST_NAME = 100
+"""Characters of a name that are repeated."""
 LIST = "provider-mock faults lists them"
 
 
@@ -28,6 +31,7 @@ class UnknownFault(LookupError):
     """No fault has this name."""
 
     def __init__(self, name: str) -> None:
+        name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
         close = get_close_matches(name, load(), n=1)
         hint = f"did you mean {close[0]!r}? {LIST}" if close else LIST
         super().__init__(f"no fault is called {name!r}; {hint}")
@@ -38,6 +42,7 @@ class UnknownAttribute(LookupError):
     """The fault has no attribute of this name."""
 
     def __init__(self, fault: str, name: str, names: list[str]) -> None:
+        name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
         known = f"it has {', '.join(names)}" if names else "it has none"
         super().__init__(f"the fault {fault} has no attribute {name!r}; {known}")
         self.fault = fault
@@ -55,27 +60,30 @@ class BadValue(ValueError):
 
 
 def load() -> dict[str, type[Fault]]:
-    """Return every class of faults by name: ours in alphabetical order, then those of other packages."""
-    found = dict(_ours())
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        found.setdefault(entry.name, entry.load())
-    return found
+    """Return every class of faults that can be used by name: ours in alphabetical order, then those of other packages."""
+    ours = _ours()
+    return {**ours, **{name: kind for name, kind in _others.usable().items() if name not in ours}}
+
+
+def unusable() -> dict[str, Unusable]:
+    """Return why those that cannot be used cannot, by name."""
+    return {name: error for name, error in _others.unusable().items() if name not in _ours()}
 
 
 def find(name: str) -> type[Fault]:
-    """Return the class of the fault with this name; raises `UnknownFault`."""
+    """Return the class of the fault with this name; raises `UnknownFault`, and `Unusable` for a broken one."""
     if name in _ours():
         return _ours()[name]
-    for entry in entry_points(group=GROUP, name=name):
-        loaded: type[Fault] = entry.load()
-        return loaded
-    raise UnknownFault(name)
+    try:
+        return _others.load(name)
+    except KeyError:
+        raise UnknownFault(name) from None
 
 
 def parse(text: str) -> Fault:
     """Return the fault that `NAME` or `NAME:attribute=value,…` describes.
 
-    Raises `UnknownFault`, `UnknownAttribute` or `BadValue`; each names the value and the fix.
+    Raises what `find` raises, `UnknownAttribute` or `BadValue`; each names the value and the fix.
     """
     name, _, settings = text.partition(":")
     kind = find(name)
@@ -142,6 +150,15 @@ def _ours() -> dict[str, type[Fault]]:
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
     kinds = (import_module(f"{__name__}.{module}").FAULT for module in modules)
     return {kind.name: kind for kind in kinds}
+
+
+def _checked(found: Any) -> type[Fault]:
+    if not (isinstance(found, type) and is_dataclass(found) and isinstance(getattr(found, "name", None), str)):
+        raise TypeError("it is no class of faults: a frozen dataclass with a name")
+    return cast("type[Fault]", found)
+
+
+_others: Plugins[type[Fault]] = Plugins(GROUP, "fault", _checked)
 
 
 def _value(fault: str, one: Field[Any], text: str) -> Any:

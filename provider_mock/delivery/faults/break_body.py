@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from provider_mock.delivery.bodies import BROKEN
-from provider_mock.delivery.fault import Changing, attribute, with_change
-from provider_mock.delivery.plan import Change, Step
+from im_callback.provider_mock.delivery.bodies import BROKEN
+from im_callback.provider_mock.delivery.changes import Change
+from im_callback.provider_mock.delivery.fault import Changing, attribute, with_change
+from im_callback.provider_mock.delivery.plan import Step
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class BreakBody(Changing):
 
     name: ClassVar[str] = "break-body"
 
-    kind: str = attribute("cut", "what stands there", choices=tuple(BROKEN))
+    kind: str = attribute("cut", "what stands there", choices=BROKEN)
 
     def change(self, step: Step) -> Step:
         """Return the step with the disturbance."""

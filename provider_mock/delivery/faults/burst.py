@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import attribute, windows
-from provider_mock.delivery.plan import Plan, joined, moved, units
+from im_callback.provider_mock.delivery.fault import attribute, windows
+from im_callback.provider_mock.delivery.plan import Plan, joined, moved, units
 
 
 @dataclass(frozen=True)

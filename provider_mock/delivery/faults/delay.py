@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import aside, attribute, chosen
-from provider_mock.delivery.plan import Plan, chains, joined, moved
+from im_callback.provider_mock.delivery.fault import aside, attribute, chosen
+from im_callback.provider_mock.delivery.plan import Plan, chains, joined, moved
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import MOST_REPEATS, attribute, chosen, every_attribute
-from provider_mock.delivery.plan import Plan, again, chains, joined
+from im_callback.provider_mock.delivery.fault import MOST_REPEATS, attribute, chosen, every_attribute
+from im_callback.provider_mock.delivery.plan import Plan, again, chains, joined
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import attribute, chosen, every_attribute
-from provider_mock.delivery.plan import Plan, chains, copied, copies, joined, moved
+from im_callback.provider_mock.delivery.fault import attribute, chosen, every_attribute
+from im_callback.provider_mock.delivery.plan import Plan, chains, copied, copies, joined, moved
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from provider_mock.delivery.fault import Failing
-from provider_mock.delivery.plan import Transport
+from im_callback.provider_mock.delivery.fault import Failing
+from im_callback.provider_mock.delivery.plan import Transport
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, cast
 
-from provider_mock.delivery.fault import Changing, attribute
-from provider_mock.delivery.plan import Step
+from im_callback.provider_mock.delivery.fault import Changing, attribute
+from im_callback.provider_mock.delivery.plan import Step
 
 KeyOrder = Literal["documented", "alphabetical", "java-hashmap"]
 Escapes = Literal["raw", "slashes", "unicode"]

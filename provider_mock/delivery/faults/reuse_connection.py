@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import attribute
-from provider_mock.delivery.plan import Plan
+from im_callback.provider_mock.delivery.fault import attribute
+from im_callback.provider_mock.delivery.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import attribute, chosen, every_attribute
-from provider_mock.delivery.plan import Plan, again, chains, joined
+from im_callback.provider_mock.delivery.fault import attribute, chosen, every_attribute
+from im_callback.provider_mock.delivery.plan import Plan, again, chains, joined
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from provider_mock.delivery.fault import Changing, with_change
-from provider_mock.delivery.plan import Change, Step
+from im_callback.provider_mock.delivery.changes import Change
+from im_callback.provider_mock.delivery.fault import Changing, with_change
+from im_callback.provider_mock.delivery.plan import Step
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class TamperNonce(Changing):
 
     def change(self, step: Step) -> Step:
         """Return the step with the disturbance."""
-        return with_change(step, Change("nonce"))
+        return with_change(step, Change("alter", "nonce"))
 
 
 FAULT = TamperNonce

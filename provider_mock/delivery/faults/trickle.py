@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from provider_mock.delivery.fault import Changing, attribute
-from provider_mock.delivery.plan import Step
+from im_callback.provider_mock.delivery.fault import Changing, attribute
+from im_callback.provider_mock.delivery.plan import Step
 
 
 @dataclass(frozen=True)

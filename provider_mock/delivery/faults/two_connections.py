@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from provider_mock.delivery.fault import every_attribute, side_by_side
-from provider_mock.delivery.plan import Plan, joined
+from im_callback.provider_mock.delivery.fault import every_attribute, side_by_side
+from im_callback.provider_mock.delivery.plan import Plan, joined
 
 
 @dataclass(frozen=True)

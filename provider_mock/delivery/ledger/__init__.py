@@ -1,6 +1,6 @@
 """The ledger: what was accepted for delivery, what was attempted, and what is still to do, on disk."""
 
-from provider_mock.delivery.ledger.errors import (
+from im_callback.provider_mock.delivery.ledger.errors import (
     LedgerClosed,
     LedgerError,
     LedgerInUse,
@@ -10,11 +10,12 @@ from provider_mock.delivery.ledger.errors import (
     LedgerUnavailable,
     NotALedger,
 )
-from provider_mock.delivery.ledger.ledger import Ledger
-from provider_mock.delivery.ledger.reader import LedgerReader
-from provider_mock.delivery.ledger.records import (
+from im_callback.provider_mock.delivery.ledger.ledger import Ledger
+from im_callback.provider_mock.delivery.ledger.reader import LedgerReader
+from im_callback.provider_mock.delivery.ledger.records import (
     STATES,
     AttemptRecord,
+    Call,
     DeliveryRecord,
     Done,
     Health,
@@ -27,6 +28,7 @@ from provider_mock.delivery.ledger.records import (
 __all__ = [
     "STATES",
     "AttemptRecord",
+    "Call",
     "DeliveryRecord",
     "Done",
     "Health",

@@ -3,26 +3,70 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
+from im_callback.provider_mock.delivery.ledger.errors import (
+    LedgerError,
+    LedgerInUse,
+    LedgerMissing,
+    LedgerUnavailable,
+    NotALedger,
+)
+from im_callback.provider_mock.delivery.ledger.files import Files, LedgerGone
+from im_callback.provider_mock.delivery.ledger.lock import FileLock
+from im_callback.provider_mock.delivery.ledger.patience import left, within
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    NullPool,
+    QueuePool,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError
-
-from provider_mock.delivery.ledger.errors import LedgerError, LedgerInUse, LedgerMissing, LedgerUnavailable, NotALedger
-from provider_mock.delivery.ledger.lock import FileLock
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 SQLITE_NEEDED = (3, 35)
 _LOCK_CLASS = 0x1EDCE4
 """First half of the key of PostgreSQL's advisory lock; the second is the schema's name."""
-_LOCK_SECONDS = 2.0
+_LINGER_SECONDS = 2.0
 """How long the lock of a process that was just killed may linger."""
+BUSY_SECONDS = 2.0
+"""How long SQLite waits for another program that has its file locked, before it is tried again."""
+LOOK_SECONDS = 2.0
+"""How long a database may take to show that it is there."""
+AWAY_SECONDS = 8.0
+"""After which nobody waits for a database that is known to be away."""
+STATEMENT_SECONDS = 9.0
+"""After which PostgreSQL ends a statement by itself; a little before we give it up."""
+LOCK_SECONDS = 5.0
+"""How long PostgreSQL waits for what another session has locked."""
+_STEPS = 100_000
+"""Of SQLite's machine, about a millisecond's: how often it is asked whether time is up."""
+_SQLITE_FULL, _SQLITE_LOCKED = "database or disk is full", "database is locked"
+_REMEDIES = (
+    ((_SQLITE_FULL, "No space left", "disk I/O error"), "make room on its disk, or mend it"),
+    ((_SQLITE_LOCKED, "lock timeout"), "end what holds its lock: another program writes to it"),
+    (("interrupted", "statement timeout"), "ask for less at a time, or try again when it has less to do"),
+    (("readonly", "read-only"), "make it writable"),
+    (("has not answered", "timeout expired"), "see whether its server runs and answers"),
+)
 _ROW_AT_FAULT = frozenset({"IntegrityError", "DataError", "OverflowError", "TypeError", "ValueError"})
 
 
@@ -34,8 +78,15 @@ def rows_at_fault(error: Exception) -> bool:
     return any(cls.__name__ in _ROW_AT_FAULT for cls in type(error).__mro__)
 
 
+def surely_undone(error: Exception) -> bool:
+    """Return whether nothing can have come of a commit that ended with this error."""
+    return isinstance(error, LedgerError) or any(words in reason(error) for words in (_SQLITE_FULL, _SQLITE_LOCKED))
+
+
 def is_databases(error: Exception) -> bool:
-    """Return whether an error comes from the database or its driver."""
+    """Return whether an error comes from the database, its driver or the way there."""
+    if isinstance(error, LedgerError):
+        return True
     return any(cls.__name__ in {"DBAPIError", "DatabaseError", "InterfaceError"} for cls in type(error).__mro__)
 
 
@@ -51,15 +102,20 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.where = str(self.url.database) if self.sqlite else _shown(self.url)
         self._lock: FileLock | None = None
+        self._files: Files | None = None
+        self.away: tuple[float, str] | None = None
+        """Since when of the monotonic clock something is wrong with it, and what, as the watch found out."""
+        self._taken_over: LedgerUnavailable | None = None
+        """Once another process can have written, ids are not known to be free any more."""
         if self.sqlite:
-            self._check_sqlite()
+            self._files = self._checked_files()
         else:
             self._check_psycopg()
 
     @cached_property
     def readers(self) -> Engine:
         """Connections for reading: each statement sees what was committed before it began."""
-        engine = self._engine(QueuePool, pool_size=5, max_overflow=20)
+        engine = self._engine(QueuePool, pool_size=5, max_overflow=20, pool_timeout=BUSY_SECONDS)
 
         @event.listens_for(engine, "connect")
         def only_read(connection: Any, _: Any) -> None:
@@ -69,17 +125,23 @@ class Database:
         return engine
 
     def lock(self) -> None:
-        """Claim a SQLite file for this process; LedgerInUse if another has it. PostgreSQL is claimed by `writer`."""
-        if self.sqlite:
-            self._lock = FileLock(self._file)
+        """Claim a SQLite file for this process; PostgreSQL is claimed by `writer`.
+
+        Raises LedgerInUse if another process has it, LedgerUnavailable if its folder cannot be written.
+        """
+        if self._files is not None:
+            self._lock = FileLock(self._files.path)
 
     def writer(self) -> Connection:
-        """Return the connection that writes; whoever holds it is the only one.
+        """Return the connection that writes; whoever holds it is the only one. A file is made if none was opened yet.
 
         Raises:
             LedgerInUse: another process has the PostgreSQL database.
+            LedgerUnavailable: a SQLite file cannot be written, or is not the one that was opened first.
             sqlalchemy.exc.DBAPIError: it cannot be reached.
         """
+        if self._files is not None:
+            self._files.prepare()
         connection = self._writers.connect()
         try:
             if self.sqlite:
@@ -93,32 +155,108 @@ class Database:
             raise
         return connection
 
+    def opened(self) -> None:
+        """Take a SQLite ledger's files as they are now for those to watch; the writer has opened them."""
+        if self._files is not None:
+            # Kept open: through it the files stay within reach when the folder has lost them.
+            with self._lookers.connect() as connection:
+                connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+            self._files.remember()
+
+    def check(self, *, writing: bool) -> None:
+        """Raise LedgerUnavailable if a SQLite file is not the one that was opened, or must not be written any more.
+
+        For readers also if the database has been away for longer than anybody waits. Takes some microseconds.
+        """
+        if not writing and self.away is not None and time.monotonic() - self.away[0] > AWAY_SECONDS:
+            raise LedgerUnavailable(self.where, f"cannot be used: {self.away[1]}", "it is tried again by itself")
+        if self._files is not None:
+            self._files.check(writing=writing)
+        if writing and self._taken_over is not None:
+            raise self._taken_over
+
+    def look(self) -> None:
+        """Find out, within `LOOK_SECONDS`, whether the database is still there; raises whatever is wrong."""
+        with within(LOOK_SECONDS):
+            if self._files is None:
+                with self._lookers.connect() as connection:
+                    connection.exec_driver_sql("SELECT 1")
+                return
+            try:
+                self.check(writing=True)
+            except LedgerGone:
+                self._rescue()
+                raise
+            if self._lock is not None:
+                try:
+                    self._lock.keep()
+                except LedgerInUse as error:
+                    fix = "stop one of the two processes and start this one again"
+                    self._taken_over = LedgerUnavailable(self.where, error.fact, fix)
+                    raise self._taken_over from None
+
+    @contextmanager
+    def taking(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Let the server, too, end a statement only after these seconds."""
+        if self.sqlite or seconds <= STATEMENT_SECONDS:
+            yield
+            return
+        connection.exec_driver_sql(f"SET statement_timeout = '{seconds:g}s'")
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # a connection that broke is not used again
+                connection.exec_driver_sql(f"SET statement_timeout = '{STATEMENT_SECONDS:g}s'")
+
+    def one_of(self, column: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
+        """Return the condition that a column holds one of many thousand numbers, which are one parameter."""
+        if self.sqlite:
+            return column.in_(select(func.json_each(json.dumps(values)).table_valued("value").c.value))
+        return column == any_(bindparam(None, values, ARRAY(BigInteger)))
+
     def close(self) -> None:
-        """Close every connection that is not in use and give the claim back."""
-        self.readers.dispose()
-        self._writers.dispose()
+        """Close every connection, those in use when they come back, and give the claim back."""
+        if self._files is not None:
+            self._files.forget()
+        for engine in (self.readers, self._writers, self._lookers):
+            event.listen(engine, "checkin", _close_at_return)
+            engine.dispose()
         if self._lock is not None:
             self._lock.close()
 
     def unavailable(self, error: BaseException, *, stored: bool | None = False) -> LedgerUnavailable:
         """Return the public error for one of the database's."""
-        return LedgerUnavailable(self.where, f"cannot be used: {reason(error)}", "see to the database", stored=stored)
+        if isinstance(error, NoConnection):
+            return LedgerUnavailable(self.where, "is busy: too many ask it at once", "try again in a moment")
+        return LedgerUnavailable(
+            self.where, f"cannot be used: {reason(error)}", _remedy(error) or "see to the database", stored=stored
+        )
 
     @cached_property
     def _writers(self) -> Engine:
         return self._engine(NullPool)
 
-    @property
-    def _file(self) -> Path:
-        return Path(str(self.url.database)).resolve()
+    @cached_property
+    def _lookers(self) -> Engine:
+        return self._engine(QueuePool, pool_size=1, max_overflow=0)
+
+    def _rescue(self) -> None:
+        """Move what is committed from the write-ahead log into the database, both as they were opened.
+
+        So a log that the folder has lost holds nothing any more, and a database that was moved away
+        is whole, and its log no danger for the file in its place.
+        """
+        with suppress(Exception), self._lookers.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _engine(self, pool: type[NullPool | QueuePool], **options: Any) -> Engine:
         url = self.url
         arguments: dict[str, Any]
-        if self.sqlite:
-            arguments = {"check_same_thread": False, "timeout": 5.0}
-            mode = "ro" if self.read_only else "rwc"
-            url = url.set(database=f"file:{quote(str(self._file))}", query={"mode": mode, "uri": "true"})
+        if self._files is not None:
+            arguments = {"check_same_thread": False, "timeout": BUSY_SECONDS}
+            # Never made by opening: a file that was deleted would come back empty.
+            mode = "ro" if self.read_only else "rw"
+            url = url.set(database=f"file:{quote(str(self._files.path))}", query={"mode": mode, "uri": "true"})
         else:
             defaults: dict[str, Any] = {
                 "client_encoding": "utf8",
@@ -128,19 +266,23 @@ class Database:
             }
             arguments = {key: value for key, value in defaults.items() if key not in url.query}
         # Transactions are begun by hand: SQLite's must be IMMEDIATE, and readers need none.
-        return create_engine(url, poolclass=pool, connect_args=arguments, isolation_level="AUTOCOMMIT", **options)
+        engine = create_engine(url, poolclass=pool, connect_args=arguments, isolation_level="AUTOCOMMIT", **options)
+        event.listen(engine, "connect", _bound_sqlite if self.sqlite else _bound_postgresql)
+        if not self.sqlite:
+            event.listen(engine, "do_connect", _connect_postgresql)
+        return engine
 
-    def _check_sqlite(self) -> None:
+    def _checked_files(self) -> Files:
         if sqlite3.sqlite_version_info < SQLITE_NEEDED:
             raise LedgerError(
                 self.where,
                 f"needs SQLite {'.'.join(map(str, SQLITE_NEEDED))} or later and this Python has {sqlite3.sqlite_version}",
                 "use a newer Python or PostgreSQL",
             )
-        if self.read_only and not self._file.is_file():
+        files = Files(self.where)
+        if self.read_only and not files.path.exists():
             raise LedgerMissing(self.where, "does not exist", "check the path; `provider-mock serve` makes one")
-        if not self._file.parent.is_dir():
-            raise LedgerMissing(self.where, f"lies in {self._file.parent}, which is no folder", "make the folder first")
+        return files
 
     def _check_psycopg(self) -> None:
         try:
@@ -153,7 +295,7 @@ class Database:
             raise NotALedger(self.where, f"is encoded in {encoding}", "make the database with ENCODING 'UTF8'")
         if connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off":
             connection.exec_driver_sql("SET synchronous_commit = on")  # accepted means: on disk
-        deadline = time.monotonic() + _LOCK_SECONDS
+        deadline = time.monotonic() + _LINGER_SECONDS
         claim = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
         while not connection.exec_driver_sql(claim).scalar():
             if time.monotonic() > deadline:
@@ -181,7 +323,38 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return what a database said, on one line, without the statement and its values."""
-    return " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__
+    if isinstance(error, LedgerError):
+        return f"{error.where} {error.fact}; {error.hint}"
+    cause = getattr(error, "orig", None) or error
+    said = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
+    return " ".join(said.split()) or type(error).__name__
+
+
+def told(error: BaseException) -> str:
+    """Return what a database said, and what helps if that is known."""
+    return f"{reason(error)}; {fix}" if (fix := _remedy(error)) else reason(error)
+
+
+def _remedy(error: BaseException) -> str | None:
+    said = "" if isinstance(error, LedgerError) else reason(error)
+    return next((fix for words, fix in _REMEDIES if any(word in said for word in words)), None)
+
+
+def _bound_sqlite(connection: Any, _: Any) -> None:
+    connection.set_progress_handler(lambda: left(1.0) <= 0, _STEPS)
+
+
+def _bound_postgresql(connection: Any, _: Any) -> None:
+    with _cursor(connection) as cursor:
+        cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS:g}s'")
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS:g}s'")
+
+
+def _connect_postgresql(_: Any, __: Any, arguments: Any, options: Any) -> Any:
+    # psycopg comes with an extra of its own.
+    from im_callback.provider_mock.delivery.ledger import bounded
+
+    return bounded.connect(*arguments, **options)
 
 
 def _url(text: str) -> URL:
@@ -216,3 +389,7 @@ def _cursor(connection: Any) -> Iterator[Any]:
         yield cursor
     finally:
         cursor.close()
+
+
+def _close_at_return(_: object, record: Any) -> None:
+    record.invalidate()

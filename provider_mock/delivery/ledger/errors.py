@@ -17,8 +17,11 @@ class LedgerUnavailable(LedgerError, ConnectionError):
     """The database did not do its work in time.
 
     `stored` says what became of the rows that the caller wanted to store: False, they are not
-    stored and will not be; None, that cannot be known.
+    stored and will not be; None, that cannot be known now. Then `ids` are those that new deliveries
+    have if they are stored: when a later change is on disk, they are there or never will be.
     """
+
+    ids: tuple[int, ...] = ()
 
     def __init__(self, where: str, fact: str, hint: str, *, stored: bool | None = False) -> None:
         super().__init__(where, fact, hint)

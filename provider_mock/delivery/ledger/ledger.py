@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
+import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
-
-from provider_mock.delivery.clock import utc_millis
-from provider_mock.delivery.ledger import models
-from provider_mock.delivery.ledger.database import Database, transaction
-from provider_mock.delivery.ledger.migrations.upgrade import upgrade
-from provider_mock.delivery.ledger.reader import LedgerReader, conditions, in_turn
-from provider_mock.delivery.ledger.records import (
+from im_callback.provider_mock.delivery.clock import utc_millis
+from im_callback.provider_mock.delivery.ledger import models
+from im_callback.provider_mock.delivery.ledger.database import Database, transaction
+from im_callback.provider_mock.delivery.ledger.migrations.upgrade import upgrade
+from im_callback.provider_mock.delivery.ledger.patience import within
+from im_callback.provider_mock.delivery.ledger.reader import LedgerReader, conditions, in_turn
+from im_callback.provider_mock.delivery.ledger.records import (
     ACKED,
+    DECLINED,
     DROPPED,
-    KEPT_DETAIL,
     PARKED,
     WAITING,
     Done,
+    DoneRow,
     Health,
     NewDelivery,
     Query,
     StoredApp,
     Waiting,
-    check_done,
     check_states,
+    done_row,
     stamp,
-    stamp_text,
-    storable,
     to_row,
     to_text,
 )
-from provider_mock.delivery.ledger.rows import DoneRow
-from provider_mock.delivery.ledger.writer import LAST_ID, Writer
+from im_callback.provider_mock.delivery.ledger.watch import Watch
+from im_callback.provider_mock.delivery.ledger.writer import LAST_ID, Writer
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 CHUNK = 500
 """Deliveries that housekeeping changes in one transaction; what is accepted meanwhile waits for one at most."""
+MOST_TOGETHER = 1000
+"""Deliveries that a call with an idempotency key makes at most."""
+UPGRADE_SECONDS = 3600.0
+"""How long it may take to bring a database up to date."""
 
-_D = models.delivery.c
+_D, _C = models.delivery.c, models.call.c
+_UNTOUCHED = (_D.state == WAITING, _D.attempts == 0)
 _WAITING = (
     _D.id,
     _D.app,
@@ -80,8 +86,8 @@ class Ledger(LedgerReader):
         url: str,
         *,
         clock: Callable[[], int] = utc_millis,
-        group_rows: int = 500,
-        group_seconds: float = 0.005,
+        group_rows: int = 2000,
+        group_seconds: float = 0.02,
         patience: float = 10.0,
         queued_attempts: int = 20_000,
     ) -> None:
@@ -91,8 +97,9 @@ class Ledger(LedgerReader):
         connection: Connection | None = None
         try:
             connection = self._database.writer()
-            with transaction(connection):
+            with within(UPGRADE_SECONDS), self._database.taking(connection, UPGRADE_SECONDS), transaction(connection):
                 self.upgraded_from = upgrade(connection, self._database.where)
+            self._database.opened()
             self._writer = Writer(
                 self._database,
                 connection,
@@ -102,6 +109,7 @@ class Ledger(LedgerReader):
                 patience=patience,
                 queued_rows=queued_attempts,
             )
+            self._watch = Watch(self._database)
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -117,16 +125,18 @@ class Ledger(LedgerReader):
             LedgerUnavailable: the database did not take the last attempts; they are lost, and
                 the deliveries that were due will be sent again.
         """
+        self._watch.close()
         try:
             self._writer.close()
         finally:
             super().close()
 
-    def accept(self, new: Sequence[NewDelivery]) -> list[int]:
+    def accept(self, new: Sequence[NewDelivery], *, key: str | None = None, asked: str = "") -> list[int]:
         """Return the ids of new deliveries, in order, once all of them are on disk.
 
         One whose idempotency key the app has used before gets the id of that earlier delivery, and
-        nothing is added. All are stored together or none, so offer some thousands at most.
+        nothing is added. All are stored together or none, so offer some thousands at most. They are
+        remembered as the call of their app that has the idempotency key `key` and `asked` for this.
 
         Raises:
             ValueError: one cannot be stored; the message names the field.
@@ -134,41 +144,51 @@ class Ledger(LedgerReader):
         """
         if not new:
             return []
-        return self._writer.accept([to_row(each) for each in new])
+        return self._writer.accept([to_row(each) for each in new], None if key is None else (new[0].app, key, asked))
 
-    def record(self, done: Done) -> None:
-        """Queue an attempt of a delivery that was due, and what follows from it; it is on disk with the next group.
+    def record(self, dones: Sequence[Done]) -> int:
+        """Queue attempts of deliveries that were due, and what follows from them; they are on disk with a later group.
 
-        Of several records of the same number the first is kept; the delivery's state is that of the last.
-
-        Raises:
-            ValueError: it cannot be stored.
-            LedgerUnavailable: the queue was full for `patience` seconds; the attempt was not taken.
+        Returns how many were taken, from the first on: fewer where the queue is full, because the
+        database does not take them. Never waits and never raises. Of several records of the same
+        number the first is kept; the delivery's state is that of the last. What cannot be stored as
+        it is, is stored as what comes nearest.
         """
-        check_done(done)
-        self._writer.record(
-            (
-                done.delivery_id,
-                done.number,
-                done.sent_at,
-                done.seconds,
-                storable(done.outcome),
-                done.status,
-                storable(done.rule),
-                storable(done.detail[:KEPT_DETAIL]),
-                done.state,
-                done.due_at,
-                stamp_text(done.signed),
+        room = self._writer.room()
+        return self._writer.record([done_row(done) for done in dones[:room]]) if room else 0
+
+    def backlog(self, app: str) -> int:
+        """Return how many of an app's deliveries are parked; what was recorded counts even before it is on disk."""
+        unwritten = self._writer.unwritten()
+        coming = [row_id for row_id, row in unwritten.items() if row[11] == PARKED]
+        parked = select(func.count()).where(_D.app == app, _D.state == PARKED)
+        (counts,) = self._rows(
+            # In one look: what is written meanwhile must not count twice, or not at all.
+            select(
+                parked.scalar_subquery(),
+                parked.where(self._database.one_of(_D.id, list(unwritten))).scalar_subquery(),
+                select(func.count()).where(_D.app == app, self._database.one_of(_D.id, coming)).scalar_subquery(),
             )
         )
+        return int(counts[0] - counts[1] + counts[2])
 
     def flush(self) -> None:
         """Return when everything that was recorded is on disk; LedgerUnavailable after `patience` seconds."""
         self._writer.accept([])
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that writes and the one that watches are there, or it was said why they are not."""
+        return self._writer.alive and self._watch.alive
+
     def health(self) -> Health:
-        """Return how the writing goes. Does not touch the database."""
-        return self._writer.health()
+        """Return how the writing goes, and whether the database is there at all. Does not touch it, and never waits."""
+        health, fault = self._writer.health(), self._watch.fault()
+        if fault is None:
+            return health
+        since, error = fault
+        seconds = max(time.monotonic() - since, health.failing_seconds or 0.0)
+        return replace(health, failing_seconds=seconds, error=error)
 
     def due(self, app: str, now: int, limit: int, after: tuple[int, int] | None = None) -> list[Waiting]:
         """Return deliveries with due_at <= now by (due_at, id), of those after the cursor `after`.
@@ -177,17 +197,22 @@ class Ledger(LedgerReader):
         are no more now. Nothing is claimed: the caller remembers what it has in flight, and after
         a crash all of it is due again. What was recorded counts even before it is on disk. The
         time it takes depends on `limit`, not on how many wait.
+
+        Raises LedgerUnavailable also while nothing can be written: what was sent then would be
+        sent again after a crash.
         """
+        self._writer.check()
         found: list[Waiting] = []
         while True:
             # Read first: what is recorded from here on is not the caller's past.
             unwritten = self._writer.unwritten()
             wanted = limit - len(found)
             page = self._page(app, WAITING, after, wanted, *_WAITING, until=now)
-            for waiting in map(_waiting, page):
+            for row in page:
+                waiting = _waiting(row)
                 if (done := unwritten.get(waiting.id)) is None:
                     found.append(waiting)
-                elif done[8] == WAITING and done[9] <= now:
+                elif done[11] == WAITING and done[12] <= now:
                     found.append(_ahead(waiting, done))
             if len(page) < wanted or len(found) == limit:
                 return found
@@ -196,24 +221,58 @@ class Ledger(LedgerReader):
     def together(self, app: str, first: int, size: int) -> list[Waiting]:
         """Return those of the `size` deliveries from this id on that are the app's and have never been attempted.
 
-        Deliveries that were accepted in one call have consecutive ids.
+        Deliveries that were accepted in one call have consecutive ids. What was recorded counts even
+        before it is on disk. Raises LedgerUnavailable also while nothing can be written, as `due` does.
         """
-        self.flush()
+        self._writer.check()
+        unwritten = self._writer.unwritten()
         query = select(*_WAITING).where(
             _D.id.between(first, first + size - 1), _D.app == app, _D.state == WAITING, _D.attempts == 0
         )
-        return [_waiting(row) for row in self._rows(query.order_by(_D.id))]
+        found = map(_waiting, self._rows(query.order_by(_D.id)))
+        return [waiting for waiting in found if waiting.id not in unwritten]
 
     def next_due(self, app: str, after: int | None = None) -> int | None:
         """Return the earliest due_at of an app's waiting deliveries, of those later than `after`; None without one.
 
-        Waits until what was recorded is on disk. Pass the `now` that `due` was asked with to learn
-        how long to sleep: what was due then is in flight.
+        What was recorded counts even before it is on disk. Pass the `now` that `due` was asked with
+        to learn how long to sleep: what was due then is in flight.
         """
-        self.flush()
-        query = in_turn(app, WAITING, 1, _D.due_at)
-        rows = self._rows(query if after is None else query.where(_D.due_at > after))
-        return int(rows[0][0]) if rows else None
+        unwritten = self._writer.unwritten()
+        earliest, cursor = None, None if after is None else (after, 2**63 - 1)
+        while page := self._page(app, WAITING, cursor, 100, _D.due_at, _D.id):
+            earliest = next((due_at for due_at, row_id in page if row_id not in unwritten), None)
+            if earliest is not None or len(page) < 100:
+                break
+            cursor = tuple(page[-1])
+        coming = sorted(
+            (row[12], row_id)
+            for row_id, row in unwritten.items()
+            if row[11] == WAITING and (after is None or row[12] > after) and (earliest is None or row[12] < earliest)
+        )
+        for start in range(0, len(coming), CHUNK):
+            part = {row_id: due_at for due_at, row_id in coming[start : start + CHUNK]}
+            if own := self._rows(select(_D.id).where(_D.app == app, _D.id.in_(part))):
+                return min(part[row_id] for (row_id,) in own)
+        return earliest
+
+    def never_attempted(self, app: str) -> Sequence[int]:
+        """Return the ids of an app's deliveries that wait and were never attempted, in order."""
+        return array("q", sorted(self._ids([_D.app == app, *_UNTOUCHED])))
+
+    def waiting(self, ids: Sequence[int]) -> list[Waiting]:
+        """Return those of some deliveries that wait and were never attempted, in order."""
+        return [
+            _waiting(row) for row in self._rows(select(*_WAITING).where(_D.id.in_(ids), *_UNTOUCHED).order_by(_D.id))
+        ]
+
+    def replan(self, plans: Mapping[int, str | None]) -> int:
+        """Give deliveries other plans, as far as they wait and were never attempted; return how many have another one now."""
+        count, ids = 0, list(plans)
+        for start in range(0, len(ids), CHUNK):
+            part = {one: plans[one] for one in ids[start : start + CHUNK]}
+            count += self._writer.run(partial(self._replan, part))
+        return count
 
     def release(self, app: str, limit: int | None = None) -> int:
         """Make parked deliveries due now, the longest waiting first; return how many.
@@ -239,7 +298,7 @@ class Ledger(LedgerReader):
             return self._in_chunks(self._ids(wanted), self._redeliver, wanted)
         return self._in_chunks(which, self._redeliver, [])
 
-    def prune(self, before: int, states: Sequence[str] = (ACKED, DROPPED)) -> int:
+    def prune(self, before: int, states: Sequence[str] = (ACKED, DECLINED, DROPPED)) -> int:
         """Delete deliveries in these states that were accepted before a time, with their attempts; return how many.
 
         Their ids are never given again, their idempotency keys can be used again. The file of a
@@ -280,6 +339,18 @@ class Ledger(LedgerReader):
         again = {"state": WAITING, "due_at": self._clock(), "earlier": _D.attempts, "signed_stamp": None}
         return connection.execute(update(models.delivery).where(*which).values(again)).rowcount
 
+    def _replan(self, plans: Mapping[int, str | None], connection: Connection) -> int:
+        which = (_D.id.in_(list(plans)), *_UNTOUCHED)
+        others = [
+            {"which": row_id, "other": plans[row_id]}
+            for row_id, plan in connection.execute(select(_D.id, _D.plan).where(*which))
+            if plan != plans[row_id]
+        ]
+        if others:
+            change = update(models.delivery).where(_D.id == bindparam("which")).values(plan=bindparam("other"))
+            connection.execute(change, others)
+        return len(others)
+
     def _release(self, app: str, size: int, connection: Connection) -> int:
         ids = connection.execute(in_turn(app, PARKED, size, _D.id)).scalars().all()
         return self._redeliver([_D.id.in_(ids)], connection) if ids else 0
@@ -290,6 +361,10 @@ class Ledger(LedgerReader):
             _put(connection, models.setting, {"key": LAST_ID, "value": str(self._writer.last_id)})
             connection.execute(delete(models.attempt).where(models.attempt.c.delivery_id.in_(ids)))
             connection.execute(delete(models.delivery).where(_D.id.in_(ids)))
+            # A call goes with the last of its deliveries.
+            gone = ~exists().where(_D.id.between(_C.first_id, _C.last_id))
+            near = _C.first_id.between(min(ids) - MOST_TOGETHER, max(ids))
+            connection.execute(delete(models.call).where(near, gone))
         return len(ids)
 
 
@@ -298,13 +373,13 @@ _Change = Callable[[Sequence[ColumnElement[bool]], Connection], int]
 
 def _waiting(row: Any) -> Waiting:
     waiting = Waiting._make(row)
-    return waiting if waiting.signed is None else waiting._replace(signed=stamp(row.signed_stamp))
+    return waiting if waiting.signed is None else waiting._replace(signed=stamp(str(waiting.signed)))
 
 
 def _ahead(waiting: Waiting, done: DoneRow) -> Waiting:
     """Return a delivery as an attempt that is not on disk yet leaves it; its place in the order stays."""
     return waiting._replace(
-        attempts=max(waiting.attempts, done[1]), last_outcome=done[4], signed=stamp(done[10]) or waiting.signed
+        attempts=max(waiting.attempts, done[1]), last_outcome=done[4], signed=stamp(done[13]) or waiting.signed
     )
 
 

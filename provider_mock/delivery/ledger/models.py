@@ -6,7 +6,7 @@ attempt, and only `prune` deletes deliveries, their attempts with them.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -55,6 +55,19 @@ Index(
     postgresql_where=delivery.c.idempotency_key.is_not(None),
 )
 
+# Of a call with an idempotency key, for as long as any of its deliveries is here.
+call = Table(
+    "call",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("first_id", Number, nullable=False),
+    Column("last_id", Number, nullable=False),
+    Column("asked", Text),
+    sqlite_with_rowid=False,
+)
+Index("call_first", call.c.first_id)
+
 attempt = Table(
     "attempt",
     metadata,
@@ -66,6 +79,9 @@ attempt = Table(
     Column("status", Integer),
     Column("rule", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("request", Text, nullable=False, server_default=text("''")),
+    Column("body", LargeBinary),
+    Column("answer", Text, nullable=False, server_default=text("''")),
     sqlite_with_rowid=False,
 )
 

@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Result, Select, func, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoConnection
-
-from provider_mock.delivery.ledger import models
-from provider_mock.delivery.ledger.database import Database
-from provider_mock.delivery.ledger.migrations.upgrade import check
-from provider_mock.delivery.ledger.records import (
+from im_callback.provider_mock.delivery.ledger import models
+from im_callback.provider_mock.delivery.ledger.database import Database
+from im_callback.provider_mock.delivery.ledger.migrations.upgrade import check
+from im_callback.provider_mock.delivery.ledger.patience import left, within
+from im_callback.provider_mock.delivery.ledger.records import (
     PARKED,
     STATES,
     AttemptRecord,
+    Call,
     DeliveryRecord,
     Query,
     StoredApp,
     payloads,
 )
+from sqlalchemy import ColumnElement, CursorResult, Result, Select, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 T = TypeVar("T")
 
-_D, _A = models.delivery.c, models.attempt.c
+READ_SECONDS = 8.0
+"""How long a reading may take altogether, from the wait for a connection to the last row."""
+LONG_SECONDS = 60.0
+"""The same for what walks through the whole ledger."""
+_D, _A, _C = models.delivery.c, models.attempt.c, models.call.c
 _RECORD = (
     _D.id,
     _D.app,
@@ -50,7 +55,7 @@ class LedgerReader:
     """A ledger opened for reading only, by URL (`sqlite:///PATH`, `postgresql://…`) or by path of a file.
 
     Every method sees what is on disk when it is called, and raises LedgerUnavailable if the
-    database does not answer.
+    database does not answer within `READ_SECONDS`.
 
     Raises:
         LedgerMissing: there is no such file.
@@ -62,7 +67,7 @@ class LedgerReader:
     def __init__(self, url: str) -> None:
         self._database = Database(url, read_only=True)
         try:
-            with self._database.readers.connect() as connection:
+            with within(READ_SECONDS), self._database.readers.connect() as connection:
                 check(connection, self._database.where)
         except DBAPIError as error:
             self._database.close()
@@ -126,6 +131,15 @@ class LedgerReader:
         query = select(*_A).where(_A.delivery_id == delivery_id, _A.number > after).order_by(_A.number).limit(limit)
         return [AttemptRecord(*row) for row in self._rows(query)]
 
+    def call(self, app: str, key: str) -> Call | None:
+        """Return the call that has this idempotency key, or None."""
+        rows = self._rows(select(_C.app, _C.key, _C.first_id, _C.last_id, _C.asked).where(_C.app == app, _C.key == key))
+        return Call(*rows[0]) if rows else None
+
+    def on_record(self, ids: range) -> list[int]:
+        """Return which of the deliveries with these ids are on record."""
+        return self._scalars(select(_D.id).where(_D.id.between(ids.start, ids.stop - 1)).order_by(_D.id))
+
     def parked(self, app: str, cursor: tuple[int, int] | None = None, limit: int = 100) -> list[DeliveryRecord]:
         """Return parked deliveries, the longest waiting first; due_at and id of the last are the next cursor."""
         return [_record(row) for row in self._page(app, PARKED, cursor, limit, *_RECORD)]
@@ -152,33 +166,45 @@ class LedgerReader:
         if until is not None:
             query = query.where(_D.due_at <= until)
         if after is None:
-            return self._rows(query)
-        found = list(self._rows(query.where(_D.due_at == after[0], _D.id > after[1])))
+            return self._plain(query)
+        found = self._plain(query.where(_D.due_at == after[0], _D.id > after[1]))
         if len(found) < limit:
-            found += self._rows(query.where(_D.due_at > after[0]).limit(limit - len(found)))
+            found += self._plain(query.where(_D.due_at > after[0]).limit(limit - len(found)))
         return found
+
+    def _plain(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return a query's rows as the driver gives them: ten thousands of them are read in a second."""
+        return self._read(query, _as_they_come)
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         return self._read(query, lambda result: result.all())
 
     def _scalars(self, query: Select[Any]) -> list[Any]:
-        return self._read(query, lambda result: list(result.scalars()))
+        """Return the only column of a query that may walk through the whole ledger."""
+        return self._read(query, lambda result: list(result.scalars()), LONG_SECONDS)
 
-    def _read(self, query: Select[Any], fetch: Callable[[Result[Any]], T]) -> T:
+    def _read(self, query: Select[Any], fetch: Callable[[Result[Any]], T], seconds: float = READ_SECONDS) -> T:
         """Run a query; once more if its connection was broken before, as after a restart of PostgreSQL."""
+        self._database.check(writing=False)
         try:
-            try:
-                return self._read_once(query, fetch)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-            return self._read_once(query, fetch)
+            with within(seconds):
+                try:
+                    return self._read_once(query, fetch, seconds)
+                except DBAPIError as error:
+                    if not error.connection_invalidated or not left(seconds):
+                        raise
+                return self._read_once(query, fetch, seconds)
         except (DBAPIError, NoConnection) as error:
             raise self._database.unavailable(error) from error
 
-    def _read_once(self, query: Select[Any], fetch: Callable[[Result[Any]], T]) -> T:
-        with self._database.readers.connect() as connection:
+    def _read_once(self, query: Select[Any], fetch: Callable[[Result[Any]], T], seconds: float) -> T:
+        with self._database.readers.connect() as connection, self._database.taking(connection, seconds):
             return fetch(connection.execute(query))
+
+
+def _as_they_come(result: Result[Any]) -> list[tuple[Any, ...]]:
+    cursor = cast("CursorResult[Any]", result).cursor
+    return [] if cursor is None else list(cursor.fetchall())
 
 
 def conditions(query: Query) -> list[ColumnElement[bool]]:
@@ -194,6 +220,10 @@ def conditions(query: Query) -> list[ColumnElement[bool]]:
             wanted.append(column == value)
     if query.states:
         wanted.append(_D.state.in_(query.states))
+    if query.call is not None:
+        which = (_C.app == query.app, _C.key == query.call)
+        wanted.append(_D.id >= select(_C.first_id).where(*which).scalar_subquery())
+        wanted.append(_D.id <= select(_C.last_id).where(*which).scalar_subquery())
     if query.since is not None:
         wanted.append(_D.created_at >= query.since)
     if query.until is not None:

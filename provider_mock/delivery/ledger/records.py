@@ -14,14 +14,18 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
 
-from provider_mock.contract import Stamp
+import orjson
+from im_callback.provider_mock.contract import Stamp
 
-WAITING, ACKED, DROPPED, PARKED = "waiting", "acked", "dropped", "parked"
-STATES = (WAITING, ACKED, DROPPED, PARKED)
-"""What a delivery can be: due at some time, received, given up, or kept for manual synchronisation."""
+WAITING, ACKED, DECLINED, DROPPED, PARKED = "waiting", "acked", "declined", "dropped", "parked"
+STATES = (WAITING, ACKED, DECLINED, DROPPED, PARKED)
+"""What a delivery can be: due at some time, received, received by the provider's rule but not by the receiver's own
+words, given up, or kept for manual synchronisation."""
 
-KEPT_DETAIL = 2000
-"""Characters of an attempt's detail that are kept."""
+KEPT_DETAIL, KEPT_REQUEST, KEPT_ANSWER = 2000, 8000, 1000
+"""Characters that are kept of an attempt's detail, its request's head and its answer."""
+KEPT_BODY = 65_536
+"""Bytes of a body that are kept."""
 _STATES = frozenset(STATES)
 _INT64 = 2**63
 _SECRET_REF = re.compile(r"(env|file|config):.+", re.DOTALL)
@@ -41,6 +45,26 @@ class NewDelivery:
     due_at: int
     idempotency_key: str | None = None
     plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call with an idempotency key, on record for as long as any of its deliveries is.
+
+    `asked` is a text that says what it asked for; None where an earlier release has accepted it.
+    Its deliveries have the ids from `first_id` to `last_id`.
+    """
+
+    app: str
+    key: str
+    first_id: int
+    last_id: int
+    asked: str | None
+
+    @property
+    def ids(self) -> range:
+        """The ids of its deliveries, also of those that are pruned."""
+        return range(self.first_id, self.last_id + 1)
 
 
 class Waiting(NamedTuple):
@@ -91,6 +115,12 @@ class Done(NamedTuple):
     due_at: int
     detail: str = ""
     signed: Stamp | None = None
+    request: str = ""
+    """The request's first line and headers as they were sent, secrets masked."""
+    body: bytes | None = None
+    """The body as it was sent, where it is not the one that the payloads make."""
+    answer: str = ""
+    """The beginning of the answer: its headers, an empty line, what of its body is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +153,9 @@ class AttemptRecord:
     status: int | None
     rule: str
     detail: str
+    request: str = ""
+    body: bytes | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +186,8 @@ class StoredApp:
 class Query:
     """Which deliveries: those for which everything that is given here holds.
 
-    `since` (inclusive) and `until` (exclusive) are times of acceptance.
+    `since` (inclusive) and `until` (exclusive) are times of acceptance. `call` is the idempotency key
+    of a call of the `app`, which has to be given too; `idempotency_key` is a delivery's own.
     """
 
     app: str | None = None
@@ -163,9 +197,12 @@ class Query:
     idempotency_key: str | None = None
     since: int | None = None
     until: int | None = None
+    call: str | None = None
 
     def __post_init__(self) -> None:
         check_states(self.states)
+        if self.call is not None and self.app is None:
+            raise ValueError("a call is looked for without its app; give app too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +222,28 @@ class Health:
     error: str | None
 
 
+NewCall = tuple[str, str, str]
+"""App, idempotency key, what is asked for."""
 NewRow = tuple[str, str, str, int, str | None, str | None]
 """App, event type, payloads as JSON text, due_at, idempotency key, plan."""
+DoneRow = tuple[int, int, int, float, str, int | None, str, str, str, bytes | None, str, str, int, str | None]
+"""The columns of an attempt (11), then the delivery's state, its due_at and its signed stamp or None."""
 
+_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def to_text(value: Any) -> str:
-    """Return a JSON value as text that a database takes; ValueError if it is none."""
+    """Return a JSON value as text that a database takes; TypeError or ValueError if it is none."""
+    try:
+        quick = orjson.dumps(value, option=_STRICT)
+    except TypeError:  # among others for half a surrogate pair, and for more than 64 bits
+        pass
+    else:
+        # It writes null for what is no number.
+        if b"null" not in quick:
+            return quick.decode()
     text = _compact(value)
     if not text.isascii():
         try:
@@ -222,19 +272,85 @@ def to_row(new: NewDelivery) -> NewRow:
     return (new.app, new.event_type, payload, new.due_at, new.idempotency_key, new.plan)
 
 
-def check_done(done: Done) -> None:
-    """Raise ValueError, naming the field, if an attempt cannot be stored."""
-    if done.state not in _STATES:
-        check_states((done.state,))
-    if not (
-        0 < done.number < 2**31
+def done_row(done: Done) -> DoneRow:
+    """Return what is stored of an attempt, long texts cut; where it cannot be stored as it is, what comes nearest."""
+    try:
+        if _fits(done):
+            return _row(done)
+    except (TypeError, ValueError, AttributeError, OverflowError):  # of another type than it should be
+        pass
+    return _row(_fitting(done))
+
+
+def _row(done: Done) -> DoneRow:
+    body = done.body
+    if body is not None and len(body) > KEPT_BODY:
+        mark = f"\n[cut: {len(body)} bytes were sent]".encode()
+        body = body[: KEPT_BODY - len(mark)] + mark
+    return (
+        done.delivery_id,
+        done.number,
+        done.sent_at,
+        done.seconds,
+        storable(done.outcome),
+        done.status,
+        storable(done.rule if len(done.rule) <= KEPT_DETAIL else _cut(done.rule, KEPT_DETAIL)),
+        storable(done.detail if len(done.detail) <= KEPT_DETAIL else _cut(done.detail, KEPT_DETAIL)),
+        storable(done.request if len(done.request) <= KEPT_REQUEST else _cut(done.request, KEPT_REQUEST)),
+        body,
+        storable(done.answer if len(done.answer) <= KEPT_ANSWER else _cut(done.answer, KEPT_ANSWER)),
+        done.state,
+        done.due_at,
+        None if done.signed is None else to_text([done.signed.millis, done.signed.nonce]),
+    )
+
+
+def without_words(row: DoneRow) -> DoneRow:
+    """Return an attempt's row with nothing in it that somebody else wrote, for a database that refuses it."""
+    return (*row[:6], "our own error: the database refused what was to be recorded", "", "", None, "", *row[11:])
+
+
+def _fits(done: Done) -> bool:
+    return (
+        done.state in _STATES
+        and 0 < done.number < 2**31
         and isfinite(done.seconds)
         and -_INT64 <= done.due_at < _INT64
         and -_INT64 <= done.sent_at < _INT64
         and 0 < done.delivery_id < _INT64
         and (done.status is None or -(2**31) <= done.status < 2**31)
-    ):
-        raise ValueError(f"an attempt's numbers are out of range: {done!r}; number counts from 1, times are finite")
+        and (done.signed is None or storable(done.signed.nonce) == done.signed.nonce)
+    )
+
+
+def _fitting(done: Done) -> Done:
+    """Return an attempt with its numbers brought into their ranges; of a state that is none, dropped."""
+    state = done.state if done.state in STATES else DROPPED
+    return Done(
+        _within(done.delivery_id, 0, _INT64 - 1),
+        _within(done.number, 1, 2**31 - 1),
+        _within(done.sent_at, -_INT64, _INT64 - 1),
+        float(done.seconds) if isinstance(done.seconds, int | float) and isfinite(done.seconds) else 0.0,
+        str(done.outcome),
+        done.status if isinstance(done.status, int) and -(2**31) <= done.status < 2**31 else None,
+        str(done.rule),
+        state,
+        _within(done.due_at, -_INT64, _INT64 - 1),
+        f"our own error, recorded as it could be: {tuple(done[:9])!s:.200}; {done.detail}",
+        None,
+        str(done.request),
+        done.body if isinstance(done.body, bytes) else None,
+        str(done.answer),
+    )
+
+
+def _within(value: object, least: int, most: int) -> int:
+    return min(max(value, least), most) if isinstance(value, int) else max(least, 0)
+
+
+def _cut(text: str, most: int) -> str:
+    mark = f"… [cut: {len(text)} characters]"
+    return text[: most - len(mark)] + mark
 
 
 def check_states(states: Sequence[str]) -> None:
@@ -249,11 +365,6 @@ def storable(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
-
-
-def stamp_text(stamp: Stamp | None) -> str | None:
-    """Return a stamp as JSON text."""
-    return None if stamp is None else to_text([stamp.millis, stamp.nonce])
 
 
 def stamp(text: str | None) -> Stamp | None:

@@ -2,8 +2,9 @@
 
 A statement a row would take and release the interpreter's lock for every row, which starves the
 writer as soon as another thread is busy. So SQLite gets statements with up to 500 rows of
-VALUES, and PostgreSQL gets COPY. The SQL is our own text because SQLAlchemy compiles such
-statements more slowly than the databases run them; names come from the models.
+VALUES (a statement that reads JSON takes it half as long again), and PostgreSQL gets COPY. The SQL
+is our own text, and goes to the drivers directly: SQLAlchemy takes more time over such statements
+than the databases do; names come from the models.
 
 Every statement can be repeated: rows that are there already stay as they are.
 """
@@ -11,18 +12,18 @@ Every statement can be repeated: rows that are there already stay as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from itertools import chain
 from typing import Any
 
+from im_callback.provider_mock.delivery.ledger import models
+from im_callback.provider_mock.delivery.ledger.records import DoneRow
 from sqlalchemy import Connection, select
-
-from provider_mock.delivery.ledger import models
+from sqlalchemy.dialects import postgresql, sqlite
 
 DeliveryRow = tuple[int, str, str, str, str, int, int, str | None, str | None]
 """Id, app, event type, payload, state, due_at, created_at, idempotency key, plan."""
-DoneRow = tuple[int, int, int, float, str, int | None, str, str, str, int, str | None]
-"""The columns of an attempt, then the delivery's state, its due_at and its signed stamp or None."""
 Change = tuple[int, str, int, int, str, str | None]
 """Delivery id, state, due_at, attempts, last outcome, signed stamp or None."""
 
@@ -42,21 +43,21 @@ _DELIVERY = tuple(
     )
 )
 _ATTEMPT = tuple(column.name for column in _A)
-_SIZES = (500, 100, 20, 5, 1)
+_SIZES = (500, 250, 120, 60, 30, 15, 7, 3, 1)
 """Rows a statement of VALUES can have; few sizes, so that SQLite keeps all of them prepared."""
 
 
 def write(connection: Connection, deliveries: Sequence[DeliveryRow], done: Sequence[DoneRow], *, again: bool) -> None:
     """Write new deliveries and attempts; `again` if they may be there already."""
-    attempts = [row[:8] for row in done]
+    attempts = [row[:11] for row in done]
     changes = _changes(done)
-    if connection.dialect.name == "sqlite":
-        _values(connection, _sqlite_insert, "delivery", _DELIVERY, deliveries)
-        _values(connection, _sqlite_insert, "attempt", _ATTEMPT, attempts)
-        _values(connection, _sqlite_change, "delivery", _CHANGE, changes)
-        return
-    # COPY knows nothing of SQLAlchemy, and cannot leave out rows that are there.
-    with connection.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+    with closing(connection.connection.cursor()) as cursor:
+        if connection.dialect.name == "sqlite":
+            _values(cursor, _sqlite_insert, "delivery", _DELIVERY, deliveries)
+            _values(cursor, _sqlite_insert, "attempt", _ATTEMPT, attempts)
+            _values(cursor, _sqlite_change, "delivery", _CHANGE, changes)
+            return
+        # COPY cannot leave out rows that are there.
         insert = _insert_each if again else _copy
         insert(cursor, "delivery", _DELIVERY, deliveries)
         insert(cursor, "attempt", _ATTEMPT, attempts)
@@ -68,10 +69,10 @@ def _changes(done: Iterable[DoneRow]) -> list[Change]:
     """Return one change for each delivery: what its last row says, with the highest number of an attempt."""
     last: dict[int, Change] = {}
     for row in done:
-        number, signed = row[1], row[10]
+        number, signed = row[1], row[13]
         if (before := last.get(row[0])) is not None:
             number, signed = max(number, before[3]), signed or before[5]
-        last[row[0]] = (row[0], row[8], row[9], number, row[4], signed)
+        last[row[0]] = (row[0], row[11], row[12], number, row[4], signed)
     return list(last.values())
 
 
@@ -104,11 +105,9 @@ def _marks(columns: Sequence[str], size: int) -> str:
     return ", ".join([f"({', '.join('?' * len(columns))})"] * size)
 
 
-def _values(
-    connection: Connection, statement: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
-) -> None:
+def _values(cursor: Any, statement: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     for part in _parts(rows):
-        connection.exec_driver_sql(statement(table, columns, len(part)), tuple(chain.from_iterable(part)))
+        cursor.execute(statement(table, columns, len(part)), tuple(chain.from_iterable(part)))
 
 
 def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -133,6 +132,14 @@ def _insert_each(cursor: Any, table: str, columns: tuple[str, ...], rows: Sequen
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {_if_new(table)}",  # noqa: S608
             rows,
         )
+
+
+def write_calls(connection: Connection, calls: Sequence[tuple[str, str, str, int, int]]) -> None:
+    """Write calls with idempotency keys: app, key, what is asked for, first id, last id. Those that are there stay."""
+    names = ("app", "key", "asked", "first_id", "last_id")
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    values = [dict(zip(names, call, strict=True)) for call in calls]
+    connection.execute(insert(models.call).on_conflict_do_nothing(), values)
 
 
 def known_keys(connection: Connection, keys: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], int]:

@@ -7,7 +7,7 @@ when somebody waits for it: who waits meanwhile for the next group shares that o
 waiting any longer would only cost time. A job makes a group of its own.
 
 When the database fails, the group is kept and tried again, with growing pauses, for as long as it
-takes; the queue behind it is bounded and makes those who fill it wait. Two rules keep that safe:
+takes; the queue behind it is bounded, and takes no more attempts than it has room for. Two rules keep that safe:
 
 * A group can be written twice without harm. Whether a commit was carried out is not known when the
   connection breaks just then; ids are given before, and rows that exist stay as they are.
@@ -24,29 +24,47 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, func, select
+from im_callback.provider_mock.delivery.ledger import models, rows
+from im_callback.provider_mock.delivery.ledger.database import (
+    Database,
+    is_databases,
+    reason,
+    rows_at_fault,
+    surely_undone,
+    told,
+    transaction,
+)
+from im_callback.provider_mock.delivery.ledger.errors import LedgerClosed, LedgerError, LedgerInUse, LedgerUnavailable
+from im_callback.provider_mock.delivery.ledger.records import WAITING, DoneRow, Health, NewCall, NewRow, without_words
+from sqlalchemy import Connection, func, select, text
 
-from provider_mock.delivery.ledger import models, rows
-from provider_mock.delivery.ledger.database import Database, is_databases, reason, rows_at_fault, transaction
-from provider_mock.delivery.ledger.errors import LedgerClosed, LedgerError, LedgerInUse, LedgerUnavailable
-from provider_mock.delivery.ledger.records import WAITING, Health, NewRow
-
-log = logging.getLogger("provider_mock.ledger")
+log = logging.getLogger("im_callback.provider_mock.ledger")
 
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Seconds between tries while the database fails; the pause doubles."""
+STUCK_SECONDS = 3.0
+"""After which a group that is being written tells that the database does not answer."""
 LAST_ID = "ledger.last_delivery_id"
 """The setting that keeps ids from being given again after their deliveries were pruned."""
+_TRY = text(
+    "INSERT INTO setting (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
 
 
 class _Call:
     """Rows or a job that a thread waits for."""
 
-    __slots__ = ("done", "error", "ids", "job", "result", "rows", "uncertain", "withdrawn")
+    __slots__ = ("call", "done", "error", "ids", "job", "result", "rows", "uncertain", "withdrawn")
 
-    def __init__(self, new: Sequence[NewRow] = (), job: Callable[[Connection], Any] | None = None) -> None:
+    def __init__(
+        self,
+        new: Sequence[NewRow] = (),
+        call: NewCall | None = None,
+        job: Callable[[Connection], Any] | None = None,
+    ) -> None:
         self.rows = new
+        self.call = call
         self.job = job
         self.ids = [0] * len(new)
         self.done = threading.Event()
@@ -56,7 +74,7 @@ class _Call:
         self.uncertain = False
 
 
-_Item = _Call | rows.DoneRow
+_Item = _Call | DoneRow
 
 
 class Writer:
@@ -83,8 +101,7 @@ class Writer:
         self._patience, self._queued_rows = patience, queued_rows
         self._next_id = _highest_id(connection) + 1
 
-        lock = threading.Lock()
-        self._work, self._space = threading.Condition(lock), threading.Condition(lock)
+        self._work = threading.Condition(threading.Lock())
         self._queue: deque[_Item] = deque()
         self._group: list[_Item] = []
         self._attempts_queued = self._calls_queued = 0
@@ -92,6 +109,7 @@ class Writer:
         self._broken: LedgerError | None = None
         self._groups = self._rows = self._refused = 0
         self._failing: tuple[float, str] | None = None
+        self._writing: float | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -100,36 +118,46 @@ class Writer:
         """The highest id that was given; to be read in a job."""
         return self._next_id - 1
 
-    def accept(self, new: Sequence[NewRow]) -> list[int]:
-        """Return the ids of new deliveries once they are on disk; all of them are, or none."""
-        return cast("list[int]", self._wait_for(_Call(new)))
+    def accept(self, new: Sequence[NewRow], call: NewCall | None = None) -> list[int]:
+        """Return the ids of new deliveries once they and their call are on disk; all of them are, or none."""
+        return cast("list[int]", self._wait_for(_Call(new, call)))
 
     def run(self, job: Callable[[Connection], T]) -> T:
         """Return what a job returns, once everything before it and what it wrote are on disk."""
         return cast("T", self._wait_for(_Call(job=job)))
 
-    def record(self, row: rows.DoneRow) -> None:
-        """Queue an attempt; wait only if the queue is full."""
-        with self._work:
-            if self._attempts_queued >= self._queued_rows and not self._space.wait_for(
-                lambda: self._attempts_queued < self._queued_rows or self._broken or self._closing, self._patience
-            ):
-                raise self._too_late("an attempt", stored=False)
-            self._check_open()
-            self._queue.append(row)
-            self._attempts_queued += 1
-            if len(self._queue) == 1 or self._attempts_queued == self._group_rows:
-                self._work.notify()
+    def room(self) -> int:
+        """Return how many attempts can be queued now."""
+        return 0 if self._broken is not None or self._closing else max(0, self._queued_rows - self._attempts_queued)
 
-    def unwritten(self) -> dict[int, rows.DoneRow]:
+    def record(self, done: Sequence[DoneRow]) -> int:
+        """Queue attempts as far as there is room; return how many, from the first on. Never waits."""
+        with self._work:
+            if self._broken is not None or self._closing:
+                return 0
+            taken = done[: max(0, self._queued_rows - self._attempts_queued)]
+            before = len(self._queue)
+            self._queue.extend(taken)
+            self._attempts_queued += len(taken)
+            if taken and (not before or before < self._group_rows <= len(self._queue)):
+                self._work.notify()
+            return len(taken)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that writes is there, or has said why it is not."""
+        return self._thread.is_alive() or self._broken is not None
+
+    def unwritten(self) -> dict[int, DoneRow]:
         """Return the last attempts that are not on disk yet, by delivery."""
         with self._work:
-            return {item[0]: item for items in (self._group, self._queue) for item in items if isinstance(item, tuple)}
+            items = [*self._group, *self._queue]
+        return {item[0]: item for item in items if isinstance(item, tuple)}
 
     def health(self) -> Health:
         """Return how the writing goes."""
         with self._work:
-            since, error = self._failing or (None, None)
+            since, error = self._trouble() or (None, None)
             return Health(
                 queued=sum(_size(item) for items in (self._group, self._queue) for item in items),
                 groups=self._groups,
@@ -139,6 +167,12 @@ class Writer:
                 error=error or (str(self._broken) if self._broken else None),
             )
 
+    def check(self) -> None:
+        """Raise LedgerUnavailable if what is handed in now could not be written soon. Never waits."""
+        self._database.check(writing=True)
+        if (trouble := self._trouble()) is not None:
+            raise LedgerUnavailable(self._database.where, f"takes nothing: {trouble[1]}", "it is tried again by itself")
+
     def close(self) -> None:
         """Write what is queued and stop; LedgerUnavailable, with their number, if attempts remain unwritten."""
         with self._work:
@@ -146,7 +180,6 @@ class Writer:
                 return
             self._closing = True
             self._work.notify_all()
-            self._space.notify_all()
         self._thread.join(self._patience)
         with self._work:
             self._giving_up = True
@@ -161,17 +194,26 @@ class Writer:
             )
 
     def _wait_for(self, call: _Call) -> Any:
+        self._check_open()
+        self._database.check(writing=True)  # waiting would not bring a file back
+        patience = self._patience
+        if (trouble := self._trouble()) is not None:
+            # Others have waited for it already: not everybody has to find out anew.
+            patience = trouble[0] + patience - time.monotonic()
+            if patience <= 0:
+                fact = f"takes nothing: {trouble[1]}; the change is not stored"
+                raise LedgerUnavailable(self._database.where, fact, "try again when it is back")
         with self._work:
             self._check_open()
             self._queue.append(call)
             self._calls_queued += 1
             self._work.notify()
-        if not call.done.wait(self._patience):
+        if not call.done.wait(patience):
             with self._work:
                 if not call.done.is_set():
                     call.withdrawn = True
                     maybe = call.uncertain or (self._committing and call in self._group)
-                    raise self._too_late("a change", stored=None if maybe else False)
+                    raise self._too_late("a change", stored=None if maybe else False, ids=call.ids)
         if call.error is not None:
             raise call.error
         return call.result
@@ -182,17 +224,26 @@ class Writer:
         if self._closing:
             raise LedgerClosed(self._database.where, "is closed", "open it again")
 
-    def _too_late(self, what: str, *, stored: bool | None) -> LedgerUnavailable:
+    def _too_late(self, what: str, *, stored: bool | None, ids: Sequence[int] = ()) -> LedgerUnavailable:
         known = "it is not stored" if stored is False else "it may be stored (repeat it with its idempotency key)"
-        return LedgerUnavailable(
+        error = LedgerUnavailable(
             self._database.where,
             f"did not take {what} within {self._patience:g} s: {self._last_error()}; {known}",
             "see to the database and try again",
             stored=stored,
         )
+        error.ids = tuple(ids) if stored is None else ()
+        return error
 
     def _last_error(self) -> str:
-        return self._failing[1] if self._failing else "it is slow"
+        trouble = self._trouble()
+        return trouble[1] if trouble else "it is slow"
+
+    def _trouble(self) -> tuple[float, str] | None:
+        """Return since when of the monotonic clock nothing is written, and why; None if all is well."""
+        if self._failing is None and (began := self._writing) is not None and time.monotonic() - began > STUCK_SECONDS:
+            return began, "it does not answer"
+        return self._failing
 
     # What follows runs in the writer's thread.
 
@@ -202,7 +253,8 @@ class Writer:
         with self._work:
             for item in (*self._group, *self._queue):
                 if isinstance(item, _Call):
-                    item.error = self._broken or self._too_late("a change", stored=None if item.uncertain else False)
+                    stored = None if item.uncertain else False
+                    item.error = self._broken or self._too_late("a change", stored=stored, ids=item.ids)
                     item.done.set()
         self._drop_connection()
 
@@ -214,6 +266,11 @@ class Writer:
                 lambda: self._calls_queued or self._closing or len(self._queue) >= self._group_rows,
                 self._group_seconds,
             )
+            if not self._calls_queued:
+                count = min(len(self._queue), self._group_rows)
+                self._group = [self._queue.popleft() for _ in range(count)]
+                self._attempts_queued -= count
+                return self._group
             size = 0
             while self._queue and size < self._group_rows:
                 item = self._queue[0]
@@ -227,7 +284,6 @@ class Writer:
                 size += _size(item)
                 if _is_job(item):
                     break
-            self._space.notify_all()
             return self._group
 
     def _write(self, group: list[_Item], *, again: bool = False) -> bool:
@@ -237,25 +293,29 @@ class Writer:
             with self._work:
                 group = [item for item in group if isinstance(item, tuple) or not item.withdrawn]
                 self._group = [item for item in self._group if isinstance(item, tuple) or not item.withdrawn]
-                if not group:
+                # While it fails, a try without anybody's rows tells when it works again.
+                if not group and self._failing is None:
                     return True
+            self._writing = time.monotonic()
             try:
                 self._execute(group, again=again)
             except Exception as error:  # noqa: BLE001 - whatever it is, what was handed in is not lost
                 with self._work:
                     for item in group:
                         if isinstance(item, _Call):
-                            item.uncertain |= self._committing
+                            item.uncertain |= self._committing and not surely_undone(error)
                     self._committing = False
                 if isinstance(error, _Withdrawn):
                     continue
                 if isinstance(error, _TakenOver):
                     self._broken = error
                     return False
-                if _is_job(group[0]) and not is_databases(error):
+                if group and _is_job(group[0]) and not is_databases(error):
                     self._finished(group, error)
                     return True
                 if not rows_at_fault(error):
+                    if isinstance(error, LedgerUnavailable):
+                        self._turn_away(group, error)
                     self._drop_connection()
                     if not self._pause(error, pause):
                         return False
@@ -266,14 +326,25 @@ class Writer:
             else:
                 self._finished(group)
                 return True
+            finally:
+                self._writing = None
+
+    def _turn_away(self, group: list[_Item], error: LedgerError) -> None:
+        """Tell those who wait that waiting is of no use; whether they are stored is known."""
+        with self._work:
+            for item in group:
+                if isinstance(item, _Call) and not item.uncertain:
+                    item.error, item.withdrawn = error, True
+                    item.done.set()
 
     def _pause(self, error: Exception, seconds: float) -> bool:
         """Wait before the next try; return False if there is to be none."""
         with self._work:
             if self._failing is None:
                 log.warning("the ledger %s fails, and is tried again: %s", self._database.where, reason(error))
-            since = self._failing[0] if self._failing else time.monotonic()
-            self._failing = (since, reason(error))
+            since = self._failing[0] if self._failing else self._writing or time.monotonic()
+            self._failing = (since, told(error))
+            self._writing = None
             return not self._work.wait_for(lambda: self._giving_up, seconds)
 
     def _one_by_one(self, group: list[_Item], error: Exception) -> bool:
@@ -281,20 +352,39 @@ class Writer:
         if len(group) > 1:
             return all(self._write([item], again=True) for item in group)
         if isinstance(group[0], tuple):
-            log.error("the ledger %s refuses an attempt: %s: %r", self._database.where, reason(error), group[0])
+            row, bare = group[0], without_words(group[0])
+            if row != bare:
+                return self._write([self._replaced(row, bare)], again=True)
+            log.error(
+                "the ledger %s refuses an attempt of delivery %d, which is not on record: %s",
+                self._database.where,
+                row[0],
+                reason(error),
+            )
             self._refused += 1
         self._finished(group, error)
         return True
 
+    def _replaced(self, row: DoneRow, other: DoneRow) -> DoneRow:
+        """Put a row into the place of another."""
+        with self._work:
+            self._group = [other if item is row else item for item in self._group]
+        return other
+
     def _execute(self, group: list[_Item], *, again: bool) -> None:
         connection = self._connected()
         with transaction(connection):
-            if isinstance(group[0], _Call) and group[0].job is not None:
+            if not group:
+                connection.execute(_TRY, {"key": LAST_ID, "value": str(self.last_id)})
+            elif isinstance(group[0], _Call) and group[0].job is not None:
                 group[0].result = group[0].job(connection)
             else:
                 calls = [item for item in group if isinstance(item, _Call)]
                 new = self._new_rows(connection, calls) if calls else []
                 rows.write(connection, new, [item for item in group if isinstance(item, tuple)], again=again)
+                if keyed := [(*each.call, each.result[0], each.result[-1]) for each in calls if each.call]:
+                    rows.write_calls(connection, keyed)
+            self._database.check(writing=True)
             with self._work:
                 if any(isinstance(item, _Call) and item.withdrawn for item in group):
                     raise _Withdrawn

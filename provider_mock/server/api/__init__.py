@@ -13,12 +13,11 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[import-untyped]
-
-from provider_mock.server.api import problems, resources
-from provider_mock.server.api.document import document, shared
-from provider_mock.server.api.operation import JSON, Handler, Resource
-from provider_mock.server.api.reading import Reader
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.api import problems, resources
+from im_callback.provider_mock.server.api.document import document, shared
+from im_callback.provider_mock.server.api.operation import JSON, Handler, Resource
+from im_callback.provider_mock.server.api.reading import Reader
+from im_callback.provider_mock.server.service import Service
 
 DOCUMENT = "/openapi.json"
 PAGE = "/docs"

@@ -6,8 +6,17 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from provider_mock.server.api.operation import JSON, Answer, Operation, Resource, Schema, listed, record, ref
-from provider_mock.server.api.problems import PROBLEM_JSON
+from im_callback.provider_mock.server.api.operation import (
+    JSON,
+    Answer,
+    Operation,
+    Resource,
+    Schema,
+    listed,
+    record,
+    ref,
+)
+from im_callback.provider_mock.server.api.problems import PROBLEM_JSON
 
 PACKAGE = "im-callback-conformance"
 PROBLEM: Schema = record(

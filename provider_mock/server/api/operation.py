@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.service import Service
 
 Schema = Mapping[str, Any]
 """A JSON Schema 2020-12; `$ref` leads to `#/components/schemas/`."""

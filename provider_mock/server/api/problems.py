@@ -8,10 +8,9 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, request
+from im_callback.provider_mock.delivery.ledger import LedgerClosed, LedgerError, LedgerUnavailable
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Objection, ServiceError, Unavailable
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-
-from provider_mock.delivery.ledger import LedgerClosed, LedgerError, LedgerUnavailable
-from provider_mock.server.errors import Conflict, Invalid, NotFound, Problem, ServiceError, Unavailable
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER = 2
@@ -25,7 +24,7 @@ class Refused(Exception):
         self,
         status: int,
         detail: str,
-        problems: Sequence[Problem] = (),
+        problems: Sequence[Objection] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -37,12 +36,18 @@ class Refused(Exception):
     @classmethod
     def of(cls, status: int, field: str, problem: str, fix: str) -> Refused:
         """Return the refusal for one problem."""
-        one = Problem(field, problem, fix)
+        one = Objection(field, problem, fix)
         return cls(status, str(one), [one])
 
 
 def answer(refused: Refused) -> Response:
     """Return the response for a refusal; another part of the server that refuses something uses it too."""
+    status, headers, body = problem(refused)
+    return Response(body, status, headers)
+
+
+def problem(refused: Refused) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return the same as status line, headers and body."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(refused.status).phrase,
@@ -50,7 +55,13 @@ def answer(refused: Refused) -> Response:
         "detail": refused.detail,
         "errors": [{"field": one.field, "problem": one.problem, "fix": one.fix} for one in refused.problems],
     }
-    return Response(json.dumps(body), refused.status, refused.headers, content_type=PROBLEM_JSON)
+    status = f"{refused.status} {HTTPStatus(refused.status).phrase}"
+    return status, [("Content-Type", PROBLEM_JSON), *refused.headers.items()], json.dumps(body).encode()
+
+
+def too_large(most: int) -> Refused:
+    """Return the refusal of a body that is longer than `most` bytes."""
+    return Refused(413, f"the body is longer than {most} bytes; send fewer events at a time")
 
 
 def register(app: Flask) -> None:
@@ -72,9 +83,8 @@ def _http(error: HTTPException) -> Refused:
     if status == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or ()) - {"HEAD", "OPTIONS"}))
         detail = f"{path} has no {request.method}; it has {allowed}"
-    if isinstance(error, RequestEntityTooLarge):
-        most = request.max_content_length
-        detail = f"the body is longer than {most} bytes; send fewer events at a time" if most else detail
+    if isinstance(error, RequestEntityTooLarge) and request.max_content_length:
+        return too_large(request.max_content_length)
     kept = {"Allow", "Retry-After", "WWW-Authenticate"}
     return Refused(status, detail, headers={k: v for k, v in error.get_headers(request.environ) if k in kept})
 

@@ -8,28 +8,37 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 from flask import Request
-
-from provider_mock.server.api.operation import JSON, Asked, Operation, Parameter, Schema
-from provider_mock.server.api.problems import Refused
-from provider_mock.server.api.sentences import pointer, problems
-from provider_mock.server.errors import Problem
+from im_callback.provider_mock.server.api.messages import MOST_PROBLEMS, pointer, problems
+from im_callback.provider_mock.server.api.operation import JSON, Asked, Operation, Parameter, Schema
+from im_callback.provider_mock.server.api.problems import Refused
+from im_callback.provider_mock.server.errors import Objection
 
 DEEPEST = 64
 """Arrays and objects that can lie in one another in a body."""
-MOST_PROBLEMS = 20
 LONGEST_NAME = 100
+LARGE_BYTES = 1024 * 1024
+LARGE_SECONDS = 10.0
+"""How long a large body waits for another one."""
 MOST_DIGITS = 4000
+MOST_VALUES = 200_000
+"""Values in a body: their size says little of what they cost."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NUMBERS = {
     "integer": re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII),
     "number": re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII),
 }
+_large = threading.Lock()
 _FALSE_TRUE = {"false": False, "true": True}
 
 
@@ -48,6 +57,9 @@ class Reader:
         if operation.body is not None:
             self._body = {"allOf": [operation.body], "components": {"schemas": shared}}
             self._check_body = jsonschema_rs.validator_for(self._body)
+            # The validator finds all errors before it tells the first, so sizes come before contents.
+            self._sizes: Schema = sizes(self._body)
+            self._check_sizes = jsonschema_rs.validator_for(self._sizes)
 
     def read(self, request: Request, path: Mapping[str, str]) -> Asked:
         """Return what is asked; raises `Refused`."""
@@ -57,15 +69,17 @@ class Reader:
 
     def _read_parameters(self, request: Request, path: Mapping[str, str]) -> dict[str, Any]:
         texts: dict[str, str] = {}
-        wrong: list[Problem] = []
+        wrong: list[Objection] = []
         known = {one.name: one for one in self._operation.at("query")}
         for name, values in request.args.lists():
+            if len(wrong) == MOST_PROBLEMS:
+                break
             if name not in known:
-                close = get_close_matches(name, known, n=1)
+                close = get_close_matches(name[:LONGEST_NAME], known, n=1)
                 fix = f"did you mean {close[0]}?" if close else "leave it out"
-                wrong.append(Problem(name[:LONGEST_NAME], "there is no such parameter", fix))
+                wrong.append(Objection(name[:LONGEST_NAME], "there is no such parameter", fix))
             elif len(values) > 1:
-                wrong.append(Problem(name, f"it is given {len(values)} times", "give it once"))
+                wrong.append(Objection(name, f"it is given {len(values)} times", "give it once"))
             else:
                 texts[name] = values[0]
         for one in self._operation.at("header"):
@@ -84,19 +98,58 @@ class Reader:
         if request.mimetype != JSON or request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             given = request.content_type or "missing"
             raise Refused.of(415, "Content-Type", f"it is {given[:100]}", f"send JSON, with {JSON}")
-        body = parsed(request.get_data(cache=False))
-        if not self._check_body.is_valid(body):
-            errors = []
-            for error in self._check_body.iter_errors(body):
-                errors.append(error)
-                if len(errors) == MOST_PROBLEMS:
-                    break
-            raise _invalid(problems(errors, self._body, pointer))
+        with _one_large_at_a_time(request.content_length or 0):
+            return self._checked(parsed(request.get_data(cache=False)))
+
+    def _checked(self, body: Any) -> Any:
+        """Return a body that keeps all rules."""
+        assert self._body is not None
+        for check, schema in ((self._check_sizes, self._sizes), (self._check_body, self._body)):
+            if not check.is_valid(body):
+                raise _invalid(problems(list(islice(check.iter_errors(body), MOST_PROBLEMS)), schema, pointer))
         return body
+
+
+@contextmanager
+def _one_large_at_a_time(length: int) -> Iterator[None]:
+    """Let large bodies be read one after the other: each takes some times its size of memory."""
+    if length <= LARGE_BYTES:
+        yield
+    elif _large.acquire(timeout=LARGE_SECONDS):
+        try:
+            yield
+        finally:
+            _large.release()
+    else:
+        raise Refused(503, "too many large bodies at once; try again", headers={"Retry-After": "2"})
+
+
+def sizes(schema: Any) -> Any:
+    """Return what of a schema limits how many members, entries and characters there are, and nothing else."""
+    if isinstance(schema, list):
+        return [sizes(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {}
+    if schema.get("additionalProperties") is False:
+        # Some too many are told by name.
+        found["maxProperties"] = len(schema.get("properties", ())) + MOST_PROBLEMS
+    for key, value in schema.items():
+        if key in ("maxItems", "maxLength", "maxProperties", "$ref"):
+            found[key] = value
+        elif key in ("items", "additionalProperties", "allOf"):
+            found[key] = sizes(value) if isinstance(value, dict | list) else True
+        elif key in ("properties", "patternProperties", "schemas"):
+            found[key] = {name: sizes(one) for name, one in value.items()}
+        elif key == "components":
+            found[key] = sizes(value)
+    return found
 
 
 def parsed(data: bytes) -> Any:
     """Return the value that a body stands for; raises `Refused` if it is no I-JSON."""
+    if data.count(b",") > MOST_VALUES and _STRING.sub(b"", data).count(b",") > MOST_VALUES:
+        raise Refused.of(413, "", f"the body holds more than {MOST_VALUES} values", "send fewer events at a time")
     try:
         text = data.decode()
         value = json.loads(
@@ -124,7 +177,7 @@ def parsed(data: bytes) -> Any:
     raise _too_deep()
 
 
-def _invalid(wrong: Sequence[Problem]) -> Refused:
+def _invalid(wrong: Sequence[Objection]) -> Refused:
     return Refused(422, "; ".join(map(str, wrong)), wrong)
 
 
@@ -156,8 +209,7 @@ def _finite(digits: str) -> float:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise ValueError(f"an object in it has {json.dumps(twice[:40])} twice")
     return found
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from provider_mock.delivery import faults as catalogue
-from provider_mock.server.api.operation import Parameter, Schema, listed
+from im_callback.provider_mock.server.api.operation import Parameter, Schema, listed
+from im_callback.provider_mock.server.options import MOST_FAULTS, fault
 
 EXACT = 2**53 - 1
 """The largest whole number that every client reads exactly (RFC 8259, section 6)."""
-FAULTS_AT_ONCE = 10
 
 NAME: Schema = {
     "type": "string",
@@ -30,18 +29,9 @@ SEED: Schema = {
     "maximum": EXACT,
     "description": "The same seed draws the same; without one it is random, and answered.",
 }
-FAULT: Schema = {
-    "type": "string",
-    # The length is not counted in the pattern: it would take megabytes to compile.
-    "pattern": rf"^({'|'.join(catalogue.load())})(:[a-z][a-z-]*=[!-+\--~]+(,[a-z][a-z-]*=[!-+\--~]+)*)?$",
-    "maxLength": 400,
-    "x-wanted": "the name of a fault of GET /api/v1/faults, with attributes as name:attribute=value,attribute=value",
-    "description": "A fault by name, with attributes that differ from their defaults: `name:attribute=value,…`.",
-    "examples": ["duplicate:times=2"],
-}
 FAULTS: Schema = listed(
-    FAULT,
-    maxItems=FAULTS_AT_ONCE,
+    fault(),
+    maxItems=MOST_FAULTS,
     description="Disturbances, applied from left to right.",
 )
 

@@ -4,8 +4,7 @@ For work on the steps: `alembic -c` is not needed, a test compares their result 
 """
 
 from alembic import context
-
-from provider_mock.delivery.ledger import models
+from im_callback.provider_mock.delivery.ledger import models
 
 context.configure(
     connection=context.config.attributes["connection"],

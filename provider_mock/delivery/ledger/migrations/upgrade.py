@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from im_callback.provider_mock.delivery.ledger import models
+from im_callback.provider_mock.delivery.ledger.errors import LedgerOutdated, LedgerTooNew, NotALedger
 from sqlalchemy import Connection, inspect
 
-from provider_mock.delivery.ledger import models
-from provider_mock.delivery.ledger.errors import LedgerOutdated, LedgerTooNew, NotALedger
-
-VERSION = 3
+VERSION = 5
 """The version that this release writes: the number of the last step."""
 TABLE = "ledger_version"
 """Where a database keeps its version; a name of its own, since `alembic_version` may be an application's."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from provider_mock.delivery.ledger.records import PARKED
-from provider_mock.server.api.operation import Answer, Asked, Reply, Resource, page, paged, record, ref
-from provider_mock.server.api.resources.deliveries import shown
-from provider_mock.server.api.shapes import APP, COUNT, LIMIT, cursor
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.api.operation import Answer, Asked, Reply, Resource, page, paged, record, ref
+from im_callback.provider_mock.server.api.resources.deliveries import shown
+from im_callback.provider_mock.server.api.shapes import APP, COUNT, LIMIT, cursor
+from im_callback.provider_mock.server.service import Service
 
 MOST = 500_000
-_PARKED = {**COUNT, "description": "How many are parked, as of some seconds ago at most."}
+_PARKED = {**COUNT, "description": "How many are parked now."}
 _PAGE = page(ref("Delivery"))
 RESOURCE = Resource(
     "backlog",
@@ -35,8 +34,7 @@ def list_backlog(service: Service, asked: Asked) -> Reply:
         after = int(due_at), int(last)
     found = service.backlog(asked["app"], cursor=after, limit=limit + 1)
     reply = paged(found, limit, lambda last: f"{last.due_at}-{last.id}", shown)
-    parked = service.counts().get(asked["app"], {}).get(PARKED, 0)
-    return Reply(200, {**reply.body, "parked": parked})
+    return Reply(200, {**reply.body, "parked": service.parked(asked["app"])})
 
 
 @RESOURCE.operation(

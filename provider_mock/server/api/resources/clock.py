@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from provider_mock.server.api.operation import Answer, Asked, Reply, Resource, record, ref
-from provider_mock.server.models import ClockView
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.api.operation import Answer, Asked, Reply, Resource, record, ref
+from im_callback.provider_mock.server.models import ClockView
+from im_callback.provider_mock.server.service import Service
 
 FASTEST = 1_000_000
 FURTHEST = 10 * 365 * 86_400

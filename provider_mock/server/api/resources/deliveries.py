@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from provider_mock.contract import Outcome
-from provider_mock.delivery.engine import NOT_SENT
-from provider_mock.delivery.ledger import STATES, AttemptRecord, DeliveryRecord, Query
-from provider_mock.server.api.operation import (
+from im_callback.provider_mock.delivery.ledger import STATES, DeliveryRecord, Query
+from im_callback.provider_mock.server.api.operation import (
     Answer,
     Asked,
     Parameter,
@@ -23,11 +22,13 @@ from provider_mock.server.api.operation import (
     record,
     ref,
 )
-from provider_mock.server.api.shapes import COUNT, ID, LIMIT, NAME, TIME, cursor
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.api.shapes import COUNT, ID, LIMIT, NAME, TIME, cursor
+from im_callback.provider_mock.server.errors import Invalid
+from im_callback.provider_mock.server.exchange import Answered, Headers, Sent
+from im_callback.provider_mock.server.models import OUTCOMES, AttemptView
+from im_callback.provider_mock.server.service import Service
 
 MOST_IDS = 1000
-_OUTCOMES = [*(outcome.value for outcome in Outcome), NOT_SENT]
 _EVENT_TYPE: Schema = {
     "type": "string",
     "pattern": "^[a-z0-9][a-z0-9.-]{0,99}$",
@@ -37,7 +38,7 @@ _FILTERS: dict[str, tuple[Schema, str]] = {
     "app": (NAME, "Of this app."),
     "state": ({"type": "string", "enum": list(STATES)}, "In this state."),
     "event_type": (_EVENT_TYPE, "Of this event type."),
-    "outcome": ({"type": "string", "enum": _OUTCOMES}, "Whose last attempt came to this."),
+    "outcome": ({"type": "string", "enum": list(OUTCOMES)}, "Whose last attempt came to this."),
     "since": (TIME, "Accepted at this time or later, in UTC milliseconds."),
     "until": (TIME, "Accepted before this time, in UTC milliseconds."),
 }
@@ -49,6 +50,31 @@ _DISTURBANCE: Schema = record(
         "size": {**COUNT, "description": "How many were accepted together."},
         "offset": {**COUNT, "description": "How many of the stream were accepted before."},
     }
+)
+
+_HEADERS = listed(record({"name": {"type": "string"}, "value": {"type": "string"}}))
+_REQUEST: Schema = record(
+    {
+        "method": {"type": "string"},
+        "url": {"type": "string"},
+        "headers": {**_HEADERS, "description": "In their order; those of the app's that can be secrets are masked."},
+        "body": optional({"type": "string"}, "As it was sent; null: it cannot be made again."),
+        "body_encoding": {
+            "type": "string",
+            "enum": ["utf-8", "base64"],
+            "description": "How `body` stands for the bytes; base64 where they are no UTF-8.",
+        },
+        "note": {"type": ["string", "null"]},
+    },
+    description="The exact request; null: nothing was sent, or an earlier release has recorded the attempt.",
+)
+_ANSWER: Schema = record(
+    {
+        "status": {"type": "integer"},
+        "headers": _HEADERS,
+        "body": {"type": "string", "description": "Its beginning."},
+    },
+    description="The answer, about its first 1,000 characters; null: none came.",
 )
 
 RESOURCE = Resource(
@@ -67,7 +93,7 @@ RESOURCE = Resource(
                 "earlier": {**COUNT, "description": "Those of them before it was last released or redelivered."},
                 "created_at": {"type": "integer", "description": "When it was accepted, in UTC milliseconds."},
                 "idempotency_key": {"type": ["string", "null"]},
-                "last_outcome": {"type": ["string", "null"], "enum": [*_OUTCOMES, None]},
+                "last_outcome": {"type": ["string", "null"], "enum": [*OUTCOMES, None]},
                 "disturbance": {"anyOf": [{"type": "null"}, _DISTURBANCE]},
             }
         ),
@@ -76,10 +102,12 @@ RESOURCE = Resource(
                 "number": {**COUNT, "description": "Counted from 1."},
                 "sent_at": {"type": "integer", "description": "UTC milliseconds."},
                 "seconds": {"type": "number", "description": "Until the answer, or until it was given up."},
-                "outcome": {"type": "string", "enum": _OUTCOMES},
+                "outcome": {"type": "string", "enum": list(OUTCOMES)},
                 "status": optional({"type": "integer"}, "The receiver's HTTP status; null: it did not answer."),
                 "rule": {"type": "string", "description": "The provider's rule that decided the outcome."},
                 "detail": {"type": "string"},
+                "request": {"anyOf": [{"type": "null"}, _REQUEST]},
+                "answer": {"anyOf": [{"type": "null"}, _ANSWER]},
             }
         ),
         "DeliveryPage": page(ref("Delivery")),
@@ -144,10 +172,10 @@ def show_delivery(service: Service, asked: Asked) -> Reply:
     LIMIT,
 )
 def list_attempts(service: Service, asked: Asked) -> Reply:
-    """List a delivery's attempts, the first one first."""
+    """List a delivery's attempts, the first one first, each with its exact request and the beginning of the answer."""
     limit = asked["limit"]
-    found = service.attempts(asked["delivery_id"], after=int(asked["cursor"] or 0), limit=limit + 1)
-    return paged(found, limit, lambda last: str(last.number), _attempt)
+    found = service.exchanges(asked["delivery_id"], after=int(asked["cursor"] or 0), limit=limit + 1)
+    return paged(found, limit, lambda last: str(last.record.number), _attempt)
 
 
 @RESOURCE.operation(
@@ -184,7 +212,8 @@ def shown(one: DeliveryRecord) -> dict[str, Any]:
     }
 
 
-def _attempt(one: AttemptRecord) -> dict[str, Any]:
+def _attempt(view: AttemptView) -> dict[str, Any]:
+    one = view.record
     return {
         "number": one.number,
         "sent_at": one.sent_at,
@@ -193,16 +222,46 @@ def _attempt(one: AttemptRecord) -> dict[str, Any]:
         "status": one.status,
         "rule": one.rule,
         "detail": one.detail,
+        "request": None if view.sent is None else _sent(view.sent),
+        "answer": None if view.answered is None else _answered(view.answered),
     }
 
 
+def _sent(one: Sent) -> dict[str, Any]:
+    text, encoding = None, "utf-8"
+    if one.body is not None:
+        try:
+            text = one.body.decode()
+        except UnicodeDecodeError:
+            text, encoding = b64encode(one.body).decode(), "base64"
+    return {
+        "method": one.method,
+        "url": one.url,
+        "headers": _headers(one.headers),
+        "body": text,
+        "body_encoding": encoding,
+        "note": one.note,
+    }
+
+
+def _answered(one: Answered) -> dict[str, Any]:
+    return {"status": one.status, "headers": _headers(one.headers), "body": one.body}
+
+
+def _headers(headers: Headers) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in headers]
+
+
 def _query(given: Mapping[str, Any]) -> Query:
+    app, key = given.get("app"), given.get("idempotency_key")
+    if key is not None and app is None:
+        raise Invalid.of("idempotency_key", "is given without an app", "give app too: keys belong to apps")
     return Query(
-        app=given.get("app"),
+        app=app,
         states=(given["state"],) if "state" in given else (),
         event_type=given.get("event_type"),
         last_outcome=given.get("outcome"),
-        idempotency_key=given.get("idempotency_key"),
+        call=key,
         since=None if "since" not in given else int(given["since"]),
         until=None if "until" not in given else int(given["until"]),
     )

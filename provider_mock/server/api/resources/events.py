@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from provider_mock import providers
-from provider_mock.server.api.operation import Answer, Asked, Parameter, Reply, Resource, Schema, listed, record, ref
-from provider_mock.server.api.shapes import APP, FAULTS, ID, SEED
-from provider_mock.server.models import MOST_EVENTS, NewEvent
-from provider_mock.server.service import Service
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.server.api.operation import (
+    Answer,
+    Asked,
+    Parameter,
+    Reply,
+    Resource,
+    Schema,
+    listed,
+    record,
+    ref,
+)
+from im_callback.provider_mock.server.api.shapes import APP, FAULTS, ID, SEED
+from im_callback.provider_mock.server.models import MOST_EVENTS, NewEvent
+from im_callback.provider_mock.server.service import Service
 
 LONGEST_DELAY = 10 * 365 * 86_400
 """Seconds."""
@@ -64,6 +74,7 @@ RESOURCE = Resource(
                     "type": "boolean",
                     "description": "Whether these are an earlier call's deliveries, and nothing was added.",
                 },
+                "gone": listed(ID, description="Those of them that were deleted since, because they were old."),
             }
         ),
     },
@@ -75,10 +86,16 @@ RESOURCE = Resource(
     "/api/v1/apps/{app}/events",
     {202: Answer("They are on disk.", ref("Accepted"))},
     APP,
-    Parameter("Idempotency-Key", "header", _KEY, "A second call with this key is answered like the first."),
+    Parameter(
+        "Idempotency-Key",
+        "header",
+        _KEY,
+        "A call that is made again with its key is answered like the first, and adds nothing, for as long as any of "
+        "its deliveries is on record.",
+    ),
     body=ref("NewEvents"),
     conflicts="The app's provider has no such event type, a payload breaks its contract, a fault cannot be done, "
-    "or the key belongs to a call with other events.",
+    "or the key belongs to a call that asked for something else.",
 )
 def accept_events(service: Service, asked: Asked) -> Reply:
     """Accept events for delivery.
@@ -94,4 +111,12 @@ def accept_events(service: Service, asked: Asked) -> Reply:
         delay_seconds=body.get("delay_seconds", 0),
         idempotency_key=asked["Idempotency-Key"],
     )
-    return Reply(202, {"deliveries": list(accepted.deliveries), "seed": accepted.seed, "repeated": accepted.repeated})
+    return Reply(
+        202,
+        {
+            "deliveries": list(accepted.deliveries),
+            "seed": accepted.seed,
+            "repeated": accepted.repeated,
+            "gone": list(accepted.gone),
+        },
+    )

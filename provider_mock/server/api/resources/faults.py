@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from provider_mock.server.api.operation import Answer, Asked, Reply, Resource, listed, record, ref
-from provider_mock.server.api.shapes import APP, FAULTS
-from provider_mock.server.models import FaultKind
-from provider_mock.server.service import Service
+from im_callback.provider_mock.server.api.operation import Answer, Asked, Reply, Resource, listed, record, ref
+from im_callback.provider_mock.server.api.shapes import APP, COUNT, FAULTS
+from im_callback.provider_mock.server.models import FaultKind
+from im_callback.provider_mock.server.service import Service
 
 RESOURCE = Resource(
     "faults",
@@ -30,6 +30,20 @@ RESOURCE = Resource(
             }
         ),
         "StandingFaults": record({"faults": FAULTS}),
+        "NewStandingFaults": record(
+            {"faults": FAULTS},
+            {
+                "waiting": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Whether what waits already, and was never attempted, is disturbed by these faults "
+                    "too, in the place of those that it was accepted with.",
+                }
+            },
+        ),
+        "SwitchedFaults": record(
+            {"faults": FAULTS, "changed": {**COUNT, "description": "How many waiting deliveries were changed."}}
+        ),
     },
 )
 
@@ -51,14 +65,20 @@ def show_standing_faults(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "PUT",
     "/api/v1/apps/{app}/faults",
-    {200: Answer("Those that stand from now on.", ref("StandingFaults"))},
+    {200: Answer("Those that stand from now on.", ref("SwitchedFaults"))},
     APP,
-    body=ref("StandingFaults"),
+    body=ref("NewStandingFaults"),
     conflicts="A fault has no such attribute or value, or cannot be done to this provider's requests.",
 )
 def put_standing_faults(service: Service, asked: Asked) -> Reply:
-    """Disturb everything that is accepted for an app from now on; an empty list ends that."""
-    return Reply(200, {"faults": list(service.apps.set_faults(asked["app"], asked.body["faults"]).faults)})
+    """Disturb everything that is accepted for an app from now on; an empty list ends that.
+
+    With `waiting`, faults are switched on and off also for what waits and was never attempted. A
+    delivery that is under way at this moment goes on as it is.
+    """
+    waiting = asked.body.get("waiting", False)
+    app, changed = service.set_faults(asked["app"], asked.body["faults"], waiting=waiting)
+    return Reply(200, {"faults": list(app.faults), "changed": changed})
 
 
 def _shown(one: FaultKind) -> dict[str, Any]:

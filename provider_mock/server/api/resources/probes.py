@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provider_mock.server.api.operation import Answer, Operation, Resource, listed, record, ref
+from im_callback.provider_mock.server.api.operation import Answer, Operation, Resource, listed, record, ref
 
 RESOURCE = Resource(
     "monitoring",

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from provider_mock.delivery.ledger import STATES
-from provider_mock.server.api.operation import Answer, Asked, Parameter, Reply, Resource, listed, optional, record, ref
-from provider_mock.server.api.shapes import APP, COUNT, FAULTS, ID, SEED
-from provider_mock.server.models import FASTEST, RunView
-from provider_mock.server.service import Service
+from im_callback.provider_mock.delivery.ledger import STATES
+from im_callback.provider_mock.server.api.operation import (
+    Answer,
+    Asked,
+    Parameter,
+    Reply,
+    Resource,
+    listed,
+    optional,
+    record,
+    ref,
+)
+from im_callback.provider_mock.server.api.shapes import APP, COUNT, FAULTS, ID, SEED
+from im_callback.provider_mock.server.models import RunView
+from im_callback.provider_mock.server.options import FASTEST, feeds
+from im_callback.provider_mock.server.service import Service
 
 LONGEST = 30 * 86_400
 """Seconds."""
@@ -28,7 +39,16 @@ RESOURCE = Resource(
                 },
                 "duration": {"type": "number", "minimum": 0.001, "maximum": LONGEST, "description": "Seconds."},
             },
-            {"seed": SEED, "faults": FAULTS},
+            {
+                "seed": SEED,
+                "faults": FAULTS,
+                "feed": {
+                    "type": "string",
+                    **feeds(),
+                    "description": "Of what feed the events are; left out: those that arrive at `endpoint` if nobody says "
+                    "which, and those with an address of their own.",
+                },
+            },
         ),
         "Run": record(
             {
@@ -37,6 +57,7 @@ RESOURCE = Resource(
                 "rate": {"type": "number"},
                 "duration": {"type": "number"},
                 "seed": {"type": "integer"},
+                "feed": {"type": ["string", "null"]},
                 "faults": listed({"type": "string"}),
                 "status": {"type": "string", "enum": ["running", "finished", "stopped", "failed"]},
                 "started_at": _TRUE_TIME,
@@ -59,7 +80,7 @@ _RUN = Parameter("run_id", "path", ID, "The run's id.")
     {202: Answer("The run, begun.", ref("Run"), {"Location": "Where the run is."})},
     APP,
     body=ref("NewRun"),
-    conflicts="Too many runs are under way, or the app, its provider or a fault does not allow it.",
+    conflicts="Too many runs are under way, or the app, its provider, the feed or a fault does not allow it.",
 )
 def start_run(service: Service, asked: Asked) -> Reply:
     """Start a traffic run."""
@@ -70,6 +91,7 @@ def start_run(service: Service, asked: Asked) -> Reply:
         duration=float(body["duration"]),
         seed=int(body["seed"]) if "seed" in body else None,
         faults=body.get("faults", ()),
+        feed=body.get("feed"),
     )
     return Reply(202, _shown(run), {"Location": f"/api/v1/traffic-runs/{run.id}"})
 
@@ -105,6 +127,7 @@ def _shown(run: RunView) -> dict[str, Any]:
         "rate": run.rate,
         "duration": run.duration,
         "seed": run.seed,
+        "feed": run.feed,
         "faults": list(run.faults),
         "status": run.status,
         "started_at": run.started_at,

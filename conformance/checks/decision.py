@@ -1,0 +1,165 @@
+"""Where the answer decides what becomes of an event: in the documented form, in time, and to nobody but the provider."""
+
+from __future__ import annotations
+
+from im_callback.conformance import needs
+from im_callback.conformance.answers import (
+    DECIDE_IN_TIME,
+    decision,
+    lets_through,
+    such_as,
+    without_answer,
+    wrong_decision,
+)
+from im_callback.conformance.bursts import burst
+from im_callback.conformance.check import check
+from im_callback.conformance.run import Run, notes_of, refusal, said_of
+from im_callback.conformance.samples import documented_events
+from im_callback.conformance.twins import foreign, signed_only
+from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.provider_mock.contract import Outcome
+from im_callback.provider_mock.history import Attempt
+
+BURST = 50
+ANSWERS = "decision.answer-decides"
+
+
+def ask(run: Run) -> list[Attempt]:
+    """Ask about every documented sample; could-not-run where no answer comes in time."""
+    attempts = run.send_each(run.shot(event, note=note) for event, note in documented_events(run))
+    if all(attempt.outcome is Outcome.TIMED_OUT for attempt in attempts):
+        raise CouldNotRun("no question was answered in time", "See decision.decides-in-time", attempts)
+    return attempts
+
+
+@check(
+    "The answer to a question decides, in the documented form",
+    topic="decision",
+    level="must",
+    last=True,
+    why="An answer that is not as documented decides nothing: what was to be stopped goes through, or the reverse.",
+    fix="Answer as the documented sample of this event type does, with the values that its page lists.",
+    needs=needs.decides,
+)
+def check_answer_decides(run: Run) -> None:
+    own = ask(run)
+    asked = [attempt for attempt in run.sent.valid(run.binding, blamed=True) if attempt.shot.events]
+    answered = [attempt for attempt in asked if attempt.acked]
+    wrong: list[tuple[Attempt, str]] = []
+    through: dict[str, str] = {}
+    for attempt in answered:
+        if not (problem := wrong_decision(run, attempt)):
+            continue
+        if lets_through(run, attempt):
+            through[attempt.shot.events[0].type] = problem
+        else:
+            wrong.append((attempt, problem))
+    if through:
+        listed = ", ".join(f"{name} ({problem})" for name, problem in through.items())
+        run.notes.append(f"not decided, only let through, and so not judged: {listed}")
+    if wrong:
+        shown = [attempt for attempt, _ in wrong]
+        raise Failed(
+            f"an answer that decides{such_as(run, shown[0])}",
+            f"{wrong[0][1]} ({len(wrong)} of {len(answered)} answers: {notes_of(shown)})",
+            shown,
+            cause=refusal(shown[0]),
+        )
+    silent = [attempt for attempt in own if not attempt.acked and attempt.outcome is not Outcome.TIMED_OUT]
+    if silent:
+        raise Failed(
+            "every documented sample answered with a decision",
+            f"{said_of(silent[0])} (in all: {notes_of(silent)})",
+            silent,
+            cause=refusal(silent[0]),
+        )
+
+
+@check(
+    "Every decision comes in time, in a burst too",
+    topic="deadline",
+    level="must",
+    last=True,
+    why="What comes late is let through, or stopped, without the receiver.",
+    fix=DECIDE_IN_TIME,
+    needs=needs.decides,
+)
+def check_decides_in_time(run: Run) -> None:
+    asked = run.own_attempts()
+    late = [attempt for attempt in asked if attempt.outcome is Outcome.TIMED_OUT]
+    if late:
+        raise Failed(
+            f"every decision within {run.feed.deadline:g} s",
+            f"{len(late)} of {len(asked)} questions were not answered in time ({notes_of(late)}); "
+            f"{without_answer(run.feed)}",
+            late,
+            cause="late",
+        )
+    # At a given rate there are no bursts; what was asked has been answered in time.
+    if run.settings.rate is None:
+        burst(run, BURST)
+
+
+@check(
+    "The same question has the same answer",
+    topic="decision",
+    level="should",
+    why="A decision that another try turns is none: whoever tries often enough gets through.",
+    fix="Decide by what the question says, not by chance or by the moment. Where you limit how often somebody may do "
+    "something, count a question that comes again, with the same identity, once.",
+    needs=needs.decides,
+)
+def check_same_question_same_answer(run: Run) -> None:
+    first = [attempt for attempt in ask(run) if decision(attempt) is not None]
+    if not first:
+        raise CouldNotRun("no answer decides anything", f"See {ANSWERS}")
+    for attempt in first:
+        again = asked_again(run, attempt)
+        one, other = decision(attempt), decision(again)
+        assert one is not None
+        if other is None:
+            raise Failed("an answer to the same question again", said_of(again), [attempt, again])
+        if (one.word, one.said) != (other.word, other.said):
+            raise Failed(
+                "the same decision for the same question",
+                f"{attempt.shot.note}: first {one.word} ({one.said}), then {other.word} ({other.said})",
+                [attempt, again],
+            )
+
+
+def asked_again(run: Run, attempt: Attempt) -> Attempt:
+    """Ask the same again: byte for byte, or, where that is refused as a replay, signed afresh."""
+    (again,) = run.send(run.again(attempt, note=f"{attempt.shot.note}, the same question again"))
+    if decision(again) is None and again.outcome is not Outcome.TIMED_OUT:
+        (again,) = run.send(run.again(attempt, afresh=True, note=f"{attempt.shot.note}, again, signed afresh"))
+    if again.outcome is Outcome.TIMED_OUT:
+        raise CouldNotRun("the same question again was not answered in time", "See decision.decides-in-time", [again])
+    return again
+
+
+@check(
+    "A refusal of the request is no decision about the message",
+    topic="decision",
+    level="should",
+    last=True,
+    why="A 200 decides. After a change of the secret, or behind a proxy that alters the request, every message would be "
+    "stopped, or let through, and nobody would see that the receiver believes none of them.",
+    fix="Refuse with 401 or 403 what is not signed by the provider, before you think about what it says.",
+    needs=needs.decides_and_signs,
+)
+def check_refusal_is_no_decision(run: Run) -> None:
+    signed_only(run)
+    attempts = run.send(foreign(run))
+    effects = run.barrier()
+    (attempt,) = attempts
+    if any(effects.counts.get(one) for one in run.occurrences(*attempt.shot.events)):
+        run.sent.recorded(attempts)
+        raise NotApplicable("a bad signature is not refused at all: see signature.rejects-wrong-secret")
+    found = decision(attempt)
+    if found is not None:
+        raise Failed(
+            "a bad signature refused by status",
+            f"status {attempt.status}, and the answer decides: {found.word} ({found.said})",
+            attempts,
+            cause="forged and acknowledged",
+        )

@@ -1,0 +1,56 @@
+"""What the user asked for, as the run takes it: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from im_callback.conformance.verdict import Level
+from im_callback.provider_mock.contract import DOCUMENTED, Credentials, Feed, Provider
+from im_callback.provider_mock.wire import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A field that every event carries: of one event type, or of all that have it (None)."""
+
+    type: str | None
+    pointer: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for.
+
+    `settle` is how many seconds effects may take to appear. `handles` are event types, or patterns of
+    their variants, as typed. `accounts` gives the name of the n-th account of made-up events. `rate` is
+    how many deliveries a second may be sent. `wire` is how the whole run speaks. With `unordered` the
+    records come in no order that the application shows.
+    """
+
+    url: str
+    provider: Provider
+    credentials: Credentials
+    seed: int
+    settle: float = 5.0
+    level: Level = Level.SHOULD
+    handles: tuple[str, ...] | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    ca_file: Path | None = None
+    allow_incomplete: bool = False
+    baseline: Mapping[str, str] = field(default_factory=dict)
+    accounts: Callable[[int], str] | None = None
+    fixed: tuple[Fixed, ...] = ()
+    rate: float | None = None
+    wire: Wire = DOCUMENTED
+    unordered: bool = False
+    feeds: tuple[Feed, ...] = ()
+    """Those that arrive at the address; none: the provider's usual ones."""
+
+    @property
+    def arriving(self) -> tuple[Feed, ...]:
+        """The feeds that arrive at the address."""
+        return self.feeds or self.provider.usual_feeds

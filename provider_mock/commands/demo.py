@@ -1,0 +1,134 @@
+"""The demonstration: a good receiver passes, a naive one fails, both started here on free ports."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+PROVIDERS = ("commsease", "rongcloud", "tencent")
+SETTLE = "--receiver-settle=1"
+MARKS = {"pass": "ok  ", "fail": "FAIL", "could-not-run": "?   ", "not-applicable": "-   ", "harness-error": "!   "}
+
+
+@click.command()
+def demo() -> None:
+    """Check a good and a naive receiver, both started here: what `make demo` runs."""
+    raise SystemExit(_run())
+
+
+def _run() -> int:
+    """Run the demonstration; return 0 if the good receiver passed and the naive one failed."""
+    missing = [name for name in ("flask", "waitress") if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.stderr.write("error: the demo's receivers need Flask and waitress: install im-callback-conformance[demo]\n")
+        return 2
+    good = _show(
+        "receiver.py", "a good receiver", "Every delivery is verified, stored, acknowledged, and applied once."
+    )
+    naive = _show(
+        "naive.py", "a naive receiver", "It is of the kind found on the web, and it works when tried by hand."
+    )
+    _say("")
+    _say("Now your own:")
+    _say("  pytest --receiver-url=http://127.0.0.1:8080/callbacks --receiver-provider=commsease \\")
+    _say("         --receiver-effects=http://127.0.0.1:8080/effects")
+    return 0 if all(status == 0 for status in good) and all(status == 1 for status in naive) else 1
+
+
+def _show(script: str, what: str, about: str) -> list[int]:
+    _say("")
+    _say(f"=== {what} ({script}) ===")
+    _say(about)
+    statuses = []
+    with tempfile.TemporaryDirectory() as folder, _receiver(script, Path(folder)) as address:
+        for name in PROVIDERS:
+            result, text = _check(address, name, Path(folder))
+            statuses.append(int(result["exit_status"]))
+            _report(name, result)
+            if script != "receiver.py" and name == PROVIDERS[0]:
+                _say("")
+                _say("One failure as pytest prints it:")
+                _say(textwrap.indent(_first_block(text), "  | "))
+    return statuses
+
+
+def _report(provider: str, result: dict[str, Any]) -> None:
+    verdicts = [check["verdict"] for check in result["checks"]]
+    counted = ", ".join(f"{verdicts.count(one)} {one}" for one in MARKS if one in verdicts)
+    _say("")
+    _say(f"{provider}: {result['verdict'].upper()} ({counted}); slowest ack {result['acks']['max_ms']:.0f} ms")
+    for check in result["checks"]:
+        if check["verdict"] == "fail":
+            _say(f"  {MARKS['fail']}  {check['title']} ({check['level']})")
+            _say(textwrap.fill(check["actual"], 96, initial_indent=" " * 8, subsequent_indent=" " * 8))
+        elif check["verdict"] in ("could-not-run", "harness-error"):
+            _say(f"  {MARKS[check['verdict']]}  {check['title']}: {check['reason'][:200]}")
+
+
+def _first_block(text: str) -> str:
+    block: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith(("____", "====")):
+            if inside:
+                break
+            continue
+        inside = inside or ": " in line
+        if inside:
+            block.append(line[:160])
+    return "\n".join(block)
+
+
+def _check(address: str, provider: str, folder: Path) -> tuple[dict[str, Any], str]:
+    """Run the checks as a user would; return the JSON result and what was printed."""
+    results = folder / f"{provider}.json"
+    empty = folder / "empty"
+    empty.mkdir(exist_ok=True)
+    printed = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "--tb=short", "--color=no", SETTLE,
+            f"--receiver-url={address}/{provider}", f"--receiver-provider={provider}",
+            f"--receiver-effects={address}/effects", f"--receiver-json={results}",
+        ],
+        cwd=empty, capture_output=True, text=True, check=False, encoding="utf-8",
+    )  # fmt: skip
+    if not results.exists():
+        raise SystemExit(f"error: the checks did not run:\n{printed.stdout}{printed.stderr}")
+    return json.loads(results.read_text(encoding="utf-8")), printed.stdout
+
+
+@contextmanager
+def _receiver(script: str, folder: Path) -> Iterator[str]:
+    """Start one of the receivers on a free port; yield its address."""
+    command = [sys.executable, str(receivers() / script), "--port", "0", "--database", str(folder / "receiver.db")]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, "--test-mode"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().rpartition(" ")[2].strip()
+        finally:
+            process.terminate()
+
+
+def receivers() -> Path:
+    """Return the folder of the demo's receivers: in the installed package, or beside it in a checkout."""
+    packaged = Path(__file__).parents[1] / "demo_receivers"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples" / "flask_receiver"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,61 @@
+"""What a provider contract is made of: plain values and pure functions over them."""
+
+from im_callback.provider_mock.contract.feed import DOCUMENTED, Feed, Level, declined, in_time
+from im_callback.provider_mock.contract.parameters import Parameter, query_pairs, with_query
+from im_callback.provider_mock.contract.provider import BadCredentials, Provider, UnknownFeed
+from im_callback.provider_mock.contract.retry import DONE, NextAttempt, RetryPolicy
+from im_callback.provider_mock.contract.values import (
+    MASK,
+    NO_SECRET,
+    TAKEN,
+    TELLING,
+    Credentials,
+    Decision,
+    Event,
+    Judgement,
+    NoReply,
+    Outcome,
+    Reply,
+    Request,
+    Stamp,
+    Tried,
+    Written,
+    octets,
+    same,
+    type_of,
+)
+
+__all__ = [
+    "DOCUMENTED",
+    "DONE",
+    "MASK",
+    "NO_SECRET",
+    "TAKEN",
+    "TELLING",
+    "BadCredentials",
+    "Credentials",
+    "Decision",
+    "Event",
+    "Feed",
+    "Judgement",
+    "Level",
+    "NextAttempt",
+    "NoReply",
+    "Outcome",
+    "Parameter",
+    "Provider",
+    "Reply",
+    "Request",
+    "RetryPolicy",
+    "Stamp",
+    "Tried",
+    "UnknownFeed",
+    "Written",
+    "declined",
+    "in_time",
+    "octets",
+    "query_pairs",
+    "same",
+    "type_of",
+    "with_query",
+]
