@@ -51,6 +51,7 @@ class Check:
     fix: str
     effects: bool = False
     last: bool = False
+    alone: bool = False
     preflight: bool = False
     needs: Need | None = None
 
@@ -91,6 +92,7 @@ def check(
     fix: str,
     effects: bool = False,
     last: bool = False,
+    alone: bool = False,
     preflight: bool = False,
     needs: Need | None = None,
 ) -> Callable[[CheckFunction], CheckFunction]:
@@ -98,7 +100,7 @@ def check(
 
     `level` (must, should, may) is how binding it is unless a feed's contract says otherwise for the topic. What the
     contract `needs` to have for the check to hold is asked of each feed. A check with `effects` could not run without
-    them; `last` puts it at the end of the run; `preflight` lets it run before the receiver is known to work.
+    them; `last` puts it at the end of the run; while one that is `alone` runs, no other is under way; `preflight` lets it run before the receiver is known to work.
     """
 
     def mark(function: CheckFunction) -> CheckFunction:
@@ -113,6 +115,7 @@ def check(
             fix=fix,
             effects=effects,
             last=last,
+            alone=alone,
             preflight=preflight,
             needs=needs,
         )
