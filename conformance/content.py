@@ -64,9 +64,7 @@ class _Field(NamedTuple):
     kept: bool
 
 
-def _lost(
-    kind: str, fields: Sequence[_Field], kept_for: Mapping[str, str], whole: Mapping[str, str]
-) -> Iterator[Lost]:
+def _lost(kind: str, fields: Sequence[_Field], kept_for: Mapping[str, str], whole: Mapping[str, str]) -> Iterator[Lost]:
     for pointer, sent, found, kept in fields:
         if pointer in kept_for and not kept:
             empty = found is MISSING or not text(found)
@@ -96,7 +94,9 @@ def _looked_at(event_type: EventType, one: Kept) -> Iterator[_Field]:
     fixed = {*(event_type.identity or ()), *((*order.scope, *order.by) if order else ())}
     saying = {at: said for at, said in _saying(event_type, one.payload) if at not in fixed}
     for pointer, sent in _within(one.payload, ""):
-        within = {at[len(pointer) :]: said for at, said in saying.items() if at == pointer or at.startswith(f"{pointer}/")}
+        within = {
+            at[len(pointer) :]: said for at, said in saying.items() if at == pointer or at.startswith(f"{pointer}/")
+        }
         if pointer and within:
             found = in_record(one.record, pointer)
             yield _Field(pointer, sent, found, _keeps(found, within))

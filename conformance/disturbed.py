@@ -21,7 +21,8 @@ TWICE = 2
 def performed(run: Run, plan: Plan, shots: Sequence[Shot]) -> list[PlannedAttempt]:
     """Send the shots as the plan has it, its step's `index` being the place of the shot; return them in that order.
 
-    An attempt whose answer is kept from coming back says nothing of the receiver, and is not looked back at.
+    An attempt whose answer is kept from coming back says nothing of the receiver, and is not looked back at; neither is
+    one that is to be refused, which is for others to judge.
     """
     # Ends the check here where the receiver is gone.
     run.send()
@@ -34,7 +35,8 @@ def performed(run: Run, plan: Plan, shots: Sequence[Shot]) -> list[PlannedAttemp
         return shots[step.index]
 
     attempts = sorted(perform(plan, shot_of, run.courier), key=lambda one: (one.step.index, one.step.attempt))
-    run.sent.came_back([one for one in attempts if one.step.transport.ackable], run.binding)
+    told = [one for one in attempts if one.step.transport.ackable and not one.shot.forged]
+    run.sent.came_back(told, run.binding)
     return attempts
 
 

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     else:
         from importlib.abc import Traversable
 
-__all__ = ["AnswerType", "Catalogue", "EventType", "Failure", "Order", "Recall", "Removal", "catalogue", "load", "occurrences"]
+__all__ = [
+    "AnswerType",
+    "Catalogue",
+    "EventType",
+    "Failure",
+    "Order",
+    "Recall",
+    "Removal",
+    "catalogue",
+    "load",
+    "occurrences",
+]
 
 _SUFFIX: Final = ".schema.json"
 _Mark: TypeAlias = str | int | float

@@ -389,9 +389,7 @@ def fill_up(run: Run, distance: int) -> None:
     }
     missing = distance - len(brought)
     while missing > 0:
-        shots = [
-            run.shot(run.event(), note="one of very many others") for _ in range(min(AT_A_TIME, missing))
-        ]
+        shots = [run.shot(run.event(), note="one of very many others") for _ in range(min(AT_A_TIME, missing))]
         attempts = run.send(*shots)
         run.sent.excuse(one for one in attempts if not one.acked)
         acked = sum(one.acked for one in attempts)

@@ -474,7 +474,8 @@ def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, m
     if due not in shown or after:
         raise Failed(
             "the newer state shown in the end",
-            f"after a removal that is older ({shape}) the effects " + (f"end with {shown[-1]}" if shown else "show nothing"),
+            f"after a removal that is older ({shape}) the effects "
+            + (f"end with {shown[-1]}" if shown else "show nothing"),
             attempts,
             cause="removed by an older removal",
         )

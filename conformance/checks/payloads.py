@@ -264,7 +264,11 @@ def check_type_drift(run: Run) -> None:
     for event_type in (one for one in run.documented if drifts(one)):
         shots = []
         whole = run.event(event_type).payload
-        more = [payload for at, payload in alike(event_type, whole, with_optional(generator, event_type, whole)) if is_either(event_type, at)]
+        more = [
+            payload
+            for at, payload in alike(event_type, whole, with_optional(generator, event_type, whole))
+            if is_either(event_type, at)
+        ]
         for model in (whole, *more):
             event = run.event(event_type, model)
             told = list(drifted(event_type, event.payload))
@@ -274,7 +278,9 @@ def check_type_drift(run: Run) -> None:
                 changed = dict(drifted(event_type, fresh.payload)).get(pointer)
                 if changed is not None and not run.is_fixed(event_type, pointer):
                     kind = "a number" if isinstance(resolve(changed, pointer), int) else "text"
-                    shots.append(run.shot(Event(event_type.name, changed), note=f"{event_type.name}, {pointer} as {kind}"))
+                    shots.append(
+                        run.shot(Event(event_type.name, changed), note=f"{event_type.name}, {pointer} as {kind}")
+                    )
         if shots:
             attempts += compared(run, event_type, whole, shots)
     if not attempts:
@@ -306,9 +312,13 @@ def check_embedded_json(run: Run) -> None:
                 if forms[pointer, form] > ALIKE or run.is_fixed(event_type, pointer):
                     continue
                 fresh = run.event(event_type, model)
-                changed = next((c for p, f, c in rewritten(event_type, fresh.payload) if (p, f) == (pointer, form)), None)
+                changed = next(
+                    (c for p, f, c in rewritten(event_type, fresh.payload) if (p, f) == (pointer, form)), None
+                )
                 if changed is not None:
-                    shots.append(run.shot(Event(event_type.name, changed), note=f"{run.kind_of(fresh)}, {pointer} {form}"))
+                    shots.append(
+                        run.shot(Event(event_type.name, changed), note=f"{run.kind_of(fresh)}, {pointer} {form}")
+                    )
         if shots:
             attempts += compared(run, event_type, run.event(event_type).payload, shots)
     run.must_ack(attempts, "an event with embedded JSON in another form")
@@ -346,7 +356,11 @@ def check_content(run: Run) -> None:
     if not judged:
         raise NotApplicable("the receiver records no event type of which there are several kinds to compare")
     if lost:
-        more = f" (and {len(lost) - 1} more: {', '.join(said.partition(' is ')[0] for said, _ in lost[1:NAMED])})" if lost[1:] else ""
+        more = (
+            f" (and {len(lost) - 1} more: {', '.join(said.partition(' is ')[0] for said, _ in lost[1:NAMED])})"
+            if lost[1:]
+            else ""
+        )
         raise Failed(
             "what is kept of one kind kept of the others",
             f"{lost[0][0]}{more}",
@@ -360,7 +374,9 @@ def contents(run: Run, event_type: EventType) -> Iterator[tuple[str, Any]]:
     models = {}
     for variant in event_type.variants:
         payload = variant_payload(generator, event_type, variant)
-        if run.keeps(Event(event_type.name, payload)) and not (event_type.removes(payload) or event_type.failed(payload)):
+        if run.keeps(Event(event_type.name, payload)) and not (
+            event_type.removes(payload) or event_type.failed(payload)
+        ):
             models[variant] = payload
     yield from models.items()
     for variant, (at, elements) in several(event_type, models).items():

@@ -58,7 +58,11 @@ def survives(run: Run, shots: Sequence[Shot], *, each: int = 1) -> None:
         few = shots[start : start + each]
         said, attempts = _harm(run, few)
         if said:
-            named = few[0].note if len(attempts) == 1 or not few[1:] else f"{few[0].note}, or one of {len(few) - 1} after it"
+            named = (
+                few[0].note
+                if len(attempts) == 1 or not few[1:]
+                else f"{few[0].note}, or one of {len(few) - 1} after it"
+            )
             harm.append((attempts[0].shot.note if len(attempts) == 1 else named, said, attempts))
         if len(attempts) > 1:
             # It takes nothing valid any more: what else would harm it cannot be seen.
@@ -229,7 +233,9 @@ def check_oversized(run: Run) -> None:
         )
     run.must_show([after], "a valid delivery after a very large body")
     if late:
-        raise NotApplicable(f"{LARGE >> 20} MiB are not read and answered within the deadline, and nothing else suffers")
+        raise NotApplicable(
+            f"{LARGE >> 20} MiB are not read and answered within the deadline, and nothing else suffers"
+        )
 
 
 @check(
@@ -244,10 +250,10 @@ def check_cut_off_body(run: Run) -> None:
     run.must_not_be_blind()
     run.control(run.event(), "a whole delivery", "preflight.accepts-valid")
     shots = [run.shot(run.event(), note=f"a body that ends {_place(end)}") for end in ENDS]
-    limits = [-int(end) if end >= 1 else int(len(shot.request.body) * end) for end, shot in zip(ENDS, shots, strict=True)]
-    plan = tuple(
-        Step(index, turn=index, transport=Transport(body_limit=limit)) for index, limit in enumerate(limits)
-    )
+    limits = [
+        -int(end) if end >= 1 else int(len(shot.request.body) * end) for end, shot in zip(ENDS, shots, strict=True)
+    ]
+    plan = tuple(Step(index, turn=index, transport=Transport(body_limit=limit)) for index, limit in enumerate(limits))
     cut = performed(run, plan, shots)
     again = run.send_each(run.again(one, note=f"{one.shot.note}, sent again whole") for one in cut)
     run.must_ack(again, "a delivery whose first body was cut off, sent again whole,")
@@ -326,8 +332,10 @@ def check_connection_reuse(run: Run) -> None:
     shots = []
     for n in range(1, count + 1):
         change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 0 else None
-        said = "to be refused" if change else "valid"
-        shots.append(run.shot(run.event(), change=change, note=f"{n} of {count} over one connection, {said}"))
+        note = f"{n} of {count} over one connection, {'to be refused' if change else 'valid'}"
+        shot = run.shot(run.event(), change=change, note=note)
+        # Whether what is to be refused is, others ask: here it is nobody's event.
+        shots.append(replace(shot, events=()) if change else shot)
     plan = tuple(Step(n, turn=n, connection="kept") for n in range(count))
     attempts = performed(run, plan, shots)
     valid = [one for one in attempts if one.shot.valid]

@@ -23,7 +23,7 @@ from im_callback.provider_mock.contract import Event
 from tests.feeds import changed
 from tests.receivers import faults, lapses, mutants
 from tests.receivers.good import Behind, Good, Plain, StateOnly
-from tests.receivers.honest import HONEST, NoOrder
+from tests.receivers.honest import HONEST, NoOrder, OnlyText
 from tests.receivers.mutants import (
     ALL_BUT_PREFLIGHT,
     ALL_THAT_LOOK,
@@ -49,6 +49,7 @@ NOTHING_MORE = {("rongcloud", "payloads.optional-present"), ("rongcloud", "paylo
 """Checks that have nothing to send at a provider: its samples show every field, and but one kind of them shows."""
 NOT_APPLICABLE: Mapping[tuple[type[Good], str], set[str]] = {
     (StateOnly, "commsease"): {"ordering.listed-in-order", "ordering.recall-before-message", "payloads.content"},
+    (OnlyText, "tencent"): {"payloads.content"},
     (NoOrder, "commsease"): {"ordering.newest-wins", "ordering.late-after-removal", "ordering.listed-in-order"},
     (NoOrder, "rongcloud"): {"ordering.newest-wins"},
     (NoOrder, "tencent"): {
@@ -141,7 +142,8 @@ def spelled_out(provider: str, names: Iterable[str]) -> set[str]:
         if name in ALL_BUT_PREFLIGHT:
             found |= ids_of(provider, preflight=False)
         elif name in ALL_THAT_LOOK:
-            found |= ids_of(provider, preflight=False) - STATUS_ONLY - never_applicable(provider)
+            nothing = never_applicable(provider) - ids_of(provider, effects_only=True)
+            found |= ids_of(provider, preflight=False) - STATUS_ONLY - nothing
         elif name in ALL_WITH_EFFECTS:
             found |= ids_of(provider, preflight=False, effects_only=True)
         else:

@@ -35,9 +35,9 @@ class KeepsRemovals(Good):
     """Shows the history of what it applied, removals included."""
 
     def record(self, entry: Entry) -> None:
-        known = len(self.known)
+        known, late = len(self.known), bool(entry.scope) and self.stale(entry)
         super().record(entry)
-        applied = entry.identity is None or len(self.known) > known
+        applied = (entry.identity is None or len(self.known) > known) and not late
         if entry.kind.erases and applied:
             self.history(entry)
 
