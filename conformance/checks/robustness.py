@@ -318,6 +318,7 @@ def _millis(attempt: Attempt) -> float:
     "Many deliveries over one connection are answered each by itself",
     topic="transport",
     level="should",
+    last=True,
     why="A refusal that leaves the body unread turns it into the next request: the deliveries behind it on the "
     "connection are lost, or answered for one another.",
     fix="Read the body before answering, or close the connection after a refusal.",

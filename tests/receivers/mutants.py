@@ -90,6 +90,9 @@ REJECTS = {
 }
 """Every check for a bad signature."""
 REPEATS = {
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.same-request-again",
     "deduplication.retry-signed-afresh",
     "deduplication.retry-reformatted",
@@ -98,12 +101,22 @@ REPEATS = {
 """Every check for repeated deliveries."""
 STALE = {"ordering.stale-ignored", "ordering.newest-wins", "ordering.order-field-decides"}
 """Every check for states that overtake each other."""
+NO_STATES = STALE | {
+    "ordering.late-after-removal",
+    "ordering.late-removal",
+    "ordering.recall-before-message",
+    "ordering.scopes-are-independent",
+    "ordering.versions-at-once",
+}
+"""What does not apply to a receiver that records neither states nor recalls."""
 UNPROVEN = {
     C: {"deduplication.nothing-doubled", "signature.no-phantoms"},
     R: {"deduplication.nothing-doubled", "signature.no-phantoms"},
     T: {"deduplication.nothing-doubled", "signature.no-phantoms", "signature.rejects-command-mismatch"},
 }
 """What cannot be judged, beside refusals, once valid deliveries leave no effect."""
+LATER = {"deduplication.far-apart", "robustness.connection-reuse"}
+"""What is sent at the end, where nothing may work any more."""
 AFTER_BROKEN_JSON = {
     "robustness.empty-body",
     "robustness.invalid-utf8",
@@ -194,7 +207,7 @@ class LosesAType(Mutant):
 
     handles = ("commsease.conversation", "commsease.message-recall")
     caught_by = {C: {"preflight.records"}}
-    not_applicable = {C: STALE | {"ordering.late-after-removal", "ordering.scopes-are-independent"}}
+    not_applicable = {C: NO_STATES}
     records = {C: frozenset({"1", "2", "3"})}
 
 
@@ -203,7 +216,7 @@ class LosesRecalls(Mutant):
 
     handles = ("tencent.c2c-after-send", "tencent.c2c-after-recall")
     caught_by = {T: {"preflight.records"}}
-    not_applicable = {T: STALE | {"ordering.late-after-removal", "ordering.scopes-are-independent"}}
+    not_applicable = {T: NO_STATES}
     records = {T: frozenset({"C2C.CallbackAfterSendMsg"})}
 
 
@@ -471,9 +484,9 @@ class LocksOut(Mutant):
 
     caught_by = everywhere("robustness.still-alive")
     could_not_run = {
-        C: REJECTS[C] | UNPROVEN[C],
-        R: REJECTS[R] | UNPROVEN[R] | {"signature.accepts-legacy-names"},
-        T: REJECTS[T] | UNPROVEN[T] | {"signature.accepts-platforms"},
+        C: REJECTS[C] | UNPROVEN[C] | LATER,
+        R: REJECTS[R] | UNPROVEN[R] | LATER | {"signature.accepts-legacy-names"},
+        T: REJECTS[T] | UNPROVEN[T] | LATER | {"signature.accepts-platforms"},
     }
 
     def refusal(self) -> Answer:
