@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import TypeVar
 
 import pytest
-from im_callback.conformance import option_values
+from im_callback.conformance import option_values, releases
 from im_callback.conformance.check import Check, MissingSource, all_checks, unusable_checks
 from im_callback.conformance.effects import BadEffects, ReadEffects, SourceOptions, compiled, open_effects
 from im_callback.conformance.report.masking import Masking, secrets_in
@@ -117,6 +117,7 @@ def settings(config: pytest.Config) -> Settings:
         ca_file=_file(config, "ca"),
         allow_incomplete=flag(config, "allow-incomplete"),
         baseline=_baseline(config),
+        pinned=_pinned(config),
     )
 
 
@@ -292,6 +293,14 @@ def _baseline(config: pytest.Config) -> dict[str, str]:
         if ".preflight." in name:
             raise pytest.UsageError(f"--receiver-baseline={path.name}: without {name} nothing is judged; take it out")
     return known
+
+
+def _pinned(config: pytest.Config) -> frozenset[str] | None:
+    version = option(config, "checks-as-of")
+    try:
+        return None if version is None else releases.names(version)
+    except releases.UnknownRelease as error:
+        raise pytest.UsageError(f"--receiver-checks-as-of={version}: {error}") from None
 
 
 def _reasons(values: Sequence[object]) -> bool:

@@ -35,6 +35,11 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("wire", "NAME", "how the whole run speaks: java-hashmap, ascii, … (provider-mock events --wires); several: a,b"),
     ("level", "must|should|may", "the lowest level that fails the run (default: should)"),
     ("baseline", "FILE", "known failures: a JSON object from check id to reason"),
+    (
+        "checks-as-of",
+        "VERSION",
+        "only the checks of this release can fail the run; newer ones are shown (default: all)",
+    ),
     ("ca", "FILE", "certificates of a private authority, PEM"),
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),

@@ -292,7 +292,8 @@ class ReceiverSession:
         return block(result, self.run.settings, self.mask)
 
     def _excused(self, result: Result) -> bool:
-        return result.id in self.run.settings.baseline or not result.level.gates(self.run.settings.level)
+        gated = result.level.gates(self.run.settings.level) and not result.newer
+        return result.id in self.run.settings.baseline or not gated
 
     def perform(self, item: CheckItem, request: pytest.FixtureRequest) -> None:
         """Run an item's check and end the test accordingly.
@@ -312,7 +313,12 @@ class ReceiverSession:
         if result.verdict in OUTSIDE:
             pytest.skip(visible(self.mask(result.reason if not result.fix else f"{result.reason}. {result.fix}")))
         if result.verdict is Verdict.FAIL and self._excused(result):
-            pytest.xfail(settings.baseline.get(result.id) or f"below --receiver-level={settings.level.value}")
+            why = (
+                "newer than --receiver-checks-as-of"
+                if result.newer
+                else f"below --receiver-level={settings.level.value}"
+            )
+            pytest.xfail(settings.baseline.get(result.id) or why)
         if result.verdict is not Verdict.PASS:
             raise CheckEnded(result)
 

@@ -47,6 +47,8 @@ class Settings:
     rate: float | None = None
     wire: Wire = DOCUMENTED
     unordered: bool = False
+    pinned: frozenset[str] | None = None
+    """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
 
