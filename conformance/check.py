@@ -100,7 +100,8 @@ def check(
 
     `level` (must, should, may) is how binding it is unless a feed's contract says otherwise for the topic. What the
     contract `needs` to have for the check to hold is asked of each feed. A check with `effects` could not run without
-    them; `last` puts it at the end of the run; while one that is `alone` runs, no other is under way; `preflight` lets it run before the receiver is known to work.
+    them; `last` puts it at the end of the run, behind those that are `alone`: while such a one runs, no other is
+    under way. `preflight` lets it run before the receiver is known to work.
     """
 
     def mark(function: CheckFunction) -> CheckFunction:
@@ -151,7 +152,7 @@ def unusable_checks() -> list[Unusable]:
 def all_checks() -> list[Check]:
     """Return every check, in the order in which a run takes them."""
     found = [one for module in family_modules() for one in checks_of(module)]
-    return sorted(found, key=lambda one: one.last)
+    return sorted(found, key=lambda one: (one.last, one.alone))
 
 
 def _checked(found: object) -> ModuleType:
