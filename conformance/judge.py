@@ -9,6 +9,7 @@ else a record says or lacks, where it stands in an order is taken from the event
 from __future__ import annotations
 
 import json
+import marshal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,15 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def said(record: Any) -> bytes:
+    """Return what a record says, to know it again: looking at everything that was recorded must stay cheap."""
+    try:
+        # Version 2 writes the same value always alike; later ones note which objects are one.
+        return marshal.dumps(record, 2)
+    except ValueError:
+        return repr(record).encode(errors="surrogatepass")
+
+
 def identity_of(event_type: EventType, element: Any) -> tuple[str, ...]:
     """Return the values of an element's identity as text; what is as documented for an absent field is empty."""
     return tuple(_told(event_type, pointer, in_record(element, pointer)) for pointer in event_type.identity or ())
@@ -137,8 +147,8 @@ class Matcher:
         self._by_field: dict[str, dict[str, list[str]]] = {}
         self._open: list[str] = []
         self._indexes: dict[tuple[str, tuple[int, ...]], tuple[int, dict[tuple[str, ...], list[Occurrence]]]] = {}
-        self._certain: dict[str, Occurrence] = {}
-        """Records, as text, whose whole identity was found: what is sent later makes them nothing else."""
+        self._certain: dict[bytes, list[Occurrence]] = {}
+        """By what a record says, what it stands for if that is certain: only another event type can change it."""
 
     def add(self, events: Iterable[Event]) -> None:
         """Note events as sent, whether validly or not."""
@@ -164,8 +174,18 @@ class Matcher:
         unmatched: list[Any] = []
         ambiguous: dict[Occurrence, Record] = {}
         for record in records:
+            key = said(record)
+            if key in self._certain:
+                for one in self._certain[key]:
+                    order.append(one)
+                    matched.append(record)
+                continue
             parts = self._parts(record) if isinstance(record, Mapping) else []
-            found = [fitting for part in parts if (fitting := self._known(part))]
+            found = [fitting for part in parts if (fitting := self._fitting(part))]
+            if found and all(len(fitting) == 1 for fitting in found):
+                ones = [fitting[0] for fitting in found]
+                if len(ones) == len(parts) and all(map(self._is_certain, ones, parts)):
+                    self._certain[key] = ones
             for fitting in found:
                 if len(fitting) == 1:
                     order.append(fitting[0])
@@ -187,15 +207,9 @@ class Matcher:
                 return [{**outer, **one} for one in within] or [record]
         return [record]
 
-    def _known(self, record: Record) -> list[Occurrence]:
-        """Return what a record fits; of one that was looked at before only what is not certain is looked for again."""
-        key = text(dict(record))
-        if (certain := self._certain.get(key)) is not None:
-            return [certain]
-        found = self._fitting(record)
-        if len(found) == 1 and found[0].identity == identity_of(self._catalogue[found[0].type], record):
-            self._certain[key] = found[0]
-        return found
+    def _is_certain(self, one: Occurrence, record: Record) -> bool:
+        """Return whether a record names an occurrence in full: then no event sent later makes it another."""
+        return one.identity == identity_of(self._catalogue[one.type], record)
 
     def _fitting(self, record: Record) -> list[Occurrence]:
         best: list[Occurrence] = []
@@ -256,6 +270,7 @@ class Matcher:
 
     def _meet(self, event_type: EventType) -> None:
         """Note by which fields records of a type that is sent for the first time are told from others."""
+        self._certain.clear()
         properties = event_type.schema.get("properties", {})
         fixed = {name: [text(schema["const"])] for name, schema in properties.items() if "const" in schema}
         if not fixed and len({name for name, _ in event_type.marks}) == 1:

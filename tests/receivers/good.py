@@ -120,6 +120,8 @@ class Good:
 
     server: ClassVar[str] = "waitress"
     """Which server it runs behind: `waitress`, or `plain`, which keeps the case of header names."""
+    wired: ClassVar[bool] = False
+    """Whether it shows what it is like only over a network: when it answers, who comes first, how its server reads."""
     unordered: ClassVar[bool] = False
     """Whether the run is told that its records come in no order."""
     settle: ClassVar[float] = 0.0
@@ -361,6 +363,7 @@ class Plain(Good):
     """The same behind a simple server, which reads the body itself and shows headers as they came."""
 
     server = "plain"
+    wired = True
 
     def body(self, headers: Mapping[str, str], stream: Any) -> bytes:
         """Return the body that follows the headers, whose names are in lower case."""
