@@ -29,6 +29,8 @@ from im_callback.provider_mock.headers import TOKEN, refused
 T = TypeVar("T")
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"", "0", "false", "no", "off"})
+FARTHEST = 1_000_000
+"""Deliveries after which one is repeated, at most."""
 
 
 def option(config: pytest.Config, name: str) -> str | None:
@@ -109,6 +111,7 @@ def settings(config: pytest.Config) -> Settings:
         accounts=_told(config, "accounts", lambda text: option_values.accounts(text, folder)),
         fixed=_fixed(config, chosen),
         rate=_told(config, "rate", option_values.rate),
+        dedupe_distance=_distance(config),
         wire=_told(config, "wire", lambda text: option_values.wire(text, chosen, arriving(config, chosen)))
         or DOCUMENTED,
         feeds=arriving(config, chosen),
@@ -228,6 +231,13 @@ def _seconds(config: pytest.Config) -> float:
     if not 0 <= seconds < 3600:
         raise pytest.UsageError(f"--receiver-settle={value}: give seconds, from 0 to an hour")
     return seconds
+
+
+def _distance(config: pytest.Config) -> int:
+    number = _number(config, "dedupe-distance", Settings.dedupe_distance)
+    if not 0 <= number <= FARTHEST:
+        raise pytest.UsageError(f"--receiver-dedupe-distance={number}: give a number of deliveries, up to {FARTHEST}")
+    return number
 
 
 def _level(config: pytest.Config) -> Level:

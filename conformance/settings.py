@@ -28,7 +28,8 @@ class Settings:
     `settle` is how many seconds effects may take to appear. `handles` are event types, or patterns of
     their variants, as typed. `accounts` gives the name of the n-th account of made-up events. `rate` is
     how many deliveries a second may be sent. `wire` is how the whole run speaks. With `unordered` the
-    records come in no order that the application shows.
+    records come in no order that the application shows. `dedupe_distance` is after how many other deliveries one
+    is repeated.
     """
 
     url: str
@@ -49,6 +50,7 @@ class Settings:
     unordered: bool = False
     pinned: frozenset[str] | None = None
     """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
+    dedupe_distance: int = 1000
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
 
