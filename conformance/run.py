@@ -15,6 +15,8 @@ from random import Random, SystemRandom
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.effects import EffectsError, ReadEffects
 from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
 from im_callback.conformance.sent import Sent
@@ -93,6 +95,18 @@ class Run:
         self.notes: list[str] = []
         """What the user should know although no check failed for it."""
         self._answered = False
+        self.receiver: Receiver | None = None
+        """The receiver's process, where we start it ourselves."""
+        self.downstream: Downstream | None = None
+        """The proxy in front of its store, if one is named."""
+        self.not_started = ""
+        """Why the receiver's command did not bring it up, if it did not."""
+        self.disturbed = False
+        """Whether we are just ending the receiver, or cutting its store: that it does not answer then says nothing."""
+
+    def given(self, option: str) -> bool:
+        """Return whether what an option opens around the receiver is there; nothing is asked for by no option."""
+        return {"": True, "command": self.receiver is not None, "downstream": self.downstream is not None}[option]
 
     @property
     def feed(self) -> Feed:
@@ -285,7 +299,7 @@ class Run:
         """Raise `Gone` if the receiver has answered before and nobody listens there any more."""
         self._answered = self._answered or any(not isinstance(a.reply, NoReply) for a in attempts)
         lost = [a for a in attempts if a.outcome is Outcome.UNREACHABLE]
-        if not (lost and self._answered) or self._somebody_listens():
+        if self.disturbed or not (lost and self._answered) or self._somebody_listens():
             return
         before = [a for a in self.history if not isinstance(a.reply, NoReply)][-1:]
         said = f"; the last request that it answered: {before[0].shot.note or 'a valid delivery'}" if before else ""

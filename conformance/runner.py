@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
 from im_callback.conformance.preflight import Preflight
@@ -70,6 +71,8 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
     started = time.monotonic()
     mark = len(run.sent)
     try:
+        if not run.given(check.option):
+            raise NotApplicable(MISSING[check.option])
         run.binding = result.level
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
@@ -80,6 +83,8 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.usual_fix = failed.fix or result.usual_fix
         result.cause = failed.cause
         result.folded_into = _folded(result, run)
+        if run.receiver is not None:
+            result.log = run.receiver.log.around(failed.attempts, started)
         run.sent.blame(mark)
         if isinstance(failed, Gone):
             run.gone = result.id
