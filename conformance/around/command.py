@@ -222,6 +222,11 @@ class Receiver:
                 )
             process.ended.wait(PAUSE)
 
+    def strike(self) -> None:
+        """Send SIGKILL to its process group, and return at once; `kill` makes sure afterwards."""
+        if self._process is not None:
+            self._process.strike()
+
     def kill(self) -> None:
         """End everything of it at once, by SIGKILL; return when nothing of it is left.
 
@@ -331,12 +336,13 @@ class _Process:
                     self.status = int(number)
         # Without its watcher nobody would end it: what is left of the group goes now.
         if self.status is None:
-            self._kill_group()
+            self.strike()
         self._watcher.wait()
         self.ended.set()
         self._known.set()
 
-    def _kill_group(self) -> None:
+    def strike(self) -> None:
+        """Kill the group."""
         if self.group is not None and not self.ended.is_set():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.group, signal.SIGKILL)
@@ -352,7 +358,7 @@ class _Process:
     def kill(self) -> None:
         """End everything, the group at once and the rest by the watcher."""
         if not self.ended.is_set():
-            self._kill_group()
+            self.strike()
             self._send(b"K")
             if not self.ended.wait(GONE_SECONDS):
                 self._watcher.kill()
