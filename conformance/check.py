@@ -103,8 +103,9 @@ def check(
 
     `level` (must, should, may) is how binding it is unless a feed's contract says otherwise for the topic. What the
     contract `needs` to have for the check to hold is asked of each feed. A check with `effects` could not run without
-    them; `last` puts it at the end of the run; while one that is `alone` runs, no other is under way, and it runs after those that are not; `preflight`
-    lets it run before the receiver is known to work. Where an `option` is not given, a check that names it does not apply.
+    them; `last` puts it at the end of the run, behind those that are `alone`: while such a one runs, no other is
+    under way. `preflight` lets it run before the receiver is known to work. Where an `option` is not given, a check
+    that names it does not apply.
     """
 
     def mark(function: CheckFunction) -> CheckFunction:

@@ -1,12 +1,13 @@
 """One run against one receiver: what the checks send, and how they look at what became of it.
 
-A check gets a `Run` and uses it as the provider would use the network: it takes events, sends
-them (validly or not), and looks at the effects. Everything sent is in the history; what was sent
-only in a form the provider would never send is remembered as forbidden.
+A check gets a `Run` of its own and uses it as the provider would use the network: it takes events,
+sends them (validly or not), and looks at the effects. Everything sent is in the history that all
+share; what was sent only in a form the provider would never send is remembered as forbidden.
 """
 
 from __future__ import annotations
 
+import copy
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,18 +62,34 @@ class Found:
 
     attempts: list[Attempt] = field(default_factory=list)
     done: dict[str, Outside | None] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set)
     due: int = 0
 
 
+@dataclass(slots=True)
+class Shared:
+    """What changes during a run, for all its checks."""
+
+    read_effects: ReadEffects | None
+    pause: Callable[[float], None] = time.sleep
+    """Passes seconds; other checks may go on meanwhile."""
+    now: Callable[[], float] = time.monotonic
+    gone: str = ""
+    """Where the receiver went away in the middle of the run: during which check."""
+    answered: bool = False
+    look: tuple[float, Effects] | None = None
+    """The last look at the effects, and when it began."""
+
+
 class Run:
-    """A run in progress. `read_effects` returns the application's records, or is None without effects."""
+    """A run in progress, as one of its checks sees it. `read_effects` returns the application's records, or is None."""
 
     def __init__(self, settings: Settings, read_effects: ReadEffects | None = None) -> None:
         self.settings = settings
         self.provider = settings.provider
         self.feeds = settings.arriving
         self._feed = self.feeds[0]
-        self.read_effects = read_effects
+        self.shared = Shared(read_effects)
         self.random = Random(settings.seed)
         # Not from the seed: what an earlier run left in the store must mean nothing to this one.
         own = SystemRandom().getrandbits(64)
@@ -91,11 +108,8 @@ class Run:
         """How binding the check is that is running now."""
         self.causes: dict[str, tuple[str, Level]] = {}
         """By cause, the id and level of the check that has shown it first."""
-        self.gone = ""
-        """Where the receiver went away in the middle of the run: during which check."""
         self.notes: list[str] = []
         """What the user should know although no check failed for it."""
-        self._answered = False
         self.receiver: Receiver | None = None
         """The receiver's process, where we start it ourselves."""
         self.downstream: Downstream | None = None
@@ -111,12 +125,25 @@ class Run:
 
     @property
     def feed(self) -> Feed:
-        """The feed that is judged now."""
+        """The feed that is judged."""
         return self._feed
 
-    def turn_to(self, feed: Feed) -> None:
-        """Judge another feed from now on."""
-        self._feed = self.sent.feed = feed
+    def at(self, feed: Feed, check: str = "", binding: Level | None = None) -> Run:
+        """Return the same run for another check, or at another feed: what is random is then its own."""
+        other = copy.copy(self)
+        other._feed, other.binding = feed, binding or self.binding  # noqa: SLF001
+        other.random = Random(f"{self.settings.seed} {check} {feed.name}")
+        other.sent = self.sent.at(feed)
+        return other
+
+    @property
+    def read_effects(self) -> ReadEffects | None:
+        """What returns the application's records; None where no effects were given."""
+        return self.shared.read_effects
+
+    @read_effects.setter
+    def read_effects(self, read: ReadEffects | None) -> None:
+        self.shared.read_effects = read
 
     @property
     def several(self) -> bool:
@@ -286,8 +313,10 @@ class Run:
 
         `noticed` gets each attempt as soon as its outcome is known, if they do not leave together. Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
         """
-        if self.gone:
-            raise CouldNotRun(f"the receiver went away during {self.gone}", "Start it again; its log says why it ended")
+        if self.shared.gone:
+            raise CouldNotRun(
+                f"the receiver went away during {self.shared.gone}", "Start it again; its log says why it ended"
+            )
         for shot in shots:
             self.matcher.add(shot.events)
             self.sent.leaving(shot.events, self.binding, valid=shot.valid)
@@ -298,9 +327,9 @@ class Run:
 
     def _notice_end(self, attempts: Sequence[Attempt]) -> None:
         """Raise `Gone` if the receiver has answered before and nobody listens there any more."""
-        self._answered = self._answered or any(not isinstance(a.reply, NoReply) for a in attempts)
+        self.shared.answered = self.shared.answered or any(not isinstance(a.reply, NoReply) for a in attempts)
         lost = [a for a in attempts if a.outcome is Outcome.UNREACHABLE]
-        if self.disturbed or not (lost and self._answered) or self._somebody_listens():
+        if self.disturbed or not (lost and self.shared.answered) or self._somebody_listens():
             return
         before = [a for a in self.history if not isinstance(a.reply, NoReply)][-1:]
         if self.receiver is not None and not self.receiver.running:
@@ -406,19 +435,26 @@ class Run:
 
     def effects(self) -> Effects:
         """Return the effects as they are now, matched to what was sent."""
-        return self.matcher.match(self.records())
+        began = self.shared.now()
+        effects = self.matcher.match(self.records())
+        self.shared.look = (began, effects)
+        return effects
 
     def settle(self, done: Callable[[Effects], bool], seconds: float | None = None) -> Effects:
-        """Return the effects as soon as `done` holds for them, or when the settle time has passed, or so many seconds."""
-        deadline = time.monotonic() + (self.settings.settle if seconds is None else seconds)
+        """Return the effects as soon as `done` holds for them, or when the settle time has passed, or so many seconds.
+
+        Other checks go on meanwhile; those that wait look at the effects together.
+        """
+        deadline = self.shared.now() + (self.settings.settle if seconds is None else seconds)
         pause = SHORTEST_PAUSE
-        while True:
-            effects = self.effects()
-            left = deadline - time.monotonic()
-            if done(effects) or left <= 0:
-                return effects
-            time.sleep(min(pause, left))
+        effects = self.effects()
+        while not done(effects) and (left := deadline - self.shared.now()) > 0:
+            due = self.shared.now() + min(pause, left)
+            self.shared.pause(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
+            seen = self.shared.look
+            effects = seen[1] if seen is not None and seen[0] >= due else self.effects()
+        return effects
 
     def shown(self, events: Iterable[Event]) -> Effects:
         """Return the effects once everything in the events shows, or the settle time has passed."""

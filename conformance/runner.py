@@ -7,10 +7,12 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
 from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
+from im_callback.conformance.overlap import Task
 from im_callback.conformance.preflight import Preflight
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Result, Verdict
@@ -66,14 +68,12 @@ _WORST = (Verdict.HARNESS_ERROR, Verdict.FAIL, Verdict.COULD_NOT_RUN, Verdict.PA
 
 
 def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
-    run.turn_to(feed)
     result = blank(check, run, feed)
+    run = run.at(feed, result.id, result.level)
     started = time.monotonic()
-    mark = len(run.sent)
     try:
         if not run.given(check.option):
             raise NotApplicable(MISSING[check.option])
-        run.binding = result.level
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
         check.function(run)
@@ -82,12 +82,11 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
         result.cause = failed.cause
-        result.folded_into = _folded(result, run)
         if run.receiver is not None:
             result.log = run.receiver.log.around(failed.attempts, started)
-        run.sent.blame(mark)
+        run.sent.blame()
         if isinstance(failed, Gone):
-            run.gone = result.id
+            run.shared.gone = result.id
     except CouldNotRun as stopped:
         result.verdict, result.attempts = Verdict.COULD_NOT_RUN, stopped.attempts
         result.reason, result.fix = stopped.reason, stopped.fix
@@ -97,20 +96,35 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.verdict, result.reason = Verdict.NOT_APPLICABLE, passed_over.reason
     except Exception:  # noqa: BLE001  whatever else goes wrong in a check is our own fault, never the receiver's
         result.verdict, result.reason = Verdict.HARNESS_ERROR, traceback.format_exc()
-        result.attempts = tuple(run.history.since(mark)[-1:])
+        result.attempts = tuple(run.sent.last)
     result.seconds = time.monotonic() - started
     return result
 
 
-def _folded(result: Result, run: Run) -> str:
-    """Return the id of the failure that has shown the cause already; one that binds less cannot stand for this one."""
+def task(check: Check, run: Run) -> Task[str, Result]:
+    """Return the check as what can wait while others go on, under its id.
+
+    What looks back needs the whole run behind it. Where events share accounts or fields, what one check
+    delivers would be news to another.
+    """
+    settings = run.settings
+    shared = bool(settings.fixed) or settings.accounts is not None
+    alone = check.preflight or check.last or check.alone or shared
+    return Task(check.id(run.provider), partial(run_check, check, run), alone)
+
+
+def fold(result: Result, run: Run) -> None:
+    """Note in a failure which other one has shown the cause already; one that binds less cannot stand for it.
+
+    Results are given in the order in which they are reported.
+    """
     if not result.cause:
-        return ""
+        return
     head, level = run.causes.get(result.cause, ("", result.level))
     if head and level.gates(result.level):
-        return head
-    run.causes[result.cause] = (result.id, result.level)
-    return ""
+        result.folded_into = head
+    else:
+        run.causes[result.cause] = (result.id, result.level)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from im_callback.conformance.around.surroundings import Surroundings
 from im_callback.conformance.check import Check, all_checks, checks_of, family_modules
 from im_callback.conformance.effects import EffectsError, ReadEffects, mapped
 from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
+from im_callback.conformance.overlap import Overlap
 from im_callback.conformance.preflight import handles
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.result_json import acks, document
@@ -25,7 +26,7 @@ from im_callback.conformance.report.text import acks_line, block, folded, summar
 from im_callback.conformance.report.visible import visible
 from im_callback.conformance.resultfile import Unwritable
 from im_callback.conformance.run import Run
-from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, run_check
+from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, fold, task
 from im_callback.conformance.verdict import Result, Verdict
 
 FIXTURE = "receiver_effects"
@@ -73,6 +74,7 @@ class ReceiverSession:
         self.checks = options.chosen_checks(config, settings.provider, settings.arriving)
         self.results: dict[str, Result] = {}
         """By id: a check has one result, however often a plugin runs its item."""
+        self.overlap: Overlap[str, Result] = Overlap(())
         self.conclusion: Conclusion | None = None
         self.trouble = ""
         """Why the result could not be written."""
@@ -87,6 +89,7 @@ class ReceiverSession:
 
     def close(self) -> None:
         """Let go of what outlives a session."""
+        self.overlap.close()
         with network.allowed():
             self.around.close()
         for name in LOGGERS:
@@ -182,6 +185,9 @@ class ReceiverSession:
         """Keep the order of the catalogue, whatever other plugins made of it."""
         order = {check.function: index for index, check in enumerate(all_checks())}
         session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
+        checks = dict.fromkeys(item.check for item in session.items if isinstance(item, CheckItem))
+        self.overlap = Overlap([task(check, self.run) for check in checks])
+        self.run.shared.pause = self.overlap.pause
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
@@ -323,7 +329,8 @@ class ReceiverSession:
         if known is None:
             with network.allowed():
                 self._use_fixture(request)
-                known = run_check(item.check, self.run)
+                known = self.overlap.result(item.check.id(self.run.provider))
+            fold(known, self.run)
             self.results[known.id] = known
         result = item.result = known
         settings = self.run.settings

@@ -6,9 +6,8 @@ back is that check's finding, and the rest of the run is not blamed for it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from im_callback.conformance.around.command import Occupied, Receiver, ReceiverError
 from im_callback.conformance.around.downstream import Downstream
@@ -134,16 +133,16 @@ def well(attempt: Attempt) -> bool:
 
 def _accepted(run: Run) -> list[Attempt]:
     """Deliver one after the other, until one is accepted or time is over."""
-    end = time.monotonic() + COMES_BACK
+    end = run.shared.now() + COMES_BACK
     pause = SHORTEST_PAUSE
     attempts: list[Attempt] = []
     while True:
         with disturbing(run):
             attempts += run.send(run.shot(run.event(), note="a valid delivery, to see whether it is back"))
-        if well(attempts[-1]) or time.monotonic() > end:
+        if well(attempts[-1]) or run.shared.now() > end:
             run.sent.excuse(attempts)
             return attempts
-        time.sleep(pause)
+        run.shared.pause(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
@@ -151,16 +150,13 @@ def _readable(run: Run) -> None:
     """Wait until the effects can be read: who shows them may need its store, or a moment."""
     if run.read_effects is None:
         return
-    end = time.monotonic() + COMES_BACK
-    while True:
-        try:
+    end = run.shared.now() + COMES_BACK
+    while run.shared.now() < end:
+        with suppress(CouldNotRun):
             run.records()
-        except CouldNotRun:
-            if time.monotonic() > end:
-                raise
-            time.sleep(LONGEST_PAUSE)
-        else:
             return
+        run.shared.pause(LONGEST_PAUSE)
+    run.records()
 
 
 def sends_again(feed: Feed, outcome: Outcome) -> bool:

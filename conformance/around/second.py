@@ -12,6 +12,7 @@ from im_callback.conformance.around.recovery import process_of
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, NotApplicable
 from im_callback.provider_mock.history import Shot
+from im_callback.provider_mock.wire import Wire
 
 AT_ITS_PORT = (
     "Let the command listen at the port that {port} and the variable PORT hold, and nothing in it be taken twice"
@@ -41,12 +42,16 @@ def second_receiver(run: Run) -> Iterator[str]:
         second.close()
 
 
-def to_address(shot: Shot, address: str) -> Shot:
-    """Return a shot as a load balancer hands it on: signed for the address it was sent to, brought to another."""
-    url, to = urlsplit(shot.request.url), urlsplit(address)
-    request = shot.request
-    host = url.netloc.rpartition("@")[2]
-    headers = request.headers
-    if not any(name.lower() == "host" for name, _ in headers):
-        headers = (("Host", host), *headers)
-    return replace(shot, request=request._replace(url=url._replace(netloc=to.netloc).geturl(), headers=headers))
+def to_address(shot: Shot, address: str, wire: Wire) -> Shot:
+    """Return a shot as a load balancer hands it on: as it is, to another address.
+
+    Where the signature covers the address it is signed for the other one: no header says to what it was sent.
+    """
+    request, feed = shot.request, shot.feed
+    if "url" in feed.covers and shot.credentials is not None and shot.stamp is not None:
+        code = feed.code_of(shot.events)
+        request = feed.sign(request.body, code, address, shot.credentials, shot.stamp, wire)
+    else:
+        url, to = urlsplit(request.url), urlsplit(address)
+        request = request._replace(url=url._replace(netloc=to.netloc).geturl())
+    return replace(shot, request=request, signed=request)

@@ -29,9 +29,10 @@ from im_callback.conformance.bursts import burst
 from im_callback.conformance.check import check
 from im_callback.conformance.diagnosis import why_refused
 from im_callback.conformance.judge import Occurrence, lost, superseded
+from im_callback.conformance.preflight import Preflight, handles
 from im_callback.conformance.run import Run, notes_of, refusal
 from im_callback.conformance.samples import documented_events
-from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
 from im_callback.provider_mock.contract import Event, Outcome, Reply
 from im_callback.provider_mock.history import Attempt
 
@@ -222,6 +223,12 @@ def check_nothing_acked_is_lost(run: Run) -> None:
             f"{len(gone)} are missing, among them {missing[0]} ({notes_of(shown)})",
             shown,
             cause=f"lost: {run.kind_of(shown[0].shot.events[0])}" if shown else "",
+        )
+    if late := Preflight(run).late():
+        raise CouldNotRun(
+            f"{', '.join(late)} showed later than the others, when what is recorded was taken to be known, and so was "
+            "not judged",
+            f"Name what is recorded: --receiver-handles={','.join([*handles(run), *late])}",
         )
 
 

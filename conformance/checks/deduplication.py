@@ -258,7 +258,11 @@ def check_across_receivers(run: Run) -> None:
     with second_receiver(run) as there:
         first, shared = seen_by_both(run, there)
         again = [
-            run.send(to_address(run.again(attempt, afresh=True, note="the same at the second receiver"), there))[0]
+            run.send(
+                to_address(
+                    run.again(attempt, afresh=True, note="the same at the second receiver"), there, run.settings.wire
+                )
+            )[0]
             for attempt in first
         ]
         run.must_ack(again, "the repeat at the second receiver")
@@ -267,7 +271,7 @@ def check_across_receivers(run: Run) -> None:
         if run.settings.rate is not None:
             return
         shot = run.shot(run.event(identified(run)[0]), note="one of several, at both receivers at once")
-        attempts = run.send(*([shot, to_address(shot, there)] * (AT_ONCE // 2)), together=True)
+        attempts = run.send(*([shot, to_address(shot, there, run.settings.wire)] * (AT_ONCE // 2)), together=True)
         sent_again(run, [one for one in attempts if not one.acked])
         once(run, shot.events, attempts)
 
@@ -282,7 +286,9 @@ def seen_by_both(run: Run, there: str) -> tuple[list[Attempt], Event]:
     )
     run.must_ack(first, "the first delivery")
     run.must_show(first, "the first delivery")
-    (attempt,) = run.send(to_address(run.shot(run.event(), note="a delivery at the second receiver"), there))
+    (attempt,) = run.send(
+        to_address(run.shot(run.event(), note="a delivery at the second receiver"), there, run.settings.wire)
+    )
     run.must_ack([attempt], "a delivery at the second receiver")
     (event,) = attempt.shot.events
     effects = run.shown([event])
