@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 
+from im_callback.conformance.around.command import Receiver
 from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
@@ -83,7 +84,7 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.usual_fix = failed.fix or result.usual_fix
         result.cause = failed.cause
         if run.receiver is not None:
-            result.log = run.receiver.log.around(failed.attempts, started)
+            result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()
         if isinstance(failed, Gone):
             run.shared.gone = result.id
@@ -99,6 +100,13 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.attempts = tuple(run.sent.last)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _log(check: Check, receiver: Receiver, failed: Failed, started: float) -> tuple[str, ...]:
+    """Return what the receiver printed about a failure: meanwhile, or where other checks are under way, just then."""
+    if check.preflight:
+        return receiver.log.around((), 0.0)
+    return receiver.log.around(() if check.alone else failed.attempts, started)
 
 
 def task(check: Check, run: Run) -> Task[str, Result]:

@@ -156,7 +156,7 @@ class ReceiverSession:
                     visible(self.mask(f"--receiver-command: {error.reason}. {error.fix}"))
                 ) from None
             except ReceiverError as error:
-                self.run.not_started = str(error)
+                self.run.not_started = error.reason
         self.run.receiver, self.run.downstream = self.around.receiver, self.around.downstream
 
     @pytest.hookimpl(tryfirst=True)

@@ -43,6 +43,8 @@ class ReceiverError(Exception):
         quoted = log.last(QUOTED) if log is not None else []
         said = "; its last lines:\n" + "\n".join(f"    {line}" for line in quoted) if quoted else ""
         super().__init__(f"{reason}. {fix}{said}")
+        self.told = reason + said
+        """What happened, with the last lines."""
         self.reason = reason
         self.fix = fix
         self.lines = tuple(quoted)

@@ -90,13 +90,23 @@ def nothing_went_through(run: Run) -> str:
     return f"deliveries were recorded, and nothing went through the proxy at 127.0.0.1:{store.own_port}"
 
 
-def without_store(run: Run, disturb: Callable[[], None], events: Sequence[Event], how: str) -> list[Attempt]:
-    """Deliver the events at once while the store is disturbed; return the attempts with the store there again."""
+def without_store(
+    run: Run,
+    disturb: Callable[[], None],
+    events: Sequence[Event],
+    how: str,
+    finish: Callable[[], None] = lambda: None,
+) -> list[Attempt]:
+    """Deliver the events at once while the store is disturbed; return the attempts with the store there again.
+
+    `finish` is done before the store comes back.
+    """
     store = store_of(run)
     with disturbing(run):
         try:
             disturb()
             attempts = run.send(*(run.shot(event, note=f"{event.type}, while its store {how}") for event in events))
+            finish()
         finally:
             store.heal()
     run.sent.excuse(attempts)
@@ -119,7 +129,7 @@ def comes_back(run: Run, after: str, shown: Sequence[Attempt] = ()) -> list[Atte
         try:
             run.receiver.restart()
         except ReceiverError as error:
-            raise Gone(expected, f"{said}; nor does it start again: {error}", [*shown, last]) from None
+            raise Gone(expected, f"{said}; nor does it start again: {error.reason}", [*shown, last]) from None
         if well(_accepted(run)[-1]):
             _readable(run)
             raise Failed(expected, f"{said}; after a restart it accepts them", [*shown, last])
@@ -219,7 +229,7 @@ def must_start(run: Run, after: str, attempts: Sequence[Attempt]) -> None:
     except ReceiverError as error:
         raise Gone(
             f"the receiver starts again after {after}",
-            str(error),
+            error.reason,
             attempts,
             fix="Let it start over whatever an earlier end has left: lock files, sockets, half-written data.",
         ) from None

@@ -326,11 +326,14 @@ def check_failure_is_not_acked(run: Run) -> None:
     store = store_of(run)
     _kept_or_not_acked(run, store.refuse, "refuses connections")
     _kept_or_not_acked(run, store.reset, "has just cut its connections")
+    _kept_or_not_acked(run, store.hang, "hangs and then breaks off", store.reset)
 
 
-def _kept_or_not_acked(run: Run, disturb: Callable[[], None], how: str) -> None:
+def _kept_or_not_acked(
+    run: Run, disturb: Callable[[], None], how: str, finish: Callable[[], None] = lambda: None
+) -> None:
     """Deliver while the store is disturbed; fail where something is acknowledged and never shows."""
-    attempts = without_store(run, disturb, [run.event(one) for one in kinds(run)], how)
+    attempts = without_store(run, disturb, [run.event(one) for one in kinds(run)], how, finish)
     back = comes_back(run, f"its store {how} no more", attempts)
     again = sent_again(run, attempts)
     errors = [attempt for attempt in attempts if attempt.acked and not well(attempt)]
