@@ -45,6 +45,17 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
+    (
+        "command",
+        "CMD",
+        "shell text that starts the receiver, with {port} filled in and PORT set; we kill it and start it again",
+    ),
+    (
+        "downstream",
+        "HOST:PORT",
+        "the receiver's own store: a proxy in front of it can slow and cut it; {downstream} in the command is its port",
+    ),
+    ("downstream-port", "PORT", "where that proxy listens, on 127.0.0.1 (default: a free port, printed)"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
     (

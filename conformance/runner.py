@@ -10,6 +10,8 @@ from enum import IntEnum
 from functools import partial
 
 from im_callback.conformance import releases
+from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
 from im_callback.conformance.overlap import Task
@@ -75,6 +77,8 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
     run = run.at(feed, result.id, Level.MAY if result.newer else result.level)
     started = time.monotonic()
     try:
+        if not run.given(check.option):
+            raise NotApplicable(MISSING[check.option])
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
         check.function(run)
@@ -83,6 +87,8 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
         result.cause = failed.cause
+        if run.receiver is not None:
+            result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()
         if isinstance(failed, Gone):
             run.shared.gone = result.id
@@ -98,6 +104,13 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.attempts = tuple(run.sent.last)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _log(check: Check, receiver: Receiver, failed: Failed, started: float) -> tuple[str, ...]:
+    """Return what the receiver printed about a failure: meanwhile, or where other checks are under way, just then."""
+    if check.preflight:
+        return receiver.log.around((), 0.0)
+    return receiver.log.around(() if check.alone else failed.attempts, started)
 
 
 def task(check: Check, run: Run) -> Task[str, Result]:

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 from im_callback.conformance import network, options
+from im_callback.conformance.around.command import Occupied, ReceiverError
+from im_callback.conformance.around.downstream import DownstreamError
+from im_callback.conformance.around.surroundings import Surroundings
 from im_callback.conformance.check import Check, all_checks, checks_of, family_modules
 from im_callback.conformance.effects import EffectsError, ReadEffects, mapped
 from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
@@ -65,8 +68,9 @@ class ReceiverSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         settings = options.settings(config)
-        self.mask = Masking.of(settings, options.option(config, "effects"))
+        self.mask = Masking.of(settings, options.option(config, "effects"), settings.command)
         self.run = Run(settings, options.effects(config, settings))
+        self.around = Surroundings(settings)
         self.checks = options.chosen_checks(config, settings.provider, settings.arriving)
         self.results: dict[str, Result] = {}
         """By id: a check has one result, however often a plugin runs its item."""
@@ -86,6 +90,8 @@ class ReceiverSession:
     def close(self) -> None:
         """Let go of what outlives a session."""
         self.overlap.close()
+        with network.allowed():
+            self.around.close()
         for name in LOGGERS:
             logging.getLogger(name).removeFilter(self.filter)
         if self.file is not None:
@@ -126,6 +132,7 @@ class ReceiverSession:
             f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
             f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
             f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}",
+            *(visible(self.mask(line)) for line in self.around.lines()),
         ]
 
     def pytest_sessionstart(self) -> None:
@@ -133,6 +140,24 @@ class ReceiverSession:
         leave_no_trace(self.config)
         if self.file is not None:
             self.file.clear()
+        if not self.config.option.collectonly:
+            self._open_around()
+
+    def _open_around(self) -> None:
+        """Open the proxy and start the receiver; one that does not come up is for preflight to tell."""
+        with network.allowed():
+            try:
+                self.around.open_downstream()
+                self.around.start_receiver()
+            except DownstreamError as error:
+                raise pytest.UsageError(f"--receiver-downstream-port: {error}; give another port, or none") from None
+            except Occupied as error:
+                raise pytest.UsageError(
+                    visible(self.mask(f"--receiver-command: {error.reason}. {error.fix}"))
+                ) from None
+            except ReceiverError as error:
+                self.run.not_started = error.reason
+        self.run.receiver, self.run.downstream = self.around.receiver, self.around.downstream
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:

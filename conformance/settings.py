@@ -51,6 +51,13 @@ class Settings:
     pinned: frozenset[str] | None = None
     """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
     dedupe_distance: int = 1000
+    command: str | None = field(default=None, repr=False)
+    """The shell text that starts the receiver."""
+    downstream: tuple[str, int] | None = None
+    """Where the receiver's own store listens; we listen in front of it, at `downstream_port` if that is not 0."""
+    downstream_port: int = 0
+    folder: Path | None = None
+    """Where the command runs; None: where the gate does."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from im_callback.conformance.report.curl import sequence
 from im_callback.conformance.report.exchange import reply_lines, request_lines
+from im_callback.conformance.report.log_lines import PRINTED, shown
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.visible import visible
 from im_callback.conformance.runner import Conclusion
@@ -45,6 +46,8 @@ def block(result: Result, settings: Settings, mask: Masking | None = None) -> st
         lines += ["reply:", *_indented(reply_lines(attempt, mask))]
     if others := _others(result.attempts[SHOWN:]):
         lines += ["", *_labelled("and", mask(others))]
+    if result.log:
+        lines += ["", "the receiver printed meanwhile:", *_indented(shown(result.log, mask, PRINTED))]
     if result.verdict is Verdict.FAIL:
         lines += ["", *_labelled("why it matters", result.why), *_labelled("usual fix", mask(result.usual_fix))]
         if result.attempts:
