@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,6 +82,11 @@ class JsonLines:
             old = file.read(self._skipped)
         return [*_lines(old), *self()]
 
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
     def _read(self) -> list[Any]:
         if not self._path.is_file():
             if self._file is None:
@@ -112,8 +116,7 @@ class JsonLines:
         return self._file
 
     def _reopen(self) -> None:
-        with suppress(AttributeError, OSError):
-            self._known().close()
+        self.close()
         self._file = self._path.open("rb")  # noqa: SIM115 - It stays open: a renamed file is read to its end.
         self._offset = self._skipped = 0
         self._before = b""

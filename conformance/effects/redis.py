@@ -78,8 +78,8 @@ class Reader(Protocol):
 
     unordered: bool
 
-    def mark(self) -> None:
-        """Pass over what is there now."""
+    def mark(self, *, passing: bool) -> None:
+        """Note what is there now, to pass it over with `passing`."""
 
     def __call__(self, *, whole: bool = False) -> list[Any]:
         """Return the records."""
@@ -103,8 +103,7 @@ class Store:
 
     def mark(self) -> None:
         """Pass over what is there now."""
-        if not self._recurring:
-            self._told(self._mark)
+        self._told(self._mark)
 
     def __call__(self) -> list[Any]:
         """Return the records of this run; `EffectsError` where Redis does not answer, or the key holds something else."""
@@ -113,6 +112,10 @@ class Store:
     def whole(self) -> list[Any]:
         """Return all records."""
         return self._told(lambda: self._read(whole=True))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
 
     def _told(self, act: Callable[[], Any]) -> Any:
         from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
@@ -152,11 +155,12 @@ class Store:
     def _mark(self) -> None:
         keys = self._keys()
         singles = [key for key, kind in self._kinds(keys) if self._reader(key, kind) is None]
-        values = dict(self._singles(singles))
-        self._passed = {key for key, value in values.items() if len(_single_record((key, value, True))) == 1}
+        if not self._recurring:
+            # One record, and complete: what this run adds has a key of its own.
+            self._passed = {key for key, value in self._singles(singles) if len(_single_record((key, value, True))) == 1}
         for key in keys:
             if key in self._readers:
-                self._readers[key].mark()
+                self._readers[key].mark(passing=not self._recurring)
                 self._in_time()
 
     def _read(self, *, whole: bool) -> list[Any]:
@@ -232,7 +236,7 @@ def _single_record(found: tuple[bytes, Any, bool]) -> list[Any]:
         inner = value_of(said(value))
         return [_tagged(one, key, tagged) for one in (inner if isinstance(inner, list) else [inner])]
     fields = {said(field): value_of(said(held)) for field, held in value}
-    if len(fields) > 1 and all(isinstance(held, dict) for held in fields.values()):
+    if fields and all(isinstance(held, dict) for held in fields.values()):
         return [_tagged({**held, FIELD: field}, key, tagged) for field, held in fields.items()]
     return [_tagged({said(field): said(held) for field, held in value}, key, tagged)]
 
@@ -253,9 +257,10 @@ class Members:
         self._tagged = tagged
         self._kept: Kept[bytes] = Kept()
 
-    def mark(self) -> None:
-        """Pass over what is there now."""
-        self._kept.note_old(self._members())
+    def mark(self, *, passing: bool) -> None:
+        """Note what is there now, to pass it over with `passing`."""
+        if passing:
+            self._kept.note_old(self._members())
 
     def __call__(self, *, whole: bool = False) -> list[Any]:
         """Return the records."""
@@ -299,8 +304,11 @@ class List(Members):
         self._before: list[bytes] = []
         self._in_front: bool | None = None
 
-    def mark(self) -> None:
-        """Pass over what is there now."""
+    def mark(self, *, passing: bool) -> None:
+        """Note what is there now, to pass it over with `passing`."""
+        if not passing:
+            self._before = self._members()
+            return
         with self._client.pipeline(transaction=True) as pipe:
             pipe.llen(self._key)
             pipe.lrange(self._key, 0, ANCHOR - 1)
@@ -310,7 +318,8 @@ class List(Members):
     def __call__(self, *, whole: bool = False) -> list[Any]:
         """Return the records, the oldest first."""
         members = self._members() if whole else self._added()
-        self._notice(self._members() if self._in_front is None and whole else members)
+        if not whole:
+            self._notice(members)
         return self._kept.records(members[::-1] if self._in_front else members, self._record)
 
     def _members(self) -> list[Any]:
@@ -370,8 +379,10 @@ class Stream:
         self._entries: dict[bytes, Any] = {}
         self._length = 0
 
-    def mark(self) -> None:
-        """Pass over what is there now."""
+    def mark(self, *, passing: bool) -> None:
+        """Note what is there now, to pass it over with `passing`."""
+        if not passing:
+            return
         with self._client.pipeline(transaction=True) as pipe:
             pipe.xrevrange(self._key, count=1)
             pipe.xlen(self._key)

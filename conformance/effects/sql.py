@@ -136,6 +136,10 @@ class Database:
         """Return the record of every row that the query gives."""
         return self._asked(self._query, {})
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._drop()
+
     def _asked(self, query: str, given: Mapping[str, Any]) -> list[Any]:
         from sqlalchemy import text
 
