@@ -143,13 +143,26 @@ def _own_port(config: pytest.Config, url: str) -> str:
 
 def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
     """Return the function that reads the effects, or None where no source is given."""
-    spec, mapping = option(config, "effects"), option(config, "effects-map")
+    spec, mapping, query = (option(config, name) for name in ("effects", "effects-map", "effects-query"))
+    folder, types = config.invocation_params.dir, [one.name for one in settings.provider.catalogue]
+    given = SourceOptions(
+        settings.headers,
+        settings.ca_file,
+        folder=folder,
+        query=query,
+        run=settings.tag,
+        recurring=settings.accounts is not None or bool(settings.fixed),
+    )
     if spec and settings.command is not None:
         spec = filled(spec, {"port": str(port_of(settings.url))})
+    if query and not spec:
+        raise pytest.UsageError(
+            "--receiver-effects-query needs a database to ask: give its URL with --receiver-effects"
+        )
     try:
         # Compiled here also where a fixture gives the effects, so that a bad expression is a bad option.
-        compiled(mapping)
-        return open_effects(spec, SourceOptions(settings.headers, settings.ca_file), mapping) if spec else None
+        compiled(mapping, folder, types)
+        return open_effects(spec, given, mapping, types) if spec else None
     except BadEffects as error:
         raise pytest.UsageError(str(error)) from None
 

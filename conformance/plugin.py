@@ -27,8 +27,18 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
         "SECRET",
         "AppSecret or callback token; none: no token is set (default: test-secret; tencent test-token)",
     ),
-    ("effects", "SPEC", "where to read what the receiver recorded: http(s)://… answering a JSON array or JSON lines"),
-    ("effects-map", "JMESPATH", "from one of your records to the payload's field names"),
+    (
+        "effects",
+        "SPEC",
+        "where to read what the receiver recorded: http(s)://… (a JSON array or JSON lines), an SQLAlchemy URL, "
+        "redis://HOST:PORT/KEY, file:PATH (JSON lines) or command:SHELL",
+    ),
+    (
+        "effects-map",
+        "JMESPATH",
+        "from one of your records to the payload's field names; @FILE: a line EVENT-TYPE: JMESPATH for each event type",
+    ),
+    ("effects-query", "SQL", "the query for a database; :run is what the identifiers of this run begin or end with"),
     ("handles", "a,b", "event types that are recorded, or variants: EVENT-TYPE/*/TEXT (default: discovered, printed)"),
     ("accounts", "SPEC", "names of made-up accounts: a pattern with {n} (user-{n}), or file:PATH, an account a line"),
     ("rate", "N", "deliveries per second at most, for a receiver behind a limit; bursts are then left out"),
