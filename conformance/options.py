@@ -133,7 +133,9 @@ def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
         recurring=settings.accounts is not None or bool(settings.fixed),
     )
     if query and not spec:
-        raise pytest.UsageError("--receiver-effects-query needs a database to ask: give its URL with --receiver-effects")
+        raise pytest.UsageError(
+            "--receiver-effects-query needs a database to ask: give its URL with --receiver-effects"
+        )
     try:
         # Compiled here also where a fixture gives the effects, so that a bad expression is a bad option.
         compiled(mapping, folder, types)

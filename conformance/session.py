@@ -271,9 +271,7 @@ class ReceiverSession:
             needs = any(one.effects and one.id(self.run.provider) == result.id for one in self.checks)
             if needs and result.verdict in (Verdict.PASS, Verdict.FAIL):
                 result.verdict = Verdict.COULD_NOT_RUN
-                result.reason = (
-                    "at the end of the run records of its own stood among those from before it, which had been passed over"
-                )
+                result.reason = "at the end of the run records of its own stood among those from before it, which had been passed over"
                 result.fix = "Let --receiver-effects-query list this run's records alone, with :run"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -104,7 +104,9 @@ def in_order(run: Run, events: Sequence[Event], attempts: Sequence[Attempt], *, 
     effects = tellable(run.barrier(), ranks)
     shown = [ranks[one] for one in shown_among(effects, ranks)]
     if run.unordered and len(shown) > 1:
-        raise NotApplicable("the records come in no order that the application shows: where several show, it says nothing")
+        raise NotApplicable(
+            "the records come in no order that the application shows: where several show, it says nothing"
+        )
     back = steps_back(shown)
     whole = f"sent: {_said(ranks[one] for a in attempts for e in a.shot.events for one in run.occurrences(e))}; "
     whole += f"shown: {_said(shown) or 'nothing'}"
@@ -355,7 +357,9 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
     before, ends = set(run.occurrences(first, late)), set(run.occurrences(removal))
     shown = shown_among(tellable(run.barrier(), before | ends), before | ends)
     if run.unordered and len(shown) > 1:
-        raise NotApplicable("the records come in no order that the application shows: where several show, it says nothing")
+        raise NotApplicable(
+            "the records come in no order that the application shows: where several show, it says nothing"
+        )
     if shown and shown[-1] not in ends:
         raise Failed(
             "nothing shown after the removal",

@@ -22,13 +22,13 @@ def open_source(spec: str, options: SourceOptions) -> Command:
     line = spec.partition(":")[2].strip()
     if not line:
         raise BadEffects("--receiver-effects=command: names no command; give command:SHELL, as in command:./effects.sh")
-    return Command(options.filled(line), options)
+    return Command(options.filled(line), options, SECONDS)
 
 
 class Command:
     """Runs a command and reads what it prints."""
 
-    def __init__(self, line: str, options: SourceOptions, seconds: float = SECONDS) -> None:
+    def __init__(self, line: str, options: SourceOptions, seconds: float) -> None:
         self._line = line
         self._folder = options.folder
         self._seconds = seconds
@@ -74,7 +74,9 @@ class Command:
                     "Let it print this run's records alone ({run} stands for what their identifiers begin with)",
                 )
             if status:
-                raise EffectsError(f"the command ended with status {status}{_quoted(words)}: {self._line}", "Try it by hand")
+                raise EffectsError(
+                    f"the command ended with status {status}{_quoted(words)}: {self._line}", "Try it by hand"
+                )
             if output.tell() > MOST or os.fstat(output.fileno()).st_size > MOST:
                 raise EffectsError(
                     f"the command prints more than {MOST} bytes: {self._line}", "Let it print this run's records alone"

@@ -117,7 +117,7 @@ class JsonLines:
 
     def _reopen(self) -> None:
         self.close()
-        self._file = self._path.open("rb")  # noqa: SIM115 - It stays open: a renamed file is read to its end.
+        self._file = self._path.open("rb")
         self._offset = self._skipped = 0
         self._before = b""
         self._records = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 _TOKEN = re.compile(
     r"""\s+|'(?:[^'\\]|'')*'|"(?:[^"\\]|"")*"|`[^`\\]*`|[A-Za-z_][A-Za-z0-9_$]*|\d+(?:\.\d+)?|::|:[A-Za-z_]\w*"""
@@ -16,16 +17,121 @@ _TOKEN = re.compile(
 )
 _QUOTED = re.compile(r"""'(?:[^'\\]|'')*'""")
 _FORBIDDEN = frozenset(
-    "join group having limit offset fetch union intersect except minus distinct over with window for into top values "
-    "tablesample procedure lateral natural cross straight_join partition returning insert update delete exists any all some "
-    "distinctrow qualify sample only final".split()
+    [
+        "join",
+        "group",
+        "having",
+        "limit",
+        "offset",
+        "fetch",
+        "union",
+        "intersect",
+        "except",
+        "minus",
+        "distinct",
+        "over",
+        "with",
+        "window",
+        "for",
+        "into",
+        "top",
+        "values",
+        "tablesample",
+        "procedure",
+        "lateral",
+        "natural",
+        "cross",
+        "straight_join",
+        "partition",
+        "returning",
+        "insert",
+        "update",
+        "delete",
+        "exists",
+        "any",
+        "all",
+        "some",
+        "distinctrow",
+        "qualify",
+        "sample",
+        "only",
+        "final",
+    ]
 )
 _SCALAR = frozenset(
-    "coalesce cast concat concat_ws lower upper trim ltrim rtrim json_extract json_unquote json_value json_query to_char to_json "
-    "to_jsonb row_to_json date_format strftime replace substr substring left right ifnull nullif abs round length char_length date "
-    "datetime time unix_timestamp from_unixtime extract hex json_valid jsonb_build_object json_build_object json_object "
-    "from numeric decimal varchar char convert to_timestamp date_part instr locate position "
-    "in and or not where between as when then else case like select on is null if by order".split()
+    [
+        "coalesce",
+        "cast",
+        "concat",
+        "concat_ws",
+        "lower",
+        "upper",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "json_extract",
+        "json_unquote",
+        "json_value",
+        "json_query",
+        "to_char",
+        "to_json",
+        "to_jsonb",
+        "row_to_json",
+        "date_format",
+        "strftime",
+        "replace",
+        "substr",
+        "substring",
+        "left",
+        "right",
+        "ifnull",
+        "nullif",
+        "abs",
+        "round",
+        "length",
+        "char_length",
+        "date",
+        "datetime",
+        "time",
+        "unix_timestamp",
+        "from_unixtime",
+        "extract",
+        "hex",
+        "json_valid",
+        "jsonb_build_object",
+        "json_build_object",
+        "json_object",
+        "from",
+        "numeric",
+        "decimal",
+        "varchar",
+        "char",
+        "convert",
+        "to_timestamp",
+        "date_part",
+        "instr",
+        "locate",
+        "position",
+        "in",
+        "and",
+        "or",
+        "not",
+        "where",
+        "between",
+        "as",
+        "when",
+        "then",
+        "else",
+        "case",
+        "like",
+        "select",
+        "on",
+        "is",
+        "null",
+        "if",
+        "by",
+        "order",
+    ]
 )
 _AFTER = frozenset({"where", "order"})
 
@@ -64,7 +170,7 @@ def plain(query: str) -> PlainSelect | None:
     words = [token.lower() for token, _ in tokens]
     if words[:1] != ["select"] or words.count("select") > 1 or not _FORBIDDEN.isdisjoint(words):
         return None
-    called = [before for before, after in zip(words, words[1:], strict=False) if after == "(" and before[0].isalnum()]
+    called = [before for before, after in pairwise(words) if after == "(" and before[0].isalnum()]
     if any(name not in _SCALAR for name in called):
         return None
     outer = _outer(words)

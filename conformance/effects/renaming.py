@@ -59,7 +59,9 @@ def _of_file(spec: str, name: str, folder: Path, types: Collection[str] | None) 
     try:
         text = text_of((folder / name).read_bytes())
     except OSError as error:
-        raise BadEffects(f"{where}: it cannot be read ({error.strerror}); give a file with EVENT-TYPE: EXPRESSION a line") from None
+        raise BadEffects(
+            f"{where}: it cannot be read ({error.strerror}); give a file with EVENT-TYPE: EXPRESSION a line"
+        ) from None
     except ValueError:
         raise BadEffects(f"{where}: it is not UTF-8; write it in UTF-8") from None
     maps = _maps(text, where)
@@ -128,11 +130,11 @@ def _search(expression: str, where: str) -> Callable[[Any], Any]:
     except JMESPathError as error:
         raise BadEffects(f"{where} is not JMESPath: {_line(error)}") from None
     known = _functions()
+    assert known.custom_functions is not None
+    names = known.custom_functions.FUNCTION_TABLE
     for name in _called(parsed.parsed):
-        if name not in known.custom_functions.FUNCTION_TABLE:
-            raise BadEffects(
-                f"{where}: there is no function {name}; there are {', '.join(sorted(known.custom_functions.FUNCTION_TABLE))}"
-            )
+        if name not in names:
+            raise BadEffects(f"{where}: there is no function {name}; there are {', '.join(sorted(names))}")
 
     def search(record: Any) -> Any:
         try:

@@ -107,7 +107,9 @@ def redis_server() -> Iterator[int]:
 
 
 @contextmanager
-def started(command: Callable[[int], Sequence[str | Path]], answers: Callable[[int], None], log_file: Path) -> Iterator[int]:
+def started(
+    command: Callable[[int], Sequence[str | Path]], answers: Callable[[int], None], log_file: Path
+) -> Iterator[int]:
     """Run a server on a free port until the block ends; give the port once it answers."""
     for _ in range(STARTS):
         with socket.create_server(("127.0.0.1", 0)) as free:

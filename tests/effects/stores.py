@@ -116,7 +116,9 @@ class PostgresSerial(Postgres):
     """The older way to number rows, a column of JSON, and names that need quotes."""
 
     key = "SERIAL PRIMARY KEY"
-    query = f'SELECT "m".body::jsonb AS "Body" FROM public.{TABLE} AS "m" WHERE 1=1 OR body LIKE \'%:x\' ORDER BY "m".sent'
+    query = (
+        f'SELECT "m".body::jsonb AS "Body" FROM public.{TABLE} AS "m" WHERE 1=1 OR body LIKE \'%:x\' ORDER BY "m".sent'
+    )
     mapping = '"Body"'
 
 
