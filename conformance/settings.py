@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from im_callback.conformance.verdict import Level
 from im_callback.provider_mock.contract import DOCUMENTED, Credentials, Feed, Provider
+from im_callback.provider_mock.traffic.identity import tag_of
 from im_callback.provider_mock.wire import Wire
 
 
@@ -19,6 +21,11 @@ class Fixed:
     type: str | None
     pointer: str
     value: Any
+
+
+def _own() -> int:
+    # Not from the seed: what an earlier run left in the store must mean nothing to this one.
+    return SystemRandom().getrandbits(64)
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,25 @@ class Settings:
     rate: float | None = None
     wire: Wire = DOCUMENTED
     unordered: bool = False
+    pinned: frozenset[str] | None = None
+    """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
     dedupe_distance: int = 1000
+    command: str | None = field(default=None, repr=False)
+    """The shell text that starts the receiver."""
+    downstream: tuple[str, int] | None = None
+    """Where the receiver's own store listens; we listen in front of it, at `downstream_port` if that is not 0."""
+    downstream_port: int = 0
+    folder: Path | None = None
+    """Where the command runs; None: where the gate does."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
+    run: int = field(default_factory=_own)
+    """What tells the events of this run from those of every other."""
+
+    @property
+    def tag(self) -> str:
+        """What the identifiers of this run begin or end with, as far as their types allow."""
+        return tag_of(self.run)
 
     @property
     def arriving(self) -> tuple[Feed, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from im_callback.conformance import needs
+from im_callback.conformance.around.recovery import ended, must_start, process_of, sent_again
+from im_callback.conformance.around.second import second_receiver, to_address
 from im_callback.conformance.check import check
 from im_callback.conformance.disturbed import at_once, patience, performed
 from im_callback.conformance.judge import duplicated
@@ -256,6 +258,87 @@ def check_across_batches(run: Run) -> None:
     attempts = run.send_each([run.shot(old, note="an entry"), run.shot(old, new, note="the entry and a new one")])
     run.must_ack(attempts, "an array with an old and a new entry")
     once(run, [old, new], attempts)
+
+
+@check(
+    "A repeat after a restart of the receiver has no second effect",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    alone=True,
+    option="command",
+    why="A retry that crosses a restart finds a receiver that has forgotten what it kept in memory.",
+    fix=FIX,
+)
+def check_after_restart(run: Run) -> None:
+    process = process_of(run)
+    first = run.send_each(run.shot(run.event(one), note=one.name) for one in identified(run))
+    run.must_ack(first, "the first delivery")
+    run.must_show(first, "the first delivery")
+    ended(run, process.stop, first)
+    must_start(run, "SIGTERM", first)
+    again = run.send_each(
+        run.again(attempt, afresh=True, note=f"{attempt.shot.note}, again after a restart") for attempt in first
+    )
+    run.must_ack(again, "the repeat after a restart")
+    once(run, [event for attempt in first for event in attempt.shot.events], [*first, *again])
+
+
+@check(
+    "Two receivers behind one address record an event once",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    alone=True,
+    option="command",
+    why="Behind a load balancer a retry reaches another instance, which knows nothing of what the first kept in memory.",
+    fix="Keep what you have seen where all instances look: in the store, under a unique key.",
+)
+def check_across_receivers(run: Run) -> None:
+    with second_receiver(run) as there:
+        first, shared = seen_by_both(run, there)
+        again = [
+            run.send(
+                to_address(
+                    run.again(attempt, afresh=True, note="the same at the second receiver"), there, run.settings.wire
+                )
+            )[0]
+            for attempt in first
+        ]
+        run.must_ack(again, "the repeat at the second receiver")
+        events = [event for attempt in first for event in attempt.shot.events]
+        once(run, [*events, shared], [*first, *again])
+        if run.settings.rate is not None:
+            return
+        shot = run.shot(run.event(identified(run)[0]), note="one of several, at both receivers at once")
+        attempts = run.send(*([shot, to_address(shot, there, run.settings.wire)] * (AT_ONCE // 2)), together=True)
+        sent_again(run, [one for one in attempts if not one.acked])
+        once(run, shot.events, attempts)
+
+
+def seen_by_both(run: Run, there: str) -> tuple[list[Attempt], Event]:
+    """Deliver each recorded type to the first receiver and one event to the second; return attempts and that event.
+
+    Not applicable where the effects show nothing of what the second records: it then has a store of its own.
+    """
+    first = run.send_each(
+        run.shot(run.event(one), note=f"{one.name}, at the first receiver") for one in identified(run)
+    )
+    run.must_ack(first, "the first delivery")
+    run.must_show(first, "the first delivery")
+    (attempt,) = run.send(
+        to_address(run.shot(run.event(), note="a delivery at the second receiver"), there, run.settings.wire)
+    )
+    run.must_ack([attempt], "a delivery at the second receiver")
+    (event,) = attempt.shot.events
+    effects = run.shown([event])
+    if any(not effects.count(one) for one in run.occurrences(event)):
+        run.sent.excuse([attempt])
+        raise NotApplicable(
+            "the effects do not show what a second receiver records: each has a store of its own, so that several "
+            "cannot stand behind one address"
+        )
+    return first, event
 
 
 @check(

@@ -108,8 +108,10 @@ def in_order(run: Run, events: Sequence[Event], attempts: Sequence[Attempt], *, 
     run.settle(lambda seen: any(ranks[one] == newest for one in shown_among(seen, ranks)))
     effects = tellable(run.barrier(), ranks)
     shown = [ranks[one] for one in shown_among(effects, ranks)]
-    if run.settings.unordered and len(shown) > 1:
-        raise NotApplicable("--receiver-effects-unordered: where several records show, their order says nothing")
+    if run.unordered and len(shown) > 1:
+        raise NotApplicable(
+            "the records come in no order that the application shows: where several show, it says nothing"
+        )
     back = steps_back(shown)
     whole = f"sent: {_said(ranks[one] for a in attempts for e in a.shot.events for one in run.occurrences(e))}; "
     whole += f"shown: {_said(shown) or 'nothing'}"
@@ -417,8 +419,10 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
     run.must_ack(attempts, "a removal, and a state that arrives after it,")
     before, ends = set(run.occurrences(first, late)), set(run.occurrences(removal))
     shown = shown_among(tellable(run.barrier(), before | ends), before | ends)
-    if run.settings.unordered and len(shown) > 1:
-        raise NotApplicable("--receiver-effects-unordered: where several records show, their order says nothing")
+    if run.unordered and len(shown) > 1:
+        raise NotApplicable(
+            "the records come in no order that the application shows: where several show, it says nothing"
+        )
     if shown and shown[-1] not in ends:
         raise Failed(
             "nothing shown after the removal",
@@ -536,8 +540,8 @@ def list_in_order(run: Run, events: list[Event]) -> None:
 
 def listed(run: Run) -> list[EventType]:
     """Return the recorded event types that are lists; not applicable where records show no order."""
-    if run.settings.unordered:
-        raise NotApplicable("--receiver-effects-unordered: the records come in no order that the application shows")
+    if run.unordered:
+        raise NotApplicable("the records come in no order that the application shows")
     return ordered(run, "sequence")
 
 

@@ -121,6 +121,8 @@ class Good:
 
     server: ClassVar[str] = "waitress"
     """Which server it runs behind: `waitress`, or `plain`, which keeps the case of header names."""
+    wired: ClassVar[bool] = False
+    """Whether it shows what it is like only over a network: when it answers, who comes first, how its server reads."""
     any_method: ClassVar[bool] = False
     """Whether it takes other methods than POST for the same."""
     unordered: ClassVar[bool] = False
@@ -364,6 +366,7 @@ class Plain(Good):
     """The same behind a simple server, which reads the body itself and shows headers as they came."""
 
     server = "plain"
+    wired = True
     protocol: ClassVar[str] = "HTTP/1.0"
     """With 1.1 connections are kept."""
     threaded: ClassVar[bool] = True

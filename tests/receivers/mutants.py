@@ -170,6 +170,7 @@ class NobodyListens(Mutant):
     """Is not started."""
 
     server = "none"
+    wired = True
     caught_by = everywhere("preflight.reachable")
     could_not_run = everywhere(
         "preflight.accepts-valid",
@@ -238,6 +239,7 @@ class EffectsAreSlow(Mutant):
     caught_by = everywhere("preflight.effects-answer")
     could_not_run = everywhere("preflight.effects-show-delivery", "preflight.records", *ALL_THAT_LOOK)
     deadline = 1.0
+    wired = True
 
     def effects(self) -> Any:
         self.stopped.wait(1.05)
@@ -733,6 +735,7 @@ class StartsSlowly(Mutant):
     caught_by = everywhere("acknowledgement.within-deadline")
     could_not_run = everywhere("acknowledgement.acks-every-type")
     deadline = 2.0
+    wired = True
     looked = warm = False
 
     def take(self, entries: Sequence[Entry]) -> None:
