@@ -262,27 +262,21 @@ def check_type_drift(run: Run) -> None:
     generator = made(run)
     attempts: list[Attempt] = []
     for event_type in (one for one in run.documented if drifts(one)):
-        shots = []
         whole = run.event(event_type).payload
-        more = [
-            payload
-            for at, payload in alike(event_type, whole, with_optional(generator, event_type, whole))
-            if is_either(event_type, at)
-        ]
-        for model in (whole, *more):
-            event = run.event(event_type, model)
-            told = list(drifted(event_type, event.payload))
-            # Each in an event of its own; in one that a field was added to, only that.
-            for pointer, _ in told if model is whole else told[-1:]:
-                fresh = run.event(event_type, model)
-                changed = dict(drifted(event_type, fresh.payload)).get(pointer)
-                if changed is not None and not run.is_fixed(event_type, pointer):
+        more = alike(event_type, whole, with_optional(generator, event_type, whole))
+        for at, model in (("", whole), *((at, payload) for at, payload in more if is_either(event_type, at))):
+            shots = []
+            for pointer, _ in drifted(event_type, model):
+                # In an event that a field was added to, only that is changed.
+                if (at and pointer != at) or run.is_fixed(event_type, pointer):
+                    continue
+                changed = dict(drifted(event_type, run.event(event_type, model).payload)).get(pointer)
+                if changed is not None:
                     kind = "a number" if isinstance(resolve(changed, pointer), int) else "text"
-                    shots.append(
-                        run.shot(Event(event_type.name, changed), note=f"{event_type.name}, {pointer} as {kind}")
-                    )
-        if shots:
-            attempts += compared(run, event_type, whole, shots)
+                    note = f"{event_type.name}, {pointer} as {kind}"
+                    shots.append(run.shot(Event(event_type.name, changed), note=note))
+            if shots:
+                attempts += compared(run, event_type, model, shots)
     if not attempts:
         raise NotApplicable("no value of the samples may be of another type")
     run.must_ack(attempts, "a value of the other documented type")

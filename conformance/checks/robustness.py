@@ -332,7 +332,7 @@ def check_connection_reuse(run: Run) -> None:
     bad = [one for one in (Change("drop", "signature"), Change("secret", value="other")) if _fits(run, one)]
     shots = []
     for n in range(1, count + 1):
-        change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 0 else None
+        change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 1 else None
         note = f"{n} of {count} over one connection, {'to be refused' if change else 'valid'}"
         shot = run.shot(run.event(), change=change, note=note)
         # Whether what is to be refused is, others ask: here it is nobody's event.
