@@ -27,18 +27,45 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
         "SECRET",
         "AppSecret or callback token; none: no token is set (default: test-secret; tencent test-token)",
     ),
-    ("effects", "SPEC", "where to read what the receiver recorded: http(s)://… answering a JSON array or JSON lines"),
-    ("effects-map", "JMESPATH", "from one of your records to the payload's field names"),
+    (
+        "effects",
+        "SPEC",
+        "where to read what the receiver recorded: http(s)://… (a JSON array or JSON lines), an SQLAlchemy URL, "
+        "redis://HOST:PORT/KEY, file:PATH (JSON lines) or command:SHELL",
+    ),
+    (
+        "effects-map",
+        "JMESPATH",
+        "from one of your records to the payload's field names; @FILE: a line EVENT-TYPE: JMESPATH for each event type",
+    ),
+    ("effects-query", "SQL", "the query for a database; :run is what the identifiers of this run begin or end with"),
     ("handles", "a,b", "event types that are recorded, or variants: EVENT-TYPE/*/TEXT (default: discovered, printed)"),
     ("accounts", "SPEC", "names of made-up accounts: a pattern with {n} (user-{n}), or file:PATH, an account a line"),
     ("rate", "N", "deliveries per second at most, for a receiver behind a limit; bursts are then left out"),
+    ("dedupe-distance", "N", "after how many other deliveries one is repeated (default: 1000; 0: leave that out)"),
     ("wire", "NAME", "how the whole run speaks: java-hashmap, ascii, … (provider-mock events --wires); several: a,b"),
     ("level", "must|should|may", "the lowest level that fails the run (default: should)"),
     ("baseline", "FILE", "known failures: a JSON object from check id to reason"),
+    (
+        "checks-as-of",
+        "VERSION",
+        "only the checks of this release can fail the run; newer ones are shown (default: all)",
+    ),
     ("ca", "FILE", "certificates of a private authority, PEM"),
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
+    (
+        "command",
+        "CMD",
+        "shell text that starts the receiver, with {port} filled in and PORT set; we kill it and start it again",
+    ),
+    (
+        "downstream",
+        "HOST:PORT",
+        "the receiver's own store: a proxy in front of it can slow and cut it; {downstream} in the command is its port",
+    ),
+    ("downstream-port", "PORT", "where that proxy listens, on 127.0.0.1 (default: a free port, printed)"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
     (

@@ -22,6 +22,7 @@ from im_callback.provider_mock.traffic.variants import variant_payload
 from im_callback.schemas import MISSING, EventType, occurrences, resolve
 
 EFFECTS_DEADLINE = 5.0
+COMMAND = "Let --receiver-command start the receiver, and stay until it ends; see its last lines."
 QUIET, SLOWER = 1.5, 5
 """What is not recorded is not waited for: no longer than the first, in seconds, and so many times what the slowest took."""
 
@@ -110,6 +111,8 @@ class Preflight:
         return None
 
     def _reachable(self) -> None:
+        if self.run.not_started:
+            raise Failed(f"an HTTP answer from {self.run.settings.url}", self.run.not_started, fix=COMMAND)
         kinds = list(self._kinds())
         first = self.run.send(self.run.shot(kinds[0][0], note=kinds[0][1]))
         if isinstance(first[0].reply, NoReply):

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 
+from im_callback.conformance import releases
+from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
 from im_callback.conformance.overlap import Task
@@ -33,6 +36,7 @@ def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
     feeds = (feed,) if feed is not None else run.feeds
     level = check.level_among(feeds)
     assert level is not None
+    pinned = run.settings.pinned
     return Result(
         id=check.id(run.provider),
         title=check.title,
@@ -41,6 +45,7 @@ def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
         verdict=Verdict.PASS,
         why=check.why,
         usual_fix=check.fix,
+        newer=pinned is not None and releases.ours(check) and releases.name(check) not in pinned,
     )
 
 
@@ -68,9 +73,12 @@ _WORST = (Verdict.HARNESS_ERROR, Verdict.FAIL, Verdict.COULD_NOT_RUN, Verdict.PA
 
 def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
     result = blank(check, run, feed)
-    run = run.at(feed, result.id, result.level)
+    # What only a newer check sends cannot fail one that the run is pinned to.
+    run = run.at(feed, result.id, Level.MAY if result.newer else result.level)
     started = time.monotonic()
     try:
+        if not run.given(check.option):
+            raise NotApplicable(MISSING[check.option])
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
         check.function(run)
@@ -79,6 +87,8 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
         result.cause = failed.cause
+        if run.receiver is not None:
+            result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()
         if isinstance(failed, Gone):
             run.shared.gone = result.id
@@ -94,6 +104,13 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.attempts = tuple(run.sent.last)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _log(check: Check, receiver: Receiver, failed: Failed, started: float) -> tuple[str, ...]:
+    """Return what the receiver printed about a failure: meanwhile, or where other checks are under way, just then."""
+    if check.preflight:
+        return receiver.log.around((), 0.0)
+    return receiver.log.around(() if check.alone else failed.attempts, started)
 
 
 def task(check: Check, run: Run) -> Task[str, Result]:
@@ -118,7 +135,7 @@ def fold(result: Result, run: Run) -> None:
     head, level = run.causes.get(result.cause, ("", result.level))
     if head and level.gates(result.level):
         result.folded_into = head
-    else:
+    elif not result.newer:
         run.causes[result.cause] = (result.id, result.level)
 
 
@@ -144,7 +161,7 @@ def conclude(
     Failures named in the baseline do not fail the run; an entry whose check passes, or that
     names no check, does. A run in which no gated check passed or failed is never green.
     """
-    gated = [one for one in results if one.level.gates(lowest)]
+    gated = [one for one in results if one.level.gates(lowest) and not one.newer]
     for result in results:
         if result.verdict is Verdict.FAIL and result.id in baseline:
             result.known = baseline[result.id]

@@ -140,6 +140,8 @@ class Mutant(Good):
     """Seconds that the run waits in the place of the provider's, so that the proof is quick."""
     races: ClassVar[int] = 1
     """How often identical requests are sent at once, so that the proof is quick."""
+    rooms: ClassVar[int] = 1
+    """In how many scopes versions arrive at once, so that the proof is quick."""
     burst: ClassVar[int] = 40
     """How many deliveries make a burst, so that the proof is quick."""
 
