@@ -31,6 +31,8 @@ def hand_over(run: Run, receiver: Good) -> None:
 
 def handed(receiver: Good, request: contract.Request) -> Reply:
     """Return what a receiver answers; as behind a web server, header names have one case and errors are a 500."""
+    if request.method != "POST" and not receiver.any_method:
+        return Reply(405, (), b"", 0.0)
     lengths = (("TRANSFER-ENCODING", "chunked"),) if request.chunked else (("CONTENT-LENGTH", str(len(request.body))),)
     headers = tuple((name.upper(), value) for name, value in request.headers)
     started = time.monotonic()
