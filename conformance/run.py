@@ -172,7 +172,9 @@ class Run:
     def subject(self) -> EventType:
         """The event type to show a general rule with: one the receiver records, if effects show one."""
         candidates = self.handled or tuple(self.documented)
-        return next((one for one in candidates if one.items is None and one.identity), candidates[0])
+        plain = [one for one in candidates if one.items is None and one.identity]
+        # A recall says little, and is about something else.
+        return next((one for one in plain if one.recall is None), [*plain, *candidates][0])
 
     @property
     def sight(self) -> Literal["none", "blind", "clear"]:

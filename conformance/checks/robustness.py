@@ -318,6 +318,7 @@ def _millis(attempt: Attempt) -> float:
     "Many deliveries over one connection are answered each by itself",
     topic="transport",
     level="should",
+    last=True,
     why="A refusal that leaves the body unread turns it into the next request: the deliveries behind it on the "
     "connection are lost, or answered for one another.",
     fix="Read the body before answering, or close the connection after a refusal.",
@@ -331,7 +332,7 @@ def check_connection_reuse(run: Run) -> None:
     bad = [one for one in (Change("drop", "signature"), Change("secret", value="other")) if _fits(run, one)]
     shots = []
     for n in range(1, count + 1):
-        change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 0 else None
+        change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 1 else None
         note = f"{n} of {count} over one connection, {'to be refused' if change else 'valid'}"
         shot = run.shot(run.event(), change=change, note=note)
         # Whether what is to be refused is, others ask: here it is nobody's event.

@@ -41,6 +41,8 @@ SIZES = (1, 2, 120)
 """How long the arrays are that mutants get, so that the proof is quick; good receivers get the real ones."""
 TRICKLE = 0.3
 """Seconds for which a body trickles in, so that the proof is quick."""
+ROOMS = 8
+"""In how many scopes of each type versions arrive at once, where one of them is to go wrong."""
 FAR = 300
 """After how many others an event is repeated, so that the proof is quick."""
 GOOD = (Good, Plain, Behind, StateOnly, *HONEST)
@@ -211,8 +213,9 @@ class TestMutants:
         monkeypatch.setattr(acknowledgement, "BURST", mutant.burst)
         monkeypatch.setattr(payloads, "SIZES", SIZES)
         monkeypatch.setattr(deduplication, "RACES", mutant.races)
-        monkeypatch.setattr(ordering, "ROOMS_EACH", mutant.rooms)
-        monkeypatch.setattr(ordering, "ROOMS", mutant.rooms)
+        rooms = ROOMS if "ordering.versions-at-once" in mutant.caught_by[provider] else 1
+        monkeypatch.setattr(ordering, "ROOMS_EACH", rooms)
+        monkeypatch.setattr(ordering, "ROOMS", rooms)
         monkeypatch.setattr(robustness, "TRICKLE", TRICKLE)
         if mutant.deadline is not None:
             monkeypatch.setattr(preflight, "EFFECTS_DEADLINE", mutant.deadline)
