@@ -249,14 +249,6 @@ class Careless(Good):
         time.sleep(PATIENT)
 
 
-class Apart(Good):
-    """Never turns to a store over the network."""
-
-    def put(self, key: str | None, item: Any) -> None:
-        with Path("apart.jsonl").open("a") as file:
-            file.write(json.dumps(item) + "\n")
-
-
 class Allows(Good):
     """Asks its store for each decision, and allows without it."""
 
