@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
-PATIENT = 60.0
+PATIENT = 20.0
 
 
 class Lost(Exception):
