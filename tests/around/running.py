@@ -64,5 +64,3 @@ def surrounded(
             yield run, store
         finally:
             around.close()
-
-

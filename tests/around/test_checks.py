@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +31,9 @@ class Case(NamedTuple):
     """A receiver at a feed, and what becomes of the checks that do not pass."""
 
     fault: str
-    failed: Set[str] = frozenset()
-    stopped: Set[str] = frozenset()
-    passed_over: Set[str] = frozenset()
+    failed: AbstractSet[str] = frozenset()
+    stopped: AbstractSet[str] = frozenset()
+    passed_over: AbstractSet[str] = frozenset()
     feed: tuple[str, str] = TELLING
 
 
@@ -58,6 +59,10 @@ CASES = (
     Case("Allows", feed=DECIDING),
     Case("ErrorPage", {TOLD}, feed=DECIDING),
 )
+
+
+WHOLE = {"Mortal", "Sql"}
+"""Receivers that stand for whole runs."""
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +98,7 @@ def test_matrix(case: Case, tmp_path: Path) -> None:
         if case.fault == "Careless":
             assert ["the receiver did not end within 10 s of SIGTERM, and was killed"] == run.notes
         if case.fault == "Swallows":
-            assert "not stored: [Errno" in "\n".join(found[FAILS].log)
+            assert "not stored: " in "\n".join(found[FAILS].log)
         if case.fault == "LockFile":
             assert ("it runs already: the lock is there",) == found[KILL].log[-1:]
         if case.fault == "Allows":
@@ -102,7 +107,7 @@ def test_matrix(case: Case, tmp_path: Path) -> None:
 
 def test_every_fault_is_tried() -> None:
     """No receiver stands there for nothing."""
-    assert set(FAULTS) == {case.fault for case in CASES}
+    assert set(FAULTS) - WHOLE == {case.fault for case in CASES}
 
 
 def test_every_check_is_proven() -> None:
