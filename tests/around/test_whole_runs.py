@@ -26,7 +26,8 @@ from tests.programs import needed
 from tests.provider_mock_ledger.postgres import Cluster, programs
 
 SCHEMA = json.loads(files("im_callback.conformance.report").joinpath("result.schema.json").read_text(encoding="utf-8"))
-SOME = ["--receiver-check=*.preflight.*", *(f"--receiver-check=*.{slug}" for slug in AROUND)]
+TELLING = set(AROUND) - {"fails-as-told"}
+SOME = ["--receiver-check=*.preflight.*", *(f"--receiver-check=*.{slug}" for slug in TELLING)]
 
 
 def options(port: int, effects: str, text: str) -> list[str]:
@@ -91,13 +92,12 @@ def test_good(postgres: int, tmp_path: Path) -> None:
     with serving(lambda _: (200, "application/json", records())) as little:
         ended = valid(pytest_in(tmp_path, "-rs", *options(postgres, little.url, command("Sql")), *SOME))
     assert 0 == ended.status, ended.output
-    around = {slug for name, verdict in ended.verdicts.items() if (slug := name.rpartition(".")[2]) in AROUND}
-    assert set(AROUND) - {"fails-as-told"} == around
+    assert {one.rpartition(".")[2] for one in ended.verdicts} > TELLING
     assert {"pass"} == set(ended.verdicts.values()), ended.output
     (line,) = ended.lines("downstream: ")
     assert line.startswith(f"downstream: 127.0.0.1:{postgres}, through the proxy at 127.0.0.1:")
     assert ended.lines("command: touch $$; ")
-    assert not any(alive(pid) for pid in pids(tmp_path, 4))
+    assert not any(alive(pid) for pid in pids(tmp_path, 6))
 
 
 def test_does_not_start(tmp_path: Path) -> None:
@@ -131,8 +131,10 @@ def test_dies_in_the_middle(tmp_path: Path) -> None:
 def test_store_dies_in_the_middle(tmp_path: Path) -> None:
     """Where the store goes away for good the run ends, and not green."""
     with storing() as store, shown(store) as effects:
-        store.limit = 30
-        ended = valid(pytest_in(tmp_path, *options(store.port, effects, command()), *SOME))
+        store.limit = 10
+        some = ("preflight.*", "deduplication.*")
+        chosen = [f"--receiver-check=rongcloud.{one}" for one in some]
+        ended = valid(pytest_in(tmp_path, *options(store.port, effects, command()), *chosen))
     assert 1 == ended.status, ended.output
     assert "harness-error" not in ended.verdicts.values()
 
