@@ -12,14 +12,14 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from random import Random, SystemRandom
+from random import Random
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from im_callback.conformance.around.command import Receiver
 from im_callback.conformance.around.command import said as status_said
 from im_callback.conformance.around.downstream import Downstream
-from im_callback.conformance.effects import EffectsError, ReadEffects
+from im_callback.conformance.effects import EffectsError, ReadEffects, Records
 from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
@@ -91,9 +91,7 @@ class Run:
         self._feed = self.feeds[0]
         self.shared = Shared(read_effects)
         self.random = Random(settings.seed)
-        # Not from the seed: what an earlier run left in the store must mean nothing to this one.
-        own = SystemRandom().getrandbits(64)
-        self.ids = Identities(self.random, utc_millis(), run=own, accounts=settings.accounts)
+        self.ids = Identities(self.random, utc_millis(), run=settings.run, accounts=settings.accounts)
         longest = max(feed.deadline for feed in self.feeds)
         client = Client(longest, extra_headers=settings.headers, ca_file=settings.ca_file)
         self.courier = Courier(client, rate=settings.rate)
@@ -433,12 +431,45 @@ class Run:
         except EffectsError as error:
             raise CouldNotRun(f"the effects could not be read: {error.reason}", error.fix) from error
 
+    @property
+    def unordered(self) -> bool:
+        """Whether the records come in no order: the user says so, or where they are read from has none."""
+        return self.settings.unordered or bool(getattr(self.read_effects, "unordered", False))
+
     def effects(self) -> Effects:
         """Return the effects as they are now, matched to what was sent."""
         began = self.shared.now()
         effects = self.matcher.match(self.records())
         self.shared.look = (began, effects)
         return effects
+
+    def all_effects(self, seen: Effects) -> Effects:
+        """Return the effects read in whole, where records from before the run are passed over; else those seen.
+
+        If it shows more of this run than was seen, nothing is passed over from now on: this store gives new events a
+        place among old ones.
+        """
+        read = self.read_effects
+        if not isinstance(read, Records) or not read.skips:
+            return seen
+        try:
+            everything = self.matcher.match(read.whole())
+        except EffectsError:
+            return seen
+        if len(everything.order) > len(seen.order) or not everything.ambiguous.keys() <= seen.ambiguous.keys():
+            read.skip_nothing()
+        return everything
+
+    def was_hidden(self) -> bool:
+        """Return whether the effects, read in whole, show more of this run than was shown so far."""
+        read = self.read_effects
+        if not isinstance(read, Records) or not read.skips or self.shared.gone:
+            return False
+        try:
+            self.all_effects(self.effects())
+        except CouldNotRun:
+            return False
+        return not read.skips
 
     def settle(self, done: Callable[[Effects], bool], seconds: float | None = None) -> Effects:
         """Return the effects as soon as `done` holds for them, or when the settle time has passed, or so many seconds.
@@ -448,7 +479,9 @@ class Run:
         deadline = self.shared.now() + (self.settings.settle if seconds is None else seconds)
         pause = SHORTEST_PAUSE
         effects = self.effects()
-        while not done(effects) and (left := deadline - self.shared.now()) > 0:
+        while not done(effects):
+            if (left := deadline - self.shared.now()) <= 0:
+                return self.all_effects(effects)
             due = self.shared.now() + min(pause, left)
             self.shared.pause(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 
+from im_callback.conformance import releases
 from im_callback.conformance.around.command import Receiver
 from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
@@ -35,6 +36,7 @@ def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
     feeds = (feed,) if feed is not None else run.feeds
     level = check.level_among(feeds)
     assert level is not None
+    pinned = run.settings.pinned
     return Result(
         id=check.id(run.provider),
         title=check.title,
@@ -43,6 +45,7 @@ def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
         verdict=Verdict.PASS,
         why=check.why,
         usual_fix=check.fix,
+        newer=pinned is not None and releases.ours(check) and releases.name(check) not in pinned,
     )
 
 
@@ -70,7 +73,8 @@ _WORST = (Verdict.HARNESS_ERROR, Verdict.FAIL, Verdict.COULD_NOT_RUN, Verdict.PA
 
 def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
     result = blank(check, run, feed)
-    run = run.at(feed, result.id, result.level)
+    # What only a newer check sends cannot fail one that the run is pinned to.
+    run = run.at(feed, result.id, Level.MAY if result.newer else result.level)
     started = time.monotonic()
     try:
         if not run.given(check.option):
@@ -131,7 +135,7 @@ def fold(result: Result, run: Run) -> None:
     head, level = run.causes.get(result.cause, ("", result.level))
     if head and level.gates(result.level):
         result.folded_into = head
-    else:
+    elif not result.newer:
         run.causes[result.cause] = (result.id, result.level)
 
 
@@ -157,7 +161,7 @@ def conclude(
     Failures named in the baseline do not fail the run; an entry whose check passes, or that
     names no check, does. A run in which no gated check passed or failed is never green.
     """
-    gated = [one for one in results if one.level.gates(lowest)]
+    gated = [one for one in results if one.level.gates(lowest) and not one.newer]
     for result in results:
         if result.verdict is Verdict.FAIL and result.id in baseline:
             result.known = baseline[result.id]

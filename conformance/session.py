@@ -16,7 +16,7 @@ from im_callback.conformance.around.command import Occupied, ReceiverError
 from im_callback.conformance.around.downstream import DownstreamError
 from im_callback.conformance.around.surroundings import Surroundings
 from im_callback.conformance.check import Check, all_checks, checks_of, family_modules
-from im_callback.conformance.effects import EffectsError, ReadEffects, mapped
+from im_callback.conformance.effects import EffectsError, ReadEffects, Records, mapped
 from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
 from im_callback.conformance.overlap import Overlap
 from im_callback.conformance.preflight import handles
@@ -72,6 +72,7 @@ class ReceiverSession:
         self.run = Run(settings, options.effects(config, settings))
         self.around = Surroundings(settings)
         self.checks = options.chosen_checks(config, settings.provider, settings.arriving)
+        self.marked = False
         self.results: dict[str, Result] = {}
         """By id: a check has one result, however often a plugin runs its item."""
         self.overlap: Overlap[str, Result] = Overlap(())
@@ -96,6 +97,8 @@ class ReceiverSession:
             logging.getLogger(name).removeFilter(self.filter)
         if self.file is not None:
             self.file.close()
+        if isinstance(self.run.read_effects, Records):
+            self.run.read_effects.close()
 
     def _forbid_paths(self) -> None:
         config = self.config
@@ -131,7 +134,7 @@ class ReceiverSession:
             visible(f"receiver: {self.mask(settings.url)}"),
             f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
             f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
-            f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}",
+            f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}, run {settings.tag}",
             *(visible(self.mask(line)) for line in self.around.lines()),
         ]
 
@@ -241,6 +244,7 @@ class ReceiverSession:
         if ended and not self.config.option.collectonly:
             try:
                 self._note_unrun(session)
+                self._note_hidden()
                 self.conclusion = self._concluded()
                 self._write(self.conclusion)
             except Exception as error:  # noqa: BLE001 - Whatever is wrong with us is no verdict about the receiver.
@@ -289,6 +293,18 @@ class ReceiverSession:
                 item.result.fix = "See the errors and skips above (-rs shows them), or leave out -x"
                 self.results[item.result.id] = item.result
 
+    def _note_hidden(self) -> None:
+        """Hold no judgement by effects that were read in part, unless the whole shows the same."""
+        with network.allowed():
+            if not self.marked or not self.run.was_hidden():
+                return
+        for result in self.results.values():
+            needs = any(one.effects and one.id(self.run.provider) == result.id for one in self.checks)
+            if needs and result.verdict in (Verdict.PASS, Verdict.FAIL):
+                result.verdict = Verdict.COULD_NOT_RUN
+                result.reason = "at the end of the run records of its own stood among those from before it, which had been passed over"
+                result.fix = "Let --receiver-effects-query list this run's records alone, with :run"
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print what could not run, what failed without failing the run, and the verdict."""
         if self.conclusion is None:
@@ -317,7 +333,8 @@ class ReceiverSession:
         return block(result, self.run.settings, self.mask)
 
     def _excused(self, result: Result) -> bool:
-        return result.id in self.run.settings.baseline or not result.level.gates(self.run.settings.level)
+        gated = result.level.gates(self.run.settings.level) and not result.newer
+        return result.id in self.run.settings.baseline or not gated
 
     def perform(self, item: CheckItem, request: pytest.FixtureRequest) -> None:
         """Run an item's check and end the test accordingly.
@@ -329,6 +346,7 @@ class ReceiverSession:
         if known is None:
             with network.allowed():
                 self._use_fixture(request)
+                self._mark_effects()
                 known = self.overlap.result(item.check.id(self.run.provider))
             fold(known, self.run)
             self.results[known.id] = known
@@ -337,9 +355,20 @@ class ReceiverSession:
         if result.verdict in OUTSIDE:
             pytest.skip(visible(self.mask(result.reason if not result.fix else f"{result.reason}. {result.fix}")))
         if result.verdict is Verdict.FAIL and self._excused(result):
-            pytest.xfail(settings.baseline.get(result.id) or f"below --receiver-level={settings.level.value}")
+            why = (
+                "newer than --receiver-checks-as-of"
+                if result.newer
+                else f"below --receiver-level={settings.level.value}"
+            )
+            pytest.xfail(settings.baseline.get(result.id) or why)
         if result.verdict is not Verdict.PASS:
             raise CheckEnded(result)
+
+    def _mark_effects(self) -> None:
+        """Note what the application has recorded before anything is sent."""
+        if not self.marked and isinstance(self.run.read_effects, Records):
+            self.run.read_effects.mark()
+        self.marked = True
 
     def _use_fixture(self, request: pytest.FixtureRequest) -> None:
         """Read the effects through the user's fixture, if there is one."""
@@ -367,7 +396,8 @@ class ReceiverSession:
                     f"the function that the fixture {FIXTURE} returns failed: {error!r}", "Mend it in your conftest.py"
                 ) from error
 
-        self.run.read_effects = mapped(called, options.option(self.config, "effects-map"))
+        mapping = options.option(self.config, "effects-map")
+        self.run.read_effects = mapped(called, mapping, self.config.invocation_params.dir)
 
 
 def _unreadable(reason: str, fix: str) -> ReadEffects:

@@ -97,6 +97,8 @@ class Result:
     attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     why: str = ""
     usual_fix: str = ""
+    newer: bool = False
+    """Whether the release to which the run is pinned did not have the check yet: it then fails nothing."""
     known: str = ""
     """The baseline's reason, where the failure is a known one."""
     cause: str = ""

@@ -92,7 +92,7 @@ def failures(results: Sequence[Result]) -> list[str]:
     heads = [one for one in failed if one.folded_into not in ids]
     lines: list[str] = []
     for head in sorted(heads, key=lambda one: list(Level).index(one.level)):
-        known = " (known)" if head.known else ""
+        known = " (known)" if head.known else " (newer than --receiver-checks-as-of)" if head.newer else ""
         lines.append(f"failed: {head.id} ({head.level.value}){known}: {head.title}")
         derived = [one.id for one in failed if one.folded_into == head.id]
         if derived:

@@ -66,6 +66,10 @@ class Courier:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_pace", Pace(self.rate, self.now, self.sleep))
 
+    def wait(self) -> None:
+        """Return when the next delivery may start, for one that is sent in another way."""
+        self._pace.wait()
+
     def send(self, shots: Sequence[Shot], noticed: Callable[[Attempt], None] = ignored) -> list[Attempt]:
         """Send the shots at once, or one after the other where there is a rate; return the attempts in their order.
 

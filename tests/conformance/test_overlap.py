@@ -81,7 +81,7 @@ class TestOverlap:
         def broken() -> str:
             raise KeyboardInterrupt
 
-        first = Task("a", stage._steps("a", [3]))  # noqa: SLF001
+        first = Task("a", stage._steps("a", [3]))
         stage.overlap = Overlap([first, Task("b", broken)], lambda: stage.now, stage.sleep)
         with pytest.raises(KeyboardInterrupt):
             stage.overlap.result("a")
