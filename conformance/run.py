@@ -20,10 +20,11 @@ from im_callback.conformance.around.command import Receiver
 from im_callback.conformance.around.command import said as status_said
 from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records
-from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
+from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Outside
+from im_callback.conformance.words import more_of, note_of, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import (
     Credentials,
     Event,
@@ -50,8 +51,6 @@ PATIENCE = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
 QUESTIONS = 5
 """How many are asked until one is let through, where the answer decides whether it shows."""
-NAMED = 20
-"""How many exchanges a failure names."""
 GONE_SECONDS = 3.0
 """How long nobody may listen before the receiver counts as gone: a supervisor may be starting it again."""
 
@@ -414,7 +413,7 @@ class Run:
             first = others[0]
             raise Failed(
                 f"{what} acknowledged",
-                f"{said_of(first)}{_more(others)}",
+                f"{said_of(first)}{more_of(others)}",
                 others,
                 cause=refusal(first),
                 fix=fix,
@@ -530,7 +529,7 @@ class Run:
         if lost:
             raise Failed(
                 f"{what} shows in the effects within {self.settings.settle if seconds is None else seconds:g} s",
-                f"acknowledged{_note(lost[0])}, but no effect of {gone[0][1][0]}{_more(lost)}",
+                f"acknowledged{note_of(lost[0])}, but no effect of {gone[0][1][0]}{more_of(lost)}",
                 lost,
                 cause=f"lost: {self.kind_of(lost[0].shot.events[0])}",
                 fix=fix,
@@ -599,41 +598,3 @@ def _connects(address: tuple[str, int]) -> bool:
     except OSError:
         return False
     return True
-
-
-def refusal(attempt: Attempt) -> str:
-    """Return the cause of a failure whose first refused delivery this is: the event type and what was said to it."""
-    events = attempt.shot.events
-    return f"not acknowledged: {events[0].type if events else ''} {attempt.words or attempt.outcome.value}"
-
-
-def said_of(attempt: Attempt) -> str:
-    """Return what became of an attempt: its outcome, the rule that decided, and the receiver's own words."""
-    _, _, body = attempt.words.partition(" ")
-    words = f"; it said: {body}" if body and body not in attempt.judgement.rule else ""
-    said = f"{attempt.judgement.rule}{words}"
-    # Words that are cut off may end inside a secret, where reports would not know it any more.
-    used = attempt.shot.credentials
-    return f"{attempt.outcome.value}{_note(attempt)}: {used.masked(said) if used else said}"
-
-
-def shorten(value: Any, limit: int = 160) -> str:
-    """Return a value as text that fits on a line."""
-    shown = text(value) if not isinstance(value, Mapping) else text(dict(value))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _note(attempt: Attempt) -> str:
-    return f" ({attempt.shot.note})" if attempt.shot.note else ""
-
-
-def notes_of(attempts: Iterable[Attempt]) -> str:
-    """Return what was sent, each once; of very many as many as fit on a few lines, and how many others there are."""
-    notes = list(dict.fromkeys(a.shot.note or "a valid delivery" for a in attempts))
-    left = len(notes) - NAMED
-    return ", ".join(notes[:NAMED]) + (f", and {left} more" if left > 0 else "")
-
-
-def _more(attempts: Sequence[Attempt]) -> str:
-    """Name the attempts after the first."""
-    return f" (and {len(attempts) - 1} more: {notes_of(attempts[1:])})" if len(attempts) > 1 else ""
