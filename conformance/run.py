@@ -11,18 +11,20 @@ import copy
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from im_callback.conformance.around.command import Receiver
 from im_callback.conformance.around.command import said as status_said
 from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records
-from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded
+from im_callback.conformance.judge import AmbiguousRecord, Effects, Matcher, Occurrence, occurrences_of, superseded
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
+from im_callback.conformance.shared import Found, Shared, one_by_one
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Outside
 from im_callback.conformance.words import more_of, note_of, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import (
@@ -46,6 +48,7 @@ from im_callback.provider_mock.wire import Wire
 from im_callback.schemas import MISSING, EventType, resolve
 
 Alter = Callable[[Request], Request]
+T = TypeVar("T")
 
 PATIENCE = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
@@ -53,31 +56,6 @@ QUESTIONS = 5
 """How many are asked until one is let through, where the answer decides whether it shows."""
 GONE_SECONDS = 3.0
 """How long nobody may listen before the receiver counts as gone: a supervisor may be starting it again."""
-
-
-@dataclass(slots=True)
-class Found:
-    """What preflight has found out about a feed: what it sent, by stage how that ended, and how many effects were due."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    done: dict[str, Outside | None] = field(default_factory=dict)
-    under_way: set[str] = field(default_factory=set)
-    due: int = 0
-
-
-@dataclass(slots=True)
-class Shared:
-    """What changes during a run, for all its checks."""
-
-    read_effects: ReadEffects | None
-    pause: Callable[[float], None] = time.sleep
-    """Passes seconds; other checks may go on meanwhile."""
-    now: Callable[[], float] = time.monotonic
-    gone: str = ""
-    """Where the receiver went away in the middle of the run: during which check."""
-    answered: bool = False
-    look: tuple[float, Effects] | None = None
-    """The last look at the effects, and when it began."""
 
 
 class Run:
@@ -489,6 +467,28 @@ class Run:
             seen = self.shared.look
             effects = seen[1] if seen is not None and seen[0] >= due else self.effects()
         return effects
+
+    def each(self, things: Sequence[T], judge: Callable[[T], None]) -> list[Outside | AmbiguousRecord | None]:
+        """Judge things whose accounts and rooms cannot meet, at once where they wait; return how each ended, in order.
+
+        Raises `Gone` if the receiver went away, and what is our own error.
+        """
+        ended: list[Exception | None] = [None] * len(things)
+
+        def part(index: int) -> None:
+            try:
+                judge(things[index])
+            except Exception as error:  # noqa: BLE001 - It is raised once all have ended.
+                ended[index] = error
+
+        parts = [partial(part, index) for index in range(len(things))]
+        (one_by_one if self.settings.meeting else self.shared.gather)(parts)
+        found: list[Outside | AmbiguousRecord | None] = []
+        for error in ended:
+            if isinstance(error, Gone) or not (error is None or isinstance(error, (Outside, AmbiguousRecord))):
+                raise error
+            found.append(error)
+        return found
 
     def shown(self, events: Iterable[Event]) -> Effects:
         """Return the effects once everything in the events shows, or the settle time has passed."""
