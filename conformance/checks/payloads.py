@@ -13,9 +13,10 @@ from im_callback.conformance.content import Kept, lost_content
 from im_callback.conformance.drift import drifted, drifts, is_either
 from im_callback.conformance.embedded import holds_json, rewritten
 from im_callback.conformance.judge import Effects, in_record, text
-from im_callback.conformance.run import NAMED, Run, notes_of, shorten
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import kept_as_sent
 from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.conformance.words import NAMED, notes_of, shorten
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.traffic.generate import Generator

@@ -12,9 +12,10 @@ from im_callback.conformance.check import check
 from im_callback.conformance.checks.deduplication import once
 from im_callback.conformance.disturbed import performed
 from im_callback.conformance.judge import Effects, text
-from im_callback.conformance.run import Run, said_of, shorten
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import speaking_event
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, NotApplicable
+from im_callback.conformance.words import said_of, shorten
 from im_callback.conformance.wrong_types import mistyped
 from im_callback.provider_mock.contract import Event, NoReply, Outcome
 from im_callback.provider_mock.delivery.changes import CannotChange, Change
