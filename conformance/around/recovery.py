@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from im_callback.conformance.around.command import Occupied, Receiver, ReceiverError
 from im_callback.conformance.around.downstream import Downstream
-from im_callback.conformance.judge import Occurrence
+from im_callback.conformance.judge import Occurrence, superseded
 from im_callback.conformance.run import Run, said_of
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone
 from im_callback.provider_mock.contract import Event, Feed, Outcome
@@ -22,7 +22,7 @@ KINDS = 6
 """Event types of which one is delivered in a disturbance."""
 COMES_BACK = 30.0
 """Seconds within which a receiver takes deliveries again, once its store is there or it was started."""
-APPEARS = 30.0
+APPEARS = 20.0
 """Seconds, at least, for what was taken meanwhile to show: who queues tries again after a while."""
 RETRIES = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -246,12 +246,18 @@ def ended(run: Run, end: Callable[[], object], attempts: Sequence[Attempt] = ())
 
 
 def shown_now(run: Run) -> set[Occurrence]:
-    """Return what the application shows at the moment."""
-    return set(run.effects().counts)
+    """Return what the application shows at the moment, those that a newer state may take the place of aside."""
+    sent = [event for attempt in run.history if attempt.shot.valid for event in attempt.shot.events]
+    return set(run.effects().counts) - superseded(sent, run.provider.catalogue)
 
 
-def forget_vanished(run: Run, before: set[Occurrence]) -> int:
-    """Let nobody else judge what has gone with the process; return how many they are."""
-    vanished = before - shown_now(run)
+def forget_vanished(run: Run, before: set[Occurrence], seconds: float) -> int:
+    """Let nobody else judge what has gone with the process; return how many of them were acknowledged.
+
+    A receiver may need a moment, of so many seconds, until it shows again what it has.
+    """
+    effects = run.settle(lambda seen: all(seen.counts.get(one) for one in before), seconds)
+    vanished = {one for one in before if not effects.counts.get(one)}
+    judged = run.sent.to_judge(run.binding)
     run.sent.indistinct.update(vanished)
-    return len(vanished)
+    return len(vanished & judged)
