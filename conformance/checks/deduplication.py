@@ -465,8 +465,11 @@ def check_far_apart(run: Run) -> None:
 
 
 def lasts(run: Run, attempt: Attempt) -> bool:
-    """Return whether what a delivery brought is recorded for good: nothing that removes, or never happened."""
-    return all(
+    """Return whether what a delivery brought is recorded for good: nothing that removes, or never happened.
+
+    Nor is it what has gone with a process that a check has ended.
+    """
+    return run.sent.indistinct.isdisjoint(run.occurrences(*attempt.shot.events)) and all(
         run.keeps(event) and not run.failed(event) and not run.provider.catalogue[event.type].removes(event.payload)
         for event in attempt.shot.events
     )
