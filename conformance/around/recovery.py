@@ -116,25 +116,37 @@ def without_store(
 def comes_back(run: Run, after: str, shown: Sequence[Attempt] = (), *, anew: bool = True) -> list[Attempt]:
     """Deliver until something is accepted, and the effects can be read; return those attempts.
 
+    One that has ended over it is started again at once, as a supervisor would: to end is no fault of its own.
     Fails if that takes too long; with `anew`, and where we can, the receiver is then started again for the sake of
     the other checks.
     """
-    attempts = _accepted(run)
+    expected = f"deliveries accepted again within {COMES_BACK:g} s after {after}"
+
+    def supervise() -> None:
+        if anew and run.receiver is not None and not run.receiver.running:
+            run.notes.append(f"the receiver ended before {after}; it was started again, as a supervisor would do")
+            _started_again(run, expected, "it had ended", shown)
+
+    attempts = _accepted(run, supervise)
     if well(attempts[-1]):
         _readable(run)
         return attempts
     last = attempts[-1]
-    expected = f"deliveries accepted again within {COMES_BACK:g} s after {after}"
     said = f"none is; the last: {said_of(last)}"
     if anew and run.receiver is not None:
-        try:
-            run.receiver.restart()
-        except ReceiverError as error:
-            raise Gone(expected, f"{said}; nor does it start again: {error.reason}", [*shown, last]) from None
+        run.receiver.close()
+        _started_again(run, expected, said, [*shown, last])
         if well(_accepted(run)[-1]):
             _readable(run)
             raise Failed(expected, f"{said}; after a restart it accepts them", [*shown, last])
     raise Gone(expected, said, [*shown, last])
+
+
+def _started_again(run: Run, expected: str, said: str, shown: Sequence[Attempt]) -> None:
+    try:
+        process_of(run).start()
+    except ReceiverError as error:
+        raise Gone(expected, f"{said}; nor does it start again: {error.reason}", shown) from None
 
 
 def well(attempt: Attempt) -> bool:
@@ -142,12 +154,13 @@ def well(attempt: Attempt) -> bool:
     return attempt.acked and (attempt.status or 0) < 500
 
 
-def _accepted(run: Run) -> list[Attempt]:
-    """Deliver one after the other, until one is accepted or time is over."""
+def _accepted(run: Run, supervise: Callable[[], None] = lambda: None) -> list[Attempt]:
+    """Deliver one after the other, until one is accepted or time is over; `supervise` before each."""
     end = run.shared.now() + COMES_BACK
     pause = SHORTEST_PAUSE
     attempts: list[Attempt] = []
     while True:
+        supervise()
         with disturbing(run):
             attempts += run.send(run.shot(run.event(), note="a valid delivery, to see whether it is back"))
         if well(attempts[-1]) or run.shared.now() > end:
