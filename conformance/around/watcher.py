@@ -132,11 +132,12 @@ class Watcher:
 
     def _signal(self, number: int) -> None:
         """Send a signal to the group, and to what has left it."""
+        # Looked for first: while parents end, their children are nobody's for a moment.
+        apart = [pid for pid in descendants(os.getpid()) if _group(pid) != self.leader]
         self._to_group(number)
-        for pid in descendants(os.getpid()):
-            if _group(pid) != self.leader:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
+        for pid in apart:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
     def _to_group(self, number: int) -> None:
         if not self.grouped:

@@ -124,7 +124,7 @@ def test_dies_in_the_middle(tmp_path: Path) -> None:
     assert ended.result is not None
     gone = [one for one in ended.result["checks"] if "its process ended with status 9" in one["actual"]]
     assert gone, ended.output
-    assert "out of memory, password=*** key is verysecretkey1" in gone[0]["log"]
+    assert "out of memory, password=*** key is verysecretkey1" in "\n".join(gone[0]["log"])
     assert "could-not-run" == ended.verdicts["rongcloud.acknowledgement.acked-survives-kill"]
 
 
