@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from im_callback.conformance.around.command import Occupied, Receiver, ReceiverError
 from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.judge import Occurrence, superseded
-from im_callback.conformance.run import Run, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone
+from im_callback.conformance.words import said_of
 from im_callback.provider_mock.contract import Event, Feed, Outcome
 from im_callback.provider_mock.history import Attempt
 from im_callback.schemas import EventType

@@ -149,13 +149,13 @@ class Watcher:
             self.grouped = False
 
     def _sweep(self) -> None:
-        """Kill everything, until nothing is left."""
+        """Kill everything, until nothing is left: twice, for an orphan may be nobody's at one look."""
         end = time.monotonic() + SWEEP
-        while time.monotonic() < end:
+        empty = 0
+        while empty < 2 and time.monotonic() < end:
             self._signal(signal.SIGKILL)
             self._reap()
-            if not self._left():
-                return
+            empty = 0 if self._left() else empty + 1
             time.sleep(0.005)
 
 
