@@ -154,3 +154,13 @@ def test_gate_dies_in_the_middle(how: signal.Signals, tmp_path: Path) -> None:
                 gate.kill()
         assert soon(lambda: not any(alive(pid) for pid in found))
     assert not (tmp_path / "result.json").exists()
+
+
+def test_occupied(tmp_path: Path) -> None:
+    """Where something answers already nothing is started or judged: it would be the wrong receiver."""
+    with serving(lambda _: (200, "text/plain", b"")) as little:
+        ended = pytest_in(tmp_path, f"--receiver-url={little.url}", "--receiver-command=touch started")
+    assert (4, None) == (ended.status, ended.result)
+    assert "ERROR: --receiver-command: something listens at port" in ended.output
+    assert not (tmp_path / "started").exists()
+    assert [] == little.got
