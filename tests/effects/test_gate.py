@@ -81,6 +81,7 @@ def verdicts(receiver: Keeps, names: Collection[str]) -> dict[str, Verdict]:
             return {name: run_check(one, run).verdict for name, one in named.items() if name in names}
         finally:
             read.close()
+            store.close()
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ class TestDatabases:
             assert "gives no rows" in trouble(store.spec, "DELETE FROM messages")
             with reading(store.spec, "SELECT count(*) AS n FROM messages") as read:
                 assert [{"n": 3}] == read()
+            store.close()
 
     def test_nobody_in(self, postgresql: Cluster, mariadb: Mariadb) -> None:
         """A wrong password, and a database that is not there."""
@@ -207,6 +208,7 @@ class TestDatabases:
             with postgresql.stopped(), pytest.raises(EffectsError, match="was not ready"):
                 read()
             assert 1 == len(read())
+        store.close()
 
     def test_lost_connection(self, postgresql: Cluster) -> None:
         """A connection that was closed at the other end is opened again for the next look."""
@@ -220,6 +222,7 @@ class TestDatabases:
             with pytest.raises(EffectsError):
                 read()
             assert [] == read()
+        store.close()
 
 
 class TestRedis:
