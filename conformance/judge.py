@@ -348,6 +348,7 @@ class Matcher:
 
     def _meet(self, event_type: EventType) -> None:
         """Note by which fields records of a type that is sent for the first time are told from others."""
+        self._certain.clear()
         properties = event_type.schema.get("properties", {})
         fixed = {name: [text(schema["const"])] for name, schema in properties.items() if "const" in schema}
         if not fixed and len({name for name, _ in event_type.marks}) == 1:

@@ -11,9 +11,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from random import SystemRandom
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import pytest
-from im_callback.conformance import option_values
+from im_callback.conformance import option_values, releases
+from im_callback.conformance.around.command import filled, free_port, port_of, with_port
 from im_callback.conformance.check import Check, MissingSource, all_checks, unusable_checks
 from im_callback.conformance.effects import BadEffects, ReadEffects, SourceOptions, compiled, open_effects
 from im_callback.conformance.report.masking import Masking, secrets_in
@@ -29,6 +31,8 @@ from im_callback.provider_mock.headers import TOKEN, refused
 T = TypeVar("T")
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"", "0", "false", "no", "off"})
+FARTHEST = 1_000_000
+"""Deliveries after which one is repeated, at most."""
 
 
 def option(config: pytest.Config, name: str) -> str | None:
@@ -97,7 +101,7 @@ def settings(config: pytest.Config) -> Settings:
     chosen = provider(config)
     folder = config.invocation_params.dir
     return Settings(
-        url=_url(str(config.getoption("--receiver-url"))),
+        url=_own_port(config, _url(str(config.getoption("--receiver-url")))),
         provider=chosen,
         credentials=_credentials(config, chosen),
         seed=_number(config, "seed", SystemRandom().randrange(2**32)),
@@ -109,6 +113,7 @@ def settings(config: pytest.Config) -> Settings:
         accounts=_told(config, "accounts", lambda text: option_values.accounts(text, folder)),
         fixed=_fixed(config, chosen),
         rate=_told(config, "rate", option_values.rate),
+        dedupe_distance=_distance(config),
         wire=_told(config, "wire", lambda text: option_values.wire(text, chosen, arriving(config, chosen)))
         or DOCUMENTED,
         feeds=arriving(config, chosen),
@@ -117,7 +122,23 @@ def settings(config: pytest.Config) -> Settings:
         ca_file=_file(config, "ca"),
         allow_incomplete=flag(config, "allow-incomplete"),
         baseline=_baseline(config),
+        pinned=_pinned(config),
+        command=option(config, "command"),
+        downstream=_told(config, "downstream", option_values.place),
+        downstream_port=_told(config, "downstream-port", option_values.port) or 0,
+        folder=folder,
     )
+
+
+def _own_port(config: pytest.Config, url: str) -> str:
+    """Return the address with a free port where it has port 0: there the command is to listen."""
+    if port_of(url) != 0:
+        return url
+    if option(config, "command") is None:
+        raise pytest.UsageError(
+            "--receiver-url: port 0 is for a receiver that --receiver-command starts; name the port where it listens"
+        )
+    return with_port(url, free_port(urlsplit(url).hostname or ""))
 
 
 def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
@@ -132,6 +153,8 @@ def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
         run=settings.tag,
         recurring=settings.accounts is not None or bool(settings.fixed),
     )
+    if spec and settings.command is not None:
+        spec = filled(spec, {"port": str(port_of(settings.url))})
     if query and not spec:
         raise pytest.UsageError(
             "--receiver-effects-query needs a database to ask: give its URL with --receiver-effects"
@@ -242,6 +265,13 @@ def _seconds(config: pytest.Config) -> float:
     return seconds
 
 
+def _distance(config: pytest.Config) -> int:
+    number = _number(config, "dedupe-distance", Settings.dedupe_distance)
+    if not 0 <= number <= FARTHEST:
+        raise pytest.UsageError(f"--receiver-dedupe-distance={number}: give a number of deliveries, up to {FARTHEST}")
+    return number
+
+
 def _level(config: pytest.Config) -> Level:
     value = option(config, "level")
     try:
@@ -305,6 +335,14 @@ def _baseline(config: pytest.Config) -> dict[str, str]:
         if ".preflight." in name:
             raise pytest.UsageError(f"--receiver-baseline={path.name}: without {name} nothing is judged; take it out")
     return known
+
+
+def _pinned(config: pytest.Config) -> frozenset[str] | None:
+    version = option(config, "checks-as-of")
+    try:
+        return None if version is None else releases.names(version)
+    except releases.UnknownRelease as error:
+        raise pytest.UsageError(f"--receiver-checks-as-of={version}: {error}") from None
 
 
 def _reasons(values: Sequence[object]) -> bool:

@@ -41,13 +41,30 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("handles", "a,b", "event types that are recorded, or variants: EVENT-TYPE/*/TEXT (default: discovered, printed)"),
     ("accounts", "SPEC", "names of made-up accounts: a pattern with {n} (user-{n}), or file:PATH, an account a line"),
     ("rate", "N", "deliveries per second at most, for a receiver behind a limit; bursts are then left out"),
+    ("dedupe-distance", "N", "after how many other deliveries one is repeated (default: 1000; 0: leave that out)"),
     ("wire", "NAME", "how the whole run speaks: java-hashmap, ascii, … (provider-mock events --wires); several: a,b"),
     ("level", "must|should|may", "the lowest level that fails the run (default: should)"),
     ("baseline", "FILE", "known failures: a JSON object from check id to reason"),
+    (
+        "checks-as-of",
+        "VERSION",
+        "only the checks of this release can fail the run; newer ones are shown (default: all)",
+    ),
     ("ca", "FILE", "certificates of a private authority, PEM"),
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
+    (
+        "command",
+        "CMD",
+        "shell text that starts the receiver, with {port} filled in and PORT set; we kill it and start it again",
+    ),
+    (
+        "downstream",
+        "HOST:PORT",
+        "the receiver's own store: a proxy in front of it can slow and cut it; {downstream} in the command is its port",
+    ),
+    ("downstream-port", "PORT", "where that proxy listens, on 127.0.0.1 (default: a free port, printed)"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
     (

@@ -1,25 +1,32 @@
 """One run against one receiver: what the checks send, and how they look at what became of it.
 
-A check gets a `Run` and uses it as the provider would use the network: it takes events, sends
-them (validly or not), and looks at the effects. Everything sent is in the history; what was sent
-only in a form the provider would never send is remembered as forbidden.
+A check gets a `Run` of its own and uses it as the provider would use the network: it takes events,
+sends them (validly or not), and looks at the effects. Everything sent is in the history that all
+share; what was sent only in a form the provider would never send is remembered as forbidden.
 """
 
 from __future__ import annotations
 
+import copy
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.command import said as status_said
+from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records
-from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
+from im_callback.conformance.judge import AmbiguousRecord, Effects, Matcher, Occurrence, occurrences_of, superseded
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
+from im_callback.conformance.shared import Found, Shared, one_by_one
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Outside
+from im_callback.conformance.words import more_of, note_of, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import (
     Credentials,
     Event,
@@ -33,7 +40,7 @@ from im_callback.provider_mock.contract import (
 )
 from im_callback.provider_mock.delivery.changes import CannotChange, Change, Way, judged, made
 from im_callback.provider_mock.delivery.clock import utc_millis
-from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.courier import Courier, ignored
 from im_callback.provider_mock.delivery.sockets.client import Client
 from im_callback.provider_mock.history import Attempt, History, Shot
 from im_callback.provider_mock.traffic.identity import Identities
@@ -41,35 +48,25 @@ from im_callback.provider_mock.wire import Wire
 from im_callback.schemas import MISSING, EventType, resolve
 
 Alter = Callable[[Request], Request]
+T = TypeVar("T")
 
 PATIENCE = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
 QUESTIONS = 5
 """How many are asked until one is let through, where the answer decides whether it shows."""
-NAMED = 20
-"""How many exchanges a failure names."""
 GONE_SECONDS = 3.0
 """How long nobody may listen before the receiver counts as gone: a supervisor may be starting it again."""
 
 
-@dataclass(slots=True)
-class Found:
-    """What preflight has found out about a feed: what it sent, by stage how that ended, and how many effects were due."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    done: dict[str, Outside | None] = field(default_factory=dict)
-    due: int = 0
-
-
 class Run:
-    """A run in progress. `read_effects` returns the application's records, or is None without effects."""
+    """A run in progress, as one of its checks sees it. `read_effects` returns the application's records, or is None."""
 
     def __init__(self, settings: Settings, read_effects: ReadEffects | None = None) -> None:
         self.settings = settings
         self.provider = settings.provider
         self.feeds = settings.arriving
         self._feed = self.feeds[0]
-        self.read_effects = read_effects
+        self.shared = Shared(read_effects)
         self.random = Random(settings.seed)
         self.ids = Identities(self.random, utc_millis(), run=settings.run, accounts=settings.accounts)
         longest = max(feed.deadline for feed in self.feeds)
@@ -86,20 +83,42 @@ class Run:
         """How binding the check is that is running now."""
         self.causes: dict[str, tuple[str, Level]] = {}
         """By cause, the id and level of the check that has shown it first."""
-        self.gone = ""
-        """Where the receiver went away in the middle of the run: during which check."""
         self.notes: list[str] = []
         """What the user should know although no check failed for it."""
-        self._answered = False
+        self.receiver: Receiver | None = None
+        """The receiver's process, where we start it ourselves."""
+        self.downstream: Downstream | None = None
+        """The proxy in front of its store, if one is named."""
+        self.not_started = ""
+        """Why the receiver's command did not bring it up, if it did not."""
+        self.disturbed = False
+        """Whether we are just ending the receiver, or cutting its store: that it does not answer then says nothing."""
+
+    def given(self, option: str) -> bool:
+        """Return whether what an option opens around the receiver is there; nothing is asked for by no option."""
+        return {"": True, "command": self.receiver is not None, "downstream": self.downstream is not None}[option]
 
     @property
     def feed(self) -> Feed:
-        """The feed that is judged now."""
+        """The feed that is judged."""
         return self._feed
 
-    def turn_to(self, feed: Feed) -> None:
-        """Judge another feed from now on."""
-        self._feed = self.sent.feed = feed
+    def at(self, feed: Feed, check: str = "", binding: Level | None = None) -> Run:
+        """Return the same run for another check, or at another feed: what is random is then its own."""
+        other = copy.copy(self)
+        other._feed, other.binding = feed, binding or self.binding  # noqa: SLF001
+        other.random = Random(f"{self.settings.seed} {check} {feed.name}")
+        other.sent = self.sent.at(feed)
+        return other
+
+    @property
+    def read_effects(self) -> ReadEffects | None:
+        """What returns the application's records; None where no effects were given."""
+        return self.shared.read_effects
+
+    @read_effects.setter
+    def read_effects(self, read: ReadEffects | None) -> None:
+        self.shared.read_effects = read
 
     @property
     def several(self) -> bool:
@@ -130,7 +149,9 @@ class Run:
     def subject(self) -> EventType:
         """The event type to show a general rule with: one the receiver records, if effects show one."""
         candidates = self.handled or tuple(self.documented)
-        return next((one for one in candidates if one.items is None and one.identity), candidates[0])
+        plain = [one for one in candidates if one.items is None and one.identity]
+        # A recall says little, and is about something else.
+        return next((one for one in plain if one.recall is None), [*plain, *candidates][0])
 
     @property
     def sight(self) -> Literal["none", "blind", "clear"]:
@@ -264,29 +285,37 @@ class Run:
             return None
         return Shot(self.feed, request, request, (), used, stamp, note="the console's address probe")
 
-    def send(self, *shots: Shot, together: bool = False) -> list[Attempt]:
+    def send(self, *shots: Shot, together: bool = False, noticed: Callable[[Attempt], None] = ignored) -> list[Attempt]:
         """Send the shots at once, with `together` so that their last bytes arrive at one moment.
 
-        Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
+        `noticed` gets each attempt as soon as its outcome is known, if they do not leave together. Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
         """
-        if self.gone:
-            raise CouldNotRun(f"the receiver went away during {self.gone}", "Start it again; its log says why it ended")
+        if self.shared.gone:
+            raise CouldNotRun(
+                f"the receiver went away during {self.shared.gone}", "Start it again; its log says why it ended"
+            )
         for shot in shots:
             self.matcher.add(shot.events)
             self.sent.leaving(shot.events, self.binding, valid=shot.valid)
-        attempts = self.courier.together(shots) if together else self.courier.send(shots)
+        attempts = self.courier.together(shots) if together else self.courier.send(shots, noticed)
         self.sent.came_back(attempts, self.binding)
         self._notice_end(attempts)
         return attempts
 
     def _notice_end(self, attempts: Sequence[Attempt]) -> None:
         """Raise `Gone` if the receiver has answered before and nobody listens there any more."""
-        self._answered = self._answered or any(not isinstance(a.reply, NoReply) for a in attempts)
+        self.shared.answered = self.shared.answered or any(not isinstance(a.reply, NoReply) for a in attempts)
         lost = [a for a in attempts if a.outcome is Outcome.UNREACHABLE]
-        if not (lost and self._answered) or self._somebody_listens():
+        if self.disturbed or not (lost and self.shared.answered) or self._somebody_listens():
             return
         before = [a for a in self.history if not isinstance(a.reply, NoReply)][-1:]
-        said = f"; the last request that it answered: {before[0].shot.note or 'a valid delivery'}" if before else ""
+        if self.receiver is not None and not self.receiver.running:
+            how = f"; its process ended with {status_said(self.receiver.status)}"
+        else:
+            how = ""
+        said = (
+            f"{how}; the last request that it answered: {before[0].shot.note or 'a valid delivery'}" if before else how
+        )
         assert isinstance(lost[0].reply, NoReply)
         raise Gone(
             "the receiver goes on listening",
@@ -299,7 +328,9 @@ class Run:
     def _somebody_listens(self) -> bool:
         parts = urlsplit(self.settings.url)
         address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-        deadline = time.monotonic() + GONE_SECONDS
+        # One that we have started and that has ended comes back by us alone.
+        ended = self.receiver is not None and not self.receiver.running
+        deadline = time.monotonic() + (0 if ended else GONE_SECONDS)
         while time.monotonic() < deadline:
             if _connects(address):
                 return True
@@ -360,7 +391,7 @@ class Run:
             first = others[0]
             raise Failed(
                 f"{what} acknowledged",
-                f"{said_of(first)}{_more(others)}",
+                f"{said_of(first)}{more_of(others)}",
                 others,
                 cause=refusal(first),
                 fix=fix,
@@ -386,7 +417,10 @@ class Run:
 
     def effects(self) -> Effects:
         """Return the effects as they are now, matched to what was sent."""
-        return self.matcher.match(self.records())
+        began = self.shared.now()
+        effects = self.matcher.match(self.records())
+        self.shared.look = (began, effects)
+        return effects
 
     def all_effects(self, seen: Effects) -> Effects:
         """Return the effects read in whole, where records from before the run are passed over; else those seen.
@@ -408,7 +442,7 @@ class Run:
     def was_hidden(self) -> bool:
         """Return whether the effects, read in whole, show more of this run than was shown so far."""
         read = self.read_effects
-        if not isinstance(read, Records) or not read.skips or self.gone:
+        if not isinstance(read, Records) or not read.skips or self.shared.gone:
             return False
         try:
             self.all_effects(self.effects())
@@ -416,26 +450,52 @@ class Run:
             return False
         return not read.skips
 
-    def settle(self, done: Callable[[Effects], bool]) -> Effects:
-        """Return the effects as soon as `done` holds for them, or when the settle time has passed."""
-        deadline = time.monotonic() + self.settings.settle
+    def settle(self, done: Callable[[Effects], bool], seconds: float | None = None) -> Effects:
+        """Return the effects as soon as `done` holds for them, or when the settle time has passed, or so many seconds.
+
+        Other checks go on meanwhile; those that wait look at the effects together.
+        """
+        deadline = self.shared.now() + (self.settings.settle if seconds is None else seconds)
         pause = SHORTEST_PAUSE
-        while True:
-            effects = self.effects()
-            left = deadline - time.monotonic()
-            if done(effects):
-                return effects
-            if left <= 0:
+        effects = self.effects()
+        while not done(effects):
+            if (left := deadline - self.shared.now()) <= 0:
                 return self.all_effects(effects)
-            time.sleep(min(pause, left))
+            due = self.shared.now() + min(pause, left)
+            self.shared.pause(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
+            seen = self.shared.look
+            effects = seen[1] if seen is not None and seen[0] >= due else self.effects()
+        return effects
+
+    def each(self, things: Sequence[T], judge: Callable[[T], None]) -> list[Outside | AmbiguousRecord | None]:
+        """Judge things whose accounts and rooms cannot meet, at once where they wait; return how each ended, in order.
+
+        Raises `Gone` if the receiver went away, and what is our own error.
+        """
+        ended: list[Exception | None] = [None] * len(things)
+
+        def part(index: int) -> None:
+            try:
+                judge(things[index])
+            except Exception as error:  # noqa: BLE001 - It is raised once all have ended.
+                ended[index] = error
+
+        parts = [partial(part, index) for index in range(len(things))]
+        (one_by_one if self.settings.meeting else self.shared.gather)(parts)
+        found: list[Outside | AmbiguousRecord | None] = []
+        for error in ended:
+            if isinstance(error, Gone) or not (error is None or isinstance(error, (Outside, AmbiguousRecord))):
+                raise error
+            found.append(error)
+        return found
 
     def shown(self, events: Iterable[Event]) -> Effects:
         """Return the effects once everything in the events shows, or the settle time has passed."""
         return self._once_shown(set(self.occurrences(*self.recorded(events))) - self._replaced())
 
-    def _once_shown(self, due: Iterable[Occurrence]) -> Effects:
-        return self.settle(lambda effects: all(effects.count(one) for one in due))
+    def _once_shown(self, due: Iterable[Occurrence], seconds: float | None = None) -> Effects:
+        return self.settle(lambda effects: all(effects.count(one) for one in due), seconds)
 
     def recorded(self, events: Iterable[Event]) -> list[Event]:
         """Return those of the events that the effects must show: of a recorded kind, and they happened."""
@@ -450,8 +510,10 @@ class Run:
         """Return whether an event reports that something did not happen."""
         return self.provider.catalogue[event.type].failed(event.payload)
 
-    def must_show(self, attempts: Sequence[Attempt], what: str, *, fix: str = "") -> Effects:
-        """Fail unless every delivered event of a recorded kind has its effect.
+    def must_show(
+        self, attempts: Sequence[Attempt], what: str, *, fix: str = "", seconds: float | None = None
+    ) -> Effects:
+        """Fail unless every delivered event of a recorded kind has its effect, within the settle time or `seconds`.
 
         Without effects there is nothing to look at. Effects that show nothing at all prove nothing:
         could-not-run.
@@ -461,13 +523,13 @@ class Run:
             return Effects()
         replaced = self._replaced()
         due = [(a, [one for one in self._due(a) if one not in replaced]) for a in attempts]
-        effects = self._once_shown({one for _, ones in due for one in ones})
+        effects = self._once_shown({one for _, ones in due for one in ones}, seconds)
         gone = [(a, missing) for a, ones in due if (missing := [one for one in ones if not effects.count(one)])]
         lost = [a for a, _ in gone]
         if lost:
             raise Failed(
-                f"{what} shows in the effects within {self.settings.settle:g} s",
-                f"acknowledged{_note(lost[0])}, but no effect of {gone[0][1][0]}{_more(lost)}",
+                f"{what} shows in the effects within {self.settings.settle if seconds is None else seconds:g} s",
+                f"acknowledged{note_of(lost[0])}, but no effect of {gone[0][1][0]}{more_of(lost)}",
                 lost,
                 cause=f"lost: {self.kind_of(lost[0].shot.events[0])}",
                 fix=fix,
@@ -536,41 +598,3 @@ def _connects(address: tuple[str, int]) -> bool:
     except OSError:
         return False
     return True
-
-
-def refusal(attempt: Attempt) -> str:
-    """Return the cause of a failure whose first refused delivery this is: the event type and what was said to it."""
-    events = attempt.shot.events
-    return f"not acknowledged: {events[0].type if events else ''} {attempt.words or attempt.outcome.value}"
-
-
-def said_of(attempt: Attempt) -> str:
-    """Return what became of an attempt: its outcome, the rule that decided, and the receiver's own words."""
-    _, _, body = attempt.words.partition(" ")
-    words = f"; it said: {body}" if body and body not in attempt.judgement.rule else ""
-    said = f"{attempt.judgement.rule}{words}"
-    # Words that are cut off may end inside a secret, where reports would not know it any more.
-    used = attempt.shot.credentials
-    return f"{attempt.outcome.value}{_note(attempt)}: {used.masked(said) if used else said}"
-
-
-def shorten(value: Any, limit: int = 160) -> str:
-    """Return a value as text that fits on a line."""
-    shown = text(value) if not isinstance(value, Mapping) else text(dict(value))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _note(attempt: Attempt) -> str:
-    return f" ({attempt.shot.note})" if attempt.shot.note else ""
-
-
-def notes_of(attempts: Iterable[Attempt]) -> str:
-    """Return what was sent, each once; of very many as many as fit on a few lines, and how many others there are."""
-    notes = list(dict.fromkeys(a.shot.note or "a valid delivery" for a in attempts))
-    left = len(notes) - NAMED
-    return ", ".join(notes[:NAMED]) + (f", and {left} more" if left > 0 else "")
-
-
-def _more(attempts: Sequence[Attempt]) -> str:
-    """Name the attempts after the first."""
-    return f" (and {len(attempts) - 1} more: {notes_of(attempts[1:])})" if len(attempts) > 1 else ""

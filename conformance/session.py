@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 from im_callback.conformance import network, options
+from im_callback.conformance.around.command import Occupied, ReceiverError
+from im_callback.conformance.around.downstream import DownstreamError
+from im_callback.conformance.around.surroundings import Surroundings
 from im_callback.conformance.check import Check, all_checks, checks_of, family_modules
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records, mapped
 from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
+from im_callback.conformance.overlap import Overlap
 from im_callback.conformance.preflight import handles
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.result_json import acks, document
@@ -22,7 +26,7 @@ from im_callback.conformance.report.text import acks_line, block, folded, summar
 from im_callback.conformance.report.visible import visible
 from im_callback.conformance.resultfile import Unwritable
 from im_callback.conformance.run import Run
-from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, run_check
+from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, fold, task
 from im_callback.conformance.verdict import Result, Verdict
 
 FIXTURE = "receiver_effects"
@@ -64,12 +68,14 @@ class ReceiverSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         settings = options.settings(config)
-        self.mask = Masking.of(settings, options.option(config, "effects"))
+        self.mask = Masking.of(settings, options.option(config, "effects"), settings.command)
         self.run = Run(settings, options.effects(config, settings))
+        self.around = Surroundings(settings)
         self.checks = options.chosen_checks(config, settings.provider, settings.arriving)
         self.marked = False
         self.results: dict[str, Result] = {}
         """By id: a check has one result, however often a plugin runs its item."""
+        self.overlap: Overlap[str, Result] = Overlap(())
         self.conclusion: Conclusion | None = None
         self.trouble = ""
         """Why the result could not be written."""
@@ -84,6 +90,9 @@ class ReceiverSession:
 
     def close(self) -> None:
         """Let go of what outlives a session."""
+        self.overlap.close()
+        with network.allowed():
+            self.around.close()
         for name in LOGGERS:
             logging.getLogger(name).removeFilter(self.filter)
         if self.file is not None:
@@ -126,6 +135,7 @@ class ReceiverSession:
             f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
             f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
             f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}, run {settings.tag}",
+            *(visible(self.mask(line)) for line in self.around.lines()),
         ]
 
     def pytest_sessionstart(self) -> None:
@@ -133,6 +143,24 @@ class ReceiverSession:
         leave_no_trace(self.config)
         if self.file is not None:
             self.file.clear()
+        if not self.config.option.collectonly:
+            self._open_around()
+
+    def _open_around(self) -> None:
+        """Open the proxy and start the receiver; one that does not come up is for preflight to tell."""
+        with network.allowed():
+            try:
+                self.around.open_downstream()
+                self.around.start_receiver()
+            except DownstreamError as error:
+                raise pytest.UsageError(f"--receiver-downstream-port: {error}; give another port, or none") from None
+            except Occupied as error:
+                raise pytest.UsageError(
+                    visible(self.mask(f"--receiver-command: {error.reason}. {error.fix}"))
+                ) from None
+            except ReceiverError as error:
+                self.run.not_started = error.reason
+        self.run.receiver, self.run.downstream = self.around.receiver, self.around.downstream
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -160,6 +188,9 @@ class ReceiverSession:
         """Keep the order of the catalogue, whatever other plugins made of it."""
         order = {check.function: index for index, check in enumerate(all_checks())}
         session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
+        checks = dict.fromkeys(item.check for item in session.items if isinstance(item, CheckItem))
+        self.overlap = Overlap([task(check, self.run) for check in checks])
+        self.run.shared.pause, self.run.shared.gather = self.overlap.pause, self.overlap.gather
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
@@ -302,7 +333,8 @@ class ReceiverSession:
         return block(result, self.run.settings, self.mask)
 
     def _excused(self, result: Result) -> bool:
-        return result.id in self.run.settings.baseline or not result.level.gates(self.run.settings.level)
+        gated = result.level.gates(self.run.settings.level) and not result.newer
+        return result.id in self.run.settings.baseline or not gated
 
     def perform(self, item: CheckItem, request: pytest.FixtureRequest) -> None:
         """Run an item's check and end the test accordingly.
@@ -315,14 +347,20 @@ class ReceiverSession:
             with network.allowed():
                 self._use_fixture(request)
                 self._mark_effects()
-                known = run_check(item.check, self.run)
+                known = self.overlap.result(item.check.id(self.run.provider))
+            fold(known, self.run)
             self.results[known.id] = known
         result = item.result = known
         settings = self.run.settings
         if result.verdict in OUTSIDE:
             pytest.skip(visible(self.mask(result.reason if not result.fix else f"{result.reason}. {result.fix}")))
         if result.verdict is Verdict.FAIL and self._excused(result):
-            pytest.xfail(settings.baseline.get(result.id) or f"below --receiver-level={settings.level.value}")
+            why = (
+                "newer than --receiver-checks-as-of"
+                if result.newer
+                else f"below --receiver-level={settings.level.value}"
+            )
+            pytest.xfail(settings.baseline.get(result.id) or why)
         if result.verdict is not Verdict.PASS:
             raise CheckEnded(result)
 

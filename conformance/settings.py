@@ -35,7 +35,8 @@ class Settings:
     `settle` is how many seconds effects may take to appear. `handles` are event types, or patterns of
     their variants, as typed. `accounts` gives the name of the n-th account of made-up events. `rate` is
     how many deliveries a second may be sent. `wire` is how the whole run speaks. With `unordered` the
-    records come in no order that the application shows.
+    records come in no order that the application shows. `dedupe_distance` is after how many other deliveries one
+    is repeated.
     """
 
     url: str
@@ -54,6 +55,16 @@ class Settings:
     rate: float | None = None
     wire: Wire = DOCUMENTED
     unordered: bool = False
+    pinned: frozenset[str] | None = None
+    """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
+    dedupe_distance: int = 1000
+    command: str | None = field(default=None, repr=False)
+    """The shell text that starts the receiver."""
+    downstream: tuple[str, int] | None = None
+    """Where the receiver's own store listens; we listen in front of it, at `downstream_port` if that is not 0."""
+    downstream_port: int = 0
+    folder: Path | None = None
+    """Where the command runs; None: where the gate does."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
     run: int = field(default_factory=_own)
@@ -63,6 +74,11 @@ class Settings:
     def tag(self) -> str:
         """What the identifiers of this run begin or end with, as far as their types allow."""
         return tag_of(self.run)
+
+    @property
+    def meeting(self) -> bool:
+        """Whether what one check delivers may share accounts or fields with what another does."""
+        return bool(self.fixed) or self.accounts is not None
 
     @property
     def arriving(self) -> tuple[Feed, ...]:

@@ -158,6 +158,7 @@ class LooksFirst(Mutant):
 
     caught_by = everywhere("deduplication.concurrent")
     races = 8
+    wired = True
 
     def take(self, entries: Sequence[Entry]) -> None:
         new = [entry for entry in entries if entry.identity not in self.known or entry.identity is None]
@@ -202,12 +203,18 @@ class RefusesRepeats(Mutant):
 
     caught_by = {
         C: {
+            "deduplication.far-apart",
+            "deduplication.retry-after-lost-ack",
+            "deduplication.retry-after-timeout",
             "deduplication.same-request-again",
             "deduplication.retry-signed-afresh",
             "deduplication.retry-reformatted",
             "deduplication.concurrent",
         },
         T: {
+            "deduplication.far-apart",
+            "deduplication.retry-after-lost-ack",
+            "deduplication.retry-after-timeout",
             "deduplication.same-request-again",
             "deduplication.retry-signed-afresh",
             "deduplication.retry-reformatted",
