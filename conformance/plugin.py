@@ -39,6 +39,8 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
+    ("explore", "SECONDS", "after the checks, search for sequences of deliveries that fail; each is written to a file"),
+    ("replay", "FILE", "only deliver a sequence that --receiver-explore has written, and judge it"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
     (

@@ -59,6 +59,8 @@ class Found:
     attempts: list[Attempt] = field(default_factory=list)
     done: dict[str, Outside | None] = field(default_factory=dict)
     due: int = 0
+    explored: Any = None
+    """What the search for failing sequences came to, once it has been made."""
 
 
 class Run:

@@ -73,12 +73,12 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         run.binding = result.level
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
-        check.function(run)
+        result.reason = check.function(run) or ""
     except Failed as failed:
         result.verdict, result.attempts = Verdict.FAIL, failed.attempts
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
-        result.cause = failed.cause
+        result.cause, result.details = failed.cause, failed.details
         result.folded_into = _folded(result, run)
         run.sent.blame(mark)
         if isinstance(failed, Gone):

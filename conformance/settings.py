@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from im_callback.conformance.explore.finding import Recorded
 from im_callback.conformance.verdict import Level
 from im_callback.provider_mock.contract import DOCUMENTED, Credentials, Feed, Provider
 from im_callback.provider_mock.wire import Wire
@@ -47,6 +48,12 @@ class Settings:
     rate: float | None = None
     wire: Wire = DOCUMENTED
     unordered: bool = False
+    explore: float | None = None
+    """For how many seconds failing sequences are searched for; None: not at all."""
+    replay: Recorded | None = None
+    """The recorded sequence that is played, and nothing else."""
+    folder: Path = field(default_factory=Path)
+    """Where what is found is written."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
 

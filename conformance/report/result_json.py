@@ -69,6 +69,7 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
     failed = result.verdict is Verdict.FAIL
     optional: dict[str, Any] = {
         "folded_into": result.folded_into,
+        "timeline": list(result.details),
         "exchanges_left_out": max(0, len(attempts) - SHOWN),
         "send_again": "\n".join(sequence(attempts, settings, SHOWN)) if failed and attempts else "",
     }
