@@ -22,8 +22,8 @@ from im_callback.provider_mock.delivery.plan import NO_TRANSPORT, Transport
 from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
 from im_callback.provider_mock.history import Attempt, Shot
 
-AT_ONCE = 48
-"""Requests that leave together at most; a server has so many places and no more."""
+AT_ONCE = 8
+"""Requests that leave together at most: with more than a server serves at once, they would wait for each other."""
 RETRIES = 3
 PAUSE = 0.2
 """Seconds between two tries of what was not answered properly."""
@@ -123,6 +123,7 @@ class Player:
         self.seconds_of_start = 0.0
         self._sleep = sleep
         self._sick = False
+        self._exact = True
         self._raw: RawClient | None = None
 
     def __enter__(self) -> Player:  # noqa: PYI034 - typing.Self is of Python 3.11.
@@ -138,12 +139,14 @@ class Player:
         """Whether requests may only leave one by one."""
         return self.run.settings.rate is not None
 
-    def play(self, scripts: Sequence[Script]) -> list[Played]:
+    def play(self, scripts: Sequence[Script], *, exact: bool = True) -> list[Played]:
         """Play scripts that have the same happen around them; return what became of each.
 
+        Where it is not `exact`, requests of one step leave nearly at the same moment, which takes less time.
         Raises `Unusable` where one cannot be made, and what the receiver's command raises where it does not start.
         """
         assert len({script.around for script in scripts}) == 1
+        self._exact = exact and not self.apart
         played = [Played(one, self.stock, events_of(self.run, self.stock, one)) for one in scripts]
         for one in played:
             self.run.matcher.add(one.events)
@@ -198,7 +201,7 @@ class Player:
                 sent_at = self.run.courier.clock()
                 future = self._client().submit(shot.request, _TRANSPORT[entry.request.fate])
                 broken.append((one, entry, shot, future, sent_at))
-            elif several and not self.apart:
+            elif several and self._exact:
                 together.append((one, entry, shot))
             else:
                 alone.append((one, entry, shot))

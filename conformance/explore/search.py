@@ -30,6 +30,8 @@ COPIES = 5
 MOST_COPIES = 20
 TRIED = 3
 """Scripts of one batch that are looked at for one invariant."""
+EXACT = 5
+"""Of so many batches one has what leaves together leave at exactly one moment."""
 FEWEST, MOST = 8, 64
 """Scripts that are played together."""
 BATCH_SECONDS = 1.0
@@ -105,12 +107,15 @@ class Search:
         self._slowest = 0.0
         """Seconds that effects have taken to appear so far."""
 
-    def explore(self, seconds: float, batches: int | None = None) -> Explored:
-        """Search for so many seconds, and not for more than so many batches; return what was found."""
+    def explore(self, seconds: float, batches: int | None = None, together: int | None = None) -> Explored:
+        """Search for so many seconds, and not for more than so many batches; return what was found.
+
+        `together` is how many scripts a batch has; None: as many as take about a second.
+        """
         started = self._now()
         end = started + seconds
-        size = FEWEST
-        for number, frame in enumerate(frames(self.player)):
+        size = together or FEWEST
+        for number, frame in enumerate(frames(self.player, seconds)):
             if number and (self._now() >= end or number == batches or len(self.found.findings) == len(INVARIANTS)):
                 break
             if self._gone:
@@ -119,8 +124,10 @@ class Search:
             scripts = made_up(self.player.stock, frame, size, Random(self.random.getrandbits(64)))
             by_frame = [one for one in scripts if one.around == frame.around]
             if by_frame:
-                self._batch(by_frame, end)
+                self._batch(by_frame, end, exact=number % EXACT == 0)
             took = self._now() - began - around
+            if together is not None:
+                continue
             size = max(
                 FEWEST,
                 min(MOST, size * 2 if took < BATCH_SECONDS / 2 else size if took < BATCH_SECONDS * 2 else size // 2),
@@ -129,15 +136,15 @@ class Search:
         self.found.seconds = self._now() - started
         return self.found
 
-    def _batch(self, scripts: Sequence[Script], end: float) -> None:
+    def _batch(self, scripts: Sequence[Script], end: float, *, exact: bool) -> None:
         try:
-            played = self.player.play(scripts)
+            played = self.player.play(scripts, exact=exact)
         except Unusable:
             # One of them alone may be to blame: a payload that the schema does not admit there.
             scripts = [one for one in scripts if self._playable(one)]
             if not scripts:
                 return
-            played = self.player.play(scripts)
+            played = self.player.play(scripts, exact=exact)
         judged, effects = self.judge(played, self.patience)
         self.found.tried += len(scripts)
         for one in judged:
@@ -267,10 +274,13 @@ class Search:
         return [one for _ in range(copies) for one in self.player.play([script])]
 
 
-def frames(player: Player) -> Iterator[Frame]:
-    """Yield what happens around the scripts of each batch, endlessly: most of the time nothing; the rest in turn."""
+def frames(player: Player, seconds: float) -> Iterator[Frame]:
+    """Yield what happens around the scripts of each batch, endlessly: every other time nothing; the rest in turn.
+
+    Nothing takes more than a part of the seconds that there are.
+    """
     apart = player.apart
-    wait = [(Step("wait", number=seconds),) for seconds in (1.0, 2.5, 5.0)]
+    wait = [(Step("wait", number=one),) for one in (1.0, 2.5, 5.0) if one < seconds / 10]
     others = [(Step("others", number=number),) for number in ((50, 300, 1200, 2500) if not apart else (5,))]
     around: list[tuple[Step, ...]] = []
     if player.receiver is not None:
@@ -330,13 +340,13 @@ def invariants_of(facts: Sequence[Fact], script: Script, *, unordered: bool) -> 
     return found
 
 
-def explore(run: Run, seconds: float, *, batches: int | None = None, random: Random | None = None) -> Explored:
-    """Search at the run's feed for so many seconds, and not for more than so many batches; return what was found."""
+def explore(run: Run, seconds: float, *, batches: int | None = None, together: int | None = None) -> Explored:
+    """Search at the run's feed for so many seconds; return what was found. The limits are those of `Search.explore`."""
     stock = stock_of(run)
     if not stock.kinds:
         return Explored()
     with Player(run, stock) as player:
-        return Search(run, player, random or Random(run.settings.seed)).explore(seconds, batches)
+        return Search(run, player, Random(run.settings.seed)).explore(seconds, batches, together)
 
 
 def replay(run: Run, script: Script, copies: int) -> Explored:

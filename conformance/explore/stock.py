@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from im_callback.conformance.checks.ordering import heeds
 from im_callback.conformance.explore.judging import Fact
@@ -15,7 +15,8 @@ from im_callback.conformance.run import Run
 from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone
 from im_callback.provider_mock.contract import Event
-from im_callback.schemas import EventType, PointerError, Removal, resolve
+from im_callback.provider_mock.traffic.shape import schemas_at
+from im_callback.schemas import MISSING, EventType, PointerError, Removal, replace, resolve
 
 Rule = Literal["", "latest", "sequence"]
 PLACES = 16
@@ -32,7 +33,8 @@ class Kind:
 
     event_type: EventType
     rule: Rule
-    removals: tuple[tuple[int, EventType, Removal], ...] = ()
+    removals: tuple[tuple[int, EventType, Removal, Event], ...] = ()
+    """Each with its number, the event type that carries it, and an event that is one."""
 
     @property
     def name(self) -> str:
@@ -58,7 +60,7 @@ class Stock:
         """Raise `Unusable` unless everything in the script can be made."""
         for thing in script.things:
             kind = self.kind(thing.type)
-            if thing.removal is not None and thing.removal not in [number for number, _, _ in kind.removals]:
+            if thing.removal is not None and thing.removal not in [found[0] for found in kind.removals]:
                 raise Unusable(f"the receiver is not seen to heed the removal {thing.removal} of {thing.type}")
             if thing.place >= PLACES:
                 raise Unusable(f"the place {thing.place} is too far: {PLACES} are the most")
@@ -87,7 +89,7 @@ def _kind(run: Run, event_type: EventType) -> Kind | None:
     if event_type.removes(run.models[event_type.name]):
         return None
     removals = tuple(
-        (number, kind, removal)
+        (number, kind, removal, removal_of(run, event_type, kind, removal, run.event(event_type), 1, {}))
         for number, (kind, removal) in enumerate(removals_of(run, event_type))
         if _heeded(run, event_type, kind, removal)
     )
@@ -115,7 +117,9 @@ def events_of(run: Run, stock: Stock, script: Script) -> list[Event]:
             event = _made(run, kind, thing, base)
         except (ValueError, PointerError) as error:
             raise Unusable(f"{thing.type} cannot be made at the place {thing.place}: {error}") from None
-        made.append(run.checked(event))
+        if problems := run.provider.catalogue[event.type].problems(event.payload):
+            raise Unusable(f"{thing.type} cannot be made at the place {thing.place}: {problems[0]}")
+        made.append(event)
     return made
 
 
@@ -125,13 +129,30 @@ def _made(run: Run, kind: Kind, thing: Thing, base: Event) -> Event:
         return run.event(event_type)
     steps = thing.place - PLACES
     if thing.removal is not None:
-        (found,) = [(one, removal) for number, one, removal in kind.removals if number == thing.removal]
-        return removal_of(run, event_type, found[0], found[1], base, steps, {})
+        return _removal(run, kind, thing.removal, base, steps)
     if kind.rule == "latest":
         values = {**alongside(event_type, base), **moved(event_type, base, steps)}
     else:
         values = _listed(event_type, base, thing.place)
     return run.event(event_type, base.payload, values=values)
+
+
+def _removal(run: Run, kind: Kind, number: int, base: Event, steps: int) -> Event:
+    """Return the removal of a state, made from one that is known to be valid."""
+    (found,) = [one for one in kind.removals if one[0] == number]
+    _, carrier, removal, model = found
+    payload: Any = model.payload
+    same = {
+        pointer: value
+        for pointer, value in alongside(kind.event_type, base).items()
+        if pointer not in removal.values
+        and resolve(payload, pointer) is not MISSING
+        and not any("const" in one for one in schemas_at(carrier.schema, pointer))
+    }
+    for pointer, value in {**same, **moved(kind.event_type, base, steps)}.items():
+        payload = replace(payload, pointer, value)
+    order = order_of(carrier)
+    return run.ids.fresh(carrier, payload, keep=[*same, *order.scope, *order.by])
 
 
 def _listed(event_type: EventType, base: Event, place: int) -> dict[str, object]:
@@ -169,7 +190,7 @@ def name_of(stock: Stock, thing: Thing, number: int) -> str:
     """Return what people call a thing of a script."""
     kind = stock.kind(thing.type)
     if thing.removal is not None:
-        what = next(one.name for found, one, _ in kind.removals if found == thing.removal)
+        what = next(found[1].name for found in kind.removals if found[0] == thing.removal)
         return f"#{number + 1}, the removal at place {thing.place + 1}" + ("" if what == thing.type else f" ({what})")
     if kind.rule == "":
         return f"#{number + 1}"

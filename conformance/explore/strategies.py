@@ -7,18 +7,19 @@ together. Made shorter, it is the same script with steps left out, and numbers, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from im_callback.conformance.explore.script import AROUND, Request, Script, Step, Thing, tidied
+from im_callback.conformance.explore.script import AROUND, Fate, Request, Script, Step, Thing, tidied
 from im_callback.conformance.explore.stock import Kind, Stock
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
 
+FATES: tuple[Fate, ...] = (*(("answered",) * 15), "ack-lost", "given-up", "cut-off")
 MOST_THINGS = 6
 MOST_REPEATS = 5
 SHRINKS = 400
@@ -66,12 +67,9 @@ def made_up(stock: Stock, frame: Frame, count: int, random: Random) -> list[Scri
             found.setdefault(script)
         return False
 
-    with _nowhere():
-        try:
-            # The first ones of a search are its simplest.
-            find(_scripts(stock, frame), note, settings=_settings(count, Phase.generate), random=random)
-        except NoSuchExample:
-            pass
+    with _nowhere(), suppress(NoSuchExample):
+        # The first ones of a search are its simplest.
+        find(_scripts(stock, frame), note, settings=_settings(count, Phase.generate), random=random)
     return list(found)
 
 
@@ -130,11 +128,12 @@ def _scripts(stock: Stock, frame: Frame) -> st.SearchStrategy[Script]:
         places = draw(st.permutations(range(count)))
         things = []
         for place in places:
-            kind = draw(st.sampled_from(kinds))
-            # Every other thing of a kind that can be removed is a removal.
-            options = (None, *(number for number, _, _ in kind.removals))
-            removal = draw(st.sampled_from(options)) if draw(st.booleans()) else None
-            things.append(Thing(kind.name, draw(st.integers(0, scopes - 1)), place, removal))
+            kind = draw(st.sampled_from(kinds)) if len(kinds) > 1 else kinds[0]
+            # Half of the things of a kind that can be removed are removals.
+            options = (None, *(number for number, *_ in kind.removals))
+            removal = draw(st.sampled_from((None,) * (len(options) - 1) + options)) if len(options) > 1 else None
+            scope = draw(st.integers(0, scopes - 1)) if scopes > 1 else 0
+            things.append(Thing(kind.name, scope, place, removal))
         again = draw(st.lists(st.integers(0, count - 1), max_size=MOST_REPEATS))
         # Each once, as they arrive; then what is repeated, anywhere after it.
         order = list(range(count))
@@ -167,16 +166,15 @@ def _steps(draw: Any, order: Sequence[int], stock: Stock, frame: Frame) -> list[
         if stock.batches and not last and draw(st.integers(0, 3)) == 3:
             continue
         form = draw(st.sampled_from(("afresh", "afresh", "same", "reformatted"))) if seen & set(batch) else "afresh"
-        rare = not frame.apart and draw(st.integers(0, 5)) == 5
-        fate = draw(st.sampled_from(("ack-lost", "given-up", "cut-off"))) if rare else "answered"
+        fate = "answered" if frame.apart else draw(st.sampled_from(FATES))
         requests.append(Request(tuple(batch), form, fate))
         seen |= set(batch)
         batch = []
         if frame.apart or last or draw(st.integers(0, 4)) < 4:
             steps.append(Step("deliver", tuple(requests)))
             requests = []
-            if draw(st.integers(0, 9)) == 9:
-                steps.append(Step("retry"))
+    if not all(one.fate == "answered" for step in steps for one in step.requests) and draw(st.booleans()):
+        steps.insert(draw(st.integers(1, len(steps))), Step("retry"))
     return steps
 
 
