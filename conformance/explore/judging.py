@@ -38,6 +38,10 @@ class Fact:
     reached: bool = False
     acked: bool = False
     shows: bool = True
+    acked_in: int = 0
+    """The step that first was acknowledged with it; 0: none."""
+    last_in: int = 0
+    """The last step that delivered it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,9 @@ def _state(facts: Sequence[Fact], shown: Sequence[Fact], *, unordered: bool) -> 
     last = shown[-1] if shown else None
     if last is not None and last.place < newest.place:
         due = f"{newest.name} shown last" if not newest.removes else f"nothing shown from before {newest.name}"
-        yield Wrong("stale", due, _order(shown))
+        # What came before the newest did not take its place.
+        overtaken = newest.removes or newest in shown or any(one.last_in >= newest.acked_in for one in shown)
+        yield Wrong("stale" if overtaken else "lost", due, _order(shown))
     elif last is None and not newest.removes and not maybe:
         yield Wrong("lost", f"an effect of {newest.name}, which was acknowledged, and nothing is newer", "none")
 

@@ -7,6 +7,7 @@ one before. Nothing here judges.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from im_callback.conformance.explore.judging import Fact
 from im_callback.conformance.explore.script import AROUND, SICK, Fate, Form, Request, Script, Step, phases
 from im_callback.conformance.explore.stock import Stock, events_of, fact_of
 from im_callback.conformance.run import Run
-from im_callback.provider_mock.contract import Event, NoReply, Outcome, Reply
+from im_callback.provider_mock.contract import Event, NoReply, Reply
 from im_callback.provider_mock.delivery.plan import NO_TRANSPORT, Transport
 from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
 from im_callback.provider_mock.history import Attempt, Shot
@@ -89,9 +90,15 @@ class Played:
         """All requests, in order."""
         return [one.attempt for one in self.entries if one.attempt is not None]
 
-    def acked(self, number: int) -> bool:
-        """Return whether a request with the thing was acknowledged."""
-        return any(one.attempt is not None and one.attempt.acked for one in self._with(number))
+    @property
+    def longest_gap(self) -> float:
+        """Seconds that lay between two of its own deliveries at most."""
+        times = [one.at for one in self.entries if one.request is not None]
+        return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
+
+    def acked(self, number: int) -> int:
+        """Return the first step in which a request with the thing was acknowledged; 0 if none was."""
+        return next((one.step for one in self._with(number) if one.attempt is not None and one.attempt.acked), 0)
 
     def reached(self, number: int) -> bool:
         """Return whether a request with the thing left whole."""
@@ -103,7 +110,16 @@ class Played:
     def facts(self, run: Run) -> list[Fact]:
         """Return what became of each thing."""
         return [
-            fact_of(run, self.stock, thing, number, event, reached=self.reached(number), acked=self.acked(number))
+            fact_of(
+                run,
+                self.stock,
+                thing,
+                number,
+                event,
+                reached=self.reached(number),
+                acked_in=self.acked(number),
+                last_in=max((one.step for one in self._with(number)), default=0),
+            )
             for number, (thing, event) in enumerate(zip(self.script.things, self.events, strict=True))
         ]
 
@@ -120,6 +136,10 @@ class Player:
         self.receiver = cast("Receiver | None", getattr(run, "receiver", None))
         self.store = cast("Store | None", getattr(run, "downstream", None))
         self.deliveries = 0
+        self.tick_seconds = 0.02
+        """How long the last requests took that left at the same time."""
+        self.around_seconds = 0.0
+        """How long has taken what happens around the scripts."""
         self.seconds_of_start = 0.0
         self._sleep = sleep
         self._sick = False
@@ -160,6 +180,9 @@ class Player:
                     one.crashed += _unanswered(one)
             else:
                 self._try_again(played, started)
+                if self.receiver is not None and any(one.crashed for one in played) and self.gone:
+                    # It runs, and answers nobody any more.
+                    self.receiver.kill()
         finally:
             self._well()
         return played
@@ -182,14 +205,17 @@ class Player:
                     self._killed_under_way(now, around, started)
                 else:
                     self._tick(now, started)
+            began = time.monotonic()
             if around is not None:
                 if not (under_way and ticks):
                     self._around(around, started)
                 for one in played:
-                    one.entries.append(Entry(time.monotonic() - started, _place(one.script, number), told(around)))
+                    one.entries.append(Entry(began - started, _place(one.script, number), told(around)))
+            self.around_seconds += time.monotonic() - began
 
     def _tick(self, now: Sequence[tuple[Played, Step]], started: float) -> None:
         """Deliver one step of each script, and wait for the answers."""
+        began = time.monotonic()
         entries = list(self._entries(now, started))
         alone: list[tuple[Played, Entry, Shot]] = []
         together: list[tuple[Played, Entry, Shot]] = []
@@ -218,6 +244,8 @@ class Player:
             reply = future.result()
             entry.attempt = Attempt(shot, reply, shot.feed.judge(reply), sent_at)
             courier.history.append(entry.attempt)
+        if entries:
+            self.tick_seconds = time.monotonic() - began
 
     def _entries(
         self, now: Sequence[tuple[Played, Step]], started: float
@@ -240,7 +268,7 @@ class Player:
         return [
             Request(things)
             for things, entry in last.items()
-            if not (entry.attempt is not None and entry.attempt.taken) and not all(map(one.acked, things))
+            if not (entry.attempt is not None and entry.attempt.taken) and not all(one.acked(each) for each in things)
         ]
 
     def _last(self, one: Played, request: Request) -> Attempt | None:
@@ -316,7 +344,8 @@ class Player:
                 request = replace(entry.request, form=cast("Form", "afresh"))
                 shot = self._shot(one, request, f"step {entry.step}, tried again")
                 (attempt,) = self.run.courier.send([shot])
-                again = Entry(time.monotonic() - started, entry.step, f"tried again: {entry.what}", attempt, request)
+                what = f"tried again: {entry.what.removeprefix('tried again: ')}"
+                again = Entry(time.monotonic() - started, entry.step, what, attempt, request)
                 one.entries.append(again)
                 if not _proper(attempt):
                     retried.append((one, again))
@@ -326,8 +355,8 @@ class Player:
 
     @property
     def gone(self) -> bool:
-        """Whether nobody listens any more, and nobody here can start the receiver."""
-        return self.receiver is None and self.others(1)[0].outcome is Outcome.UNREACHABLE
+        """Whether nothing is answered any more as it should be, whatever is delivered."""
+        return not _proper(self.others(1)[0])
 
     def _heal(self) -> None:
         if self._sick and self.store is not None:

@@ -8,7 +8,7 @@ the same place, and each step names things that are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +20,10 @@ closes in the middle of the body."""
 Do = Literal["deliver", "retry", "others", "wait", "restart", "store"]
 AROUND: frozenset[str] = frozenset({"others", "wait", "restart", "store"})
 """What happens to the receiver as a whole, and so to all scripts that are played at the same time."""
+PARTS = (0.02, 0.25, 0.5, 0.75, 0.9)
+"""What is tried of a number."""
+GROUPS = 2 + len(PARTS)
+"""How many groups of simpler scripts there are."""
 SICK: frozenset[str] = frozenset({"hang", "slow", "refuse"})
 """What a store suffers from until it is healed."""
 
@@ -92,9 +96,17 @@ class Script:
     @property
     def weight(self) -> tuple[float, ...]:
         """By what of two scripts that show the same the simpler one is found: the lighter."""
+        retries = sum(step.do == "retry" for step in self.steps)
         others = sum(step.number for step in self.steps if step.do == "others")
         waits = sum(step.number for step in self.steps if step.do == "wait")
-        return (self.deliveries, len(self.steps), others, waits, len(self.things))
+        odd = sum(
+            (one.form != "afresh") + 2 * (one.fate != "answered") + 2 * len(one.things) + len(step.requests) - 3
+            for step in self.steps
+            for one in step.requests
+        )
+        scopes = len({one.scope for one in self.things})
+        size = self.deliveries + 2 * retries
+        return (size, len(self.around), odd, len(self.steps), others, waits, len(self.things), scopes)
 
 
 def phases(script: Script) -> list[tuple[Step, ...]]:
@@ -144,12 +156,92 @@ def tidied(script: Script) -> Script:
     )
 
 
+def simpler(script: Script) -> Iterator[list[Script]]:
+    """Yield simpler scripts in groups, each with the simplest first: less around, fewer deliveries, smaller numbers."""
+    steps = script.steps
+    around = [place for place, step in enumerate(steps) if step.do in AROUND]
+    own = [place for place, step in enumerate(steps) if step.do not in AROUND]
+    none = _without(script, around)
+    yield _sorted(script, [none, *(_without(script, [place]) for place in around)])
+    fewer = [
+        _without(script, [place, *more]) for place in own for more in ([], *([other] for other in own if other > place))
+    ]
+    for place in own:
+        fewer += [_instead(script, place, made) for made in _plainer(steps[place])]
+    fewer += [_scoped(script, scope) for scope in {one.scope for one in script.things} - {0}]
+    yield _sorted(script, fewer)
+    for part in PARTS:
+        yield _sorted(script, [_smaller(script, place, part) for place in around])
+
+
+def _sorted(script: Script, found: Iterable[Script]) -> list[Script]:
+    kept = {one for one in found if one.deliveries and one.weight < script.weight}
+    return sorted(kept, key=lambda one: one.weight)
+
+
+def _without(script: Script, places: Iterable[int]) -> Script:
+    left_out = set(places)
+    kept = tuple(step for place, step in enumerate(script.steps) if place not in left_out)
+    return tidied(replace(script, steps=kept))
+
+
+def _instead(script: Script, place: int, made: Sequence[Step]) -> Script:
+    return tidied(replace(script, steps=(*script.steps[:place], *made, *script.steps[place + 1 :])))
+
+
+def _plainer(step: Step) -> Iterator[list[Step]]:
+    """Yield what may stand for a step of deliveries: with one thing less, or one of its requests plainer."""
+    for index, request in enumerate(step.requests):
+        before, after = step.requests[:index], step.requests[index + 1 :]
+        yield [replace(step, requests=before + after)]
+        yield [replace(step, requests=(*before, Request(request.things), *after))]
+        yield [replace(step, requests=(*before, replace(request, form="afresh"), *after))]
+        for one in range(len(request.things)):
+            fewer = request.things[:one] + request.things[one + 1 :]
+            yield [replace(step, requests=(*before, replace(request, things=fewer), *after))]
+        if len(request.things) > 1 and len(step.requests) == 1:
+            yield [replace(step, requests=(replace(request, things=(one,)),)) for one in request.things]
+    if len(step.requests) > 1:
+        yield [replace(step, requests=(one,)) for one in step.requests]
+
+
+def _scoped(script: Script, scope: int) -> Script:
+    """Return the script with the things of a scope in the first one; itself where places would be the same."""
+    things = tuple(replace(one, scope=0) if one.scope == scope else one for one in script.things)
+    return tidied(replace(script, things=things)) if len(set(_stands(things))) == len(things) else script
+
+
+def _smaller(script: Script, place: int, part: float) -> Script:
+    step = script.steps[place]
+    number = step.number * part
+    smaller = replace(step, number=max(1, int(number)) if step.do == "others" else round(number, 2))
+    return _instead(script, place, [smaller])
+
+
+def spaced(script: Script, seconds: float) -> Script:
+    """Return the script with so many seconds between any two of its own steps."""
+    return _between(script, Step("wait", number=seconds))
+
+
+def retimed(script: Script, factor: float) -> Script:
+    """Return the script with the receiver killed so many times later while requests are under way."""
+    steps = (
+        replace(step, number=round(step.number * factor, 4)) if step.how == "under-way" else step
+        for step in script.steps
+    )
+    return replace(script, steps=tuple(steps))
+
+
 def widened(script: Script, number: int) -> Script:
     """Return the script with so many deliveries of other things between any two of its own steps."""
+    return _between(script, Step("others", number=number))
+
+
+def _between(script: Script, what: Step) -> Script:
     steps: list[Step] = []
     for step in script.steps:
         if steps and steps[-1].do == "deliver" and step.do in ("deliver", "retry"):
-            steps.append(Step("others", number=number))
+            steps.append(what)
         steps.append(step)
     return replace(script, steps=tuple(steps))
 

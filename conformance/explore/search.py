@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import ceil, log
 from random import Random
 
 from im_callback.conformance.explore.judging import IMMEDIATE, INVARIANTS, Fact, Invariant, Wrong, wrongs
 from im_callback.conformance.explore.play import Played, Player
-from im_callback.conformance.explore.script import Script, Step, widened
+from im_callback.conformance.explore.script import GROUPS, Script, Step, retimed, simpler, spaced, widened
 from im_callback.conformance.explore.stock import Stock, Unusable, stock_of
 from im_callback.conformance.explore.strategies import Frame, made_up, shortest
 from im_callback.conformance.explore.timeline import timeline
@@ -25,6 +25,14 @@ from im_callback.conformance.judge import AmbiguousRecord, Effects
 from im_callback.conformance.run import LONGEST_PAUSE, SHORTEST_PAUSE, Run
 from im_callback.provider_mock.history import Attempt
 
+BELIEVE_SECONDS = 8.0
+"""How long a script is tried that failed among others."""
+QUIET = 1.0
+"""Seconds in which a receiver gets over a restart."""
+LAST = 2
+"""Scripts at the end of the way to the simplest that are all tried before it is doubted."""
+AHEAD = 48
+"""Simpler scripts that are played side by side."""
 COPIES = 5
 """How often a script is played to be believed."""
 MOST_COPIES = 20
@@ -100,6 +108,8 @@ class Search:
         self.player = player
         self.random = random
         self.found = Explored()
+        self.exact = False
+        """Whether requests of one step leave at exactly one moment: it takes longer than all the rest of a script."""
         self._now = now
         self._sleep = sleep
         self._gone = False
@@ -115,17 +125,19 @@ class Search:
         started = self._now()
         end = started + seconds
         size = together or FEWEST
-        for number, frame in enumerate(frames(self.player, seconds)):
+        for number, frame in enumerate(frames(self.player, seconds, self.random)):
             if number and (self._now() >= end or number == batches or len(self.found.findings) == len(INVARIANTS)):
                 break
             if self._gone:
                 break
-            began, around = self._now(), _seconds(frame)
+            began, around = self._now(), self.player.around_seconds
             scripts = made_up(self.player.stock, frame, size, Random(self.random.getrandbits(64)))
             by_frame = [one for one in scripts if one.around == frame.around]
             if by_frame:
-                self._batch(by_frame, end, exact=number % EXACT == 0)
-            took = self._now() - began - around
+                # The first batch is there for what fails at once.
+                self.exact = number % EXACT == EXACT - 1
+                self._batch(by_frame)
+            took = self._now() - began - (self.player.around_seconds - around)
             if together is not None:
                 continue
             size = max(
@@ -136,15 +148,15 @@ class Search:
         self.found.seconds = self._now() - started
         return self.found
 
-    def _batch(self, scripts: Sequence[Script], end: float, *, exact: bool) -> None:
+    def _batch(self, scripts: Sequence[Script]) -> None:
         try:
-            played = self.player.play(scripts, exact=exact)
+            played = self.player.play(scripts, exact=self.exact)
         except Unusable:
             # One of them alone may be to blame: a payload that the schema does not admit there.
             scripts = [one for one in scripts if self._playable(one)]
             if not scripts:
                 return
-            played = self.player.play(scripts, exact=exact)
+            played = self.player.play(scripts, exact=self.exact)
         judged, effects = self.judge(played, self.patience)
         self.found.tried += len(scripts)
         for one in judged:
@@ -152,17 +164,18 @@ class Search:
                 invariants_of(one.facts, one.played.script, unordered=self.run.settings.unordered)
             )
         for invariant in INVARIANTS:
-            broken = sorted((one for one in judged if one.breaks(invariant)), key=lambda one: one.played.script.weight)
+            broken = [one for one in judged if one.breaks(invariant)]
+            broken.sort(key=_first_crash if invariant == "crash" else lambda one: one.played.script.weight)
             for one in broken[:TRIED]:
                 if invariant in self.found.findings:
                     break
                 if any(other in self.found.findings for other in _covers(invariant, one)):
                     continue
-                if invariant == "crash" and self.player.gone:
+                if invariant == "crash" and self.player.receiver is None and self.player.gone:
                     self._gone = True
-                    believed = failing([min(broken, key=_first_crash)], effects, invariant)
+                    believed = failing([one], effects, invariant)
                 else:
-                    believed = self._believed(one.played.script, invariant, len(scripts), end)
+                    believed = self._believed(one, invariant, len(scripts))
                 if believed is None:
                     self.found.doubts += 1
                 else:
@@ -221,60 +234,107 @@ class Search:
             found.append(Wrong("crash", f"an answer to step {entry.step}", entry.said or "none"))
         return Judged(played, facts, found)
 
-    def _believed(self, script: Script, invariant: Invariant, others: int, end: float) -> Failing | None:
+    def _believed(self, one: Judged, invariant: Invariant, others: int) -> Failing | None:
         """Return the script, or a simpler one, with how often it failed by itself; None if it never did."""
-        failed = 0
-        for form, copies in (
-            (script, COPIES),
-            (widened(script, others), COPIES),
-            (script, MOST_COPIES),
-            (widened(script, others), MOST_COPIES),
-        ):
-            failed = len(self._failures(form, invariant, copies))
+        stop = self._now() + BELIEVE_SECONDS
+        script = one.played.script
+        gap = one.played.longest_gap
+        forms = [(script, COPIES), (widened(script, others), COPIES)]
+        forms += [(spaced(script, gap), COPIES)] if gap > SOON / 3 else []
+        forms += [(one, COPIES) for factor in (0.5, 2.0) if (one := retimed(script, factor)) != script]
+        for form, copies in [*forms, (script, MOST_COPIES), (widened(script, others), MOST_COPIES)]:
+            if self._now() >= stop:
+                return None
+            failed = self._failures(form, invariant, copies)
             if failed:
                 break
         else:
             return None
         rate = failed / copies
-        enough = min(MOST_COPIES, max(3, ceil(log(0.05) / log(1 - rate)) if rate < 1 else 3))
-        stop = max(end, self._now()) if self._now() + SHRINK_SECONDS < end else self._now() + SHRINK_SECONDS
-        stop = min(stop, self._now() + SHRINK_SECONDS)
+        enough = 3 if rate == 1 else min(MOST_COPIES, max(3, ceil(log(0.05) / log(1 - rate))))
+        path = self._shortened(form, invariant, enough)
+        # What a restart shortly before has left behind is not the script's.
+        self._sleep(QUIET)
+        for each in dict.fromkeys((*path[::-1][:LAST], *path[::-1][LAST::4], form)):
+            if (again := self.confirmed(each, invariant, max(COPIES, enough))) is not None:
+                return again
+        return self.confirmed(form, invariant, MOST_COPIES)
+
+    def _shortened(self, script: Script, invariant: Invariant, copies: int) -> list[Script]:
+        """Return ever simpler scripts that were found in time to fail as this one does, which is the first.
+
+        First whatever is simpler in one thing is played side by side, as long as that leads on; then Hypothesis looks
+        among all that is left of it.
+        """
+        stop = self._now() + SHRINK_SECONDS
+        path = [script]
+        tried: dict[Script, bool] = {script: True}
 
         def fails(one: Script) -> bool:
-            if self._now() >= stop:
-                return False
-            try:
-                return bool(self._failures(one, invariant, enough, quick=True))
-            except Unusable:
-                return False
+            if one not in tried:
+                if self._now() >= stop:
+                    return False
+                if not one.needs_command and script.needs_command:
+                    self._sleep(QUIET)
+                try:
+                    tried[one] = bool(self._failures(one, invariant, copies, quick=True))
+                except Unusable:
+                    tried[one] = False
+            return tried[one]
 
-        short = shortest(form, fails, Random(self.random.getrandbits(64)))
-        for one in dict.fromkeys((short, form)):
-            for copies in (max(COPIES, enough), MOST_COPIES):
-                if (again := self.confirmed(one, invariant, copies)) is not None:
-                    return again
-        return None
+        leads_on = True
+        while leads_on:
+            leads_on = False
+            for group in range(GROUPS):
+                while self._now() < stop:
+                    # Each time from what the one before has left.
+                    ones = [one for one in list(simpler(path[-1]))[group] if one not in tried][:AHEAD]
+                    found = next((one for one in self._ahead(ones, invariant, copies) if fails(one)), None)
+                    if found is None:
+                        break
+                    path.append(found)
+                    leads_on = True
+        last = shortest(path[-1], fails, Random(self.random.getrandbits(64)))
+        return path if last == path[-1] else [*path, last]
+
+    def _ahead(self, scripts: Sequence[Script], invariant: Invariant, copies: int) -> list[Script]:
+        """Return those of the scripts that fail when they are played side by side, the simplest first."""
+        found: list[Script] = []
+        groups: dict[tuple[Step, ...], list[Script]] = {}
+        for one in scripts:
+            groups.setdefault(one.around, []).append(one)
+        for group in groups.values():
+            try:
+                played = self.player.play([one for one in group for _ in range(copies)], exact=self.exact)
+            except Unusable:
+                found += group
+                continue
+            judged, _ = self.judge(played, self.patience, at_once=invariant in IMMEDIATE)
+            failed = {one.played.script for one in judged if one.breaks(invariant)}
+            found += [one for one in group if one in failed]
+        return sorted(found, key=lambda one: one.weight)
 
     def confirmed(self, script: Script, invariant: Invariant, copies: int) -> Failing | None:
         """Play a script so often, and wait as long as effects may take; return how it failed, or None."""
         judged, effects = self.judge(self.copies(script, copies), self.run.settings.settle)
         return failing(judged, effects, invariant)
 
-    def _failures(self, script: Script, invariant: Invariant, copies: int, *, quick: bool = False) -> list[Judged]:
+    def _failures(self, script: Script, invariant: Invariant, copies: int, *, quick: bool = False) -> int:
+        """Play a script so often; return how often it failed."""
         played = self.copies(script, copies)
         judged, _ = self.judge(played, self.patience, at_once=quick and invariant in IMMEDIATE)
-        return [one for one in judged if one.breaks(invariant)]
+        return sum(one.breaks(invariant) is not None for one in judged)
 
     def copies(self, script: Script, copies: int) -> list[Played]:
         """Play a script so often: one after the other, or side by side where something long happens around it."""
         if script.around and (
             any(step.do != "others" for step in script.around) or sum(step.number for step in script.around) > FEW
         ):
-            return self.player.play([script] * copies)
-        return [one for _ in range(copies) for one in self.player.play([script])]
+            return self.player.play([script] * copies, exact=self.exact)
+        return [one for _ in range(copies) for one in self.player.play([script], exact=self.exact)]
 
 
-def frames(player: Player, seconds: float) -> Iterator[Frame]:
+def frames(player: Player, seconds: float, random: Random) -> Iterator[Frame]:
     """Yield what happens around the scripts of each batch, endlessly: every other time nothing; the rest in turn.
 
     Nothing takes more than a part of the seconds that there are.
@@ -285,8 +345,9 @@ def frames(player: Player, seconds: float) -> Iterator[Frame]:
     around: list[tuple[Step, ...]] = []
     if player.receiver is not None:
         kill, stop = Step("restart", how="kill"), Step("restart", how="stop")
-        under_way = [Step("restart", how="under-way", number=seconds) for seconds in (0.002, 0.01, 0.05, 0.2)]
-        around += [(kill,), (under_way[1],), (stop,), (under_way[0],), (kill, kill), (under_way[2],), (under_way[3],)]
+        # When exactly is drawn each time.
+        under_way = Step("restart", how="under-way")
+        around += [(kill,), (under_way,), (stop,), (under_way,), (kill, kill), (under_way,)]
     if player.store is not None:
         heal = Step("store", how="heal")
         around += [
@@ -300,7 +361,14 @@ def frames(player: Player, seconds: float) -> Iterator[Frame]:
     yield Frame((), apart)
     for number in count():
         yield Frame((), apart)
-        yield Frame(mixed[number % len(mixed)], apart)
+        yield Frame(tuple(_timed(step, player, random) for step in mixed[number % len(mixed)]), apart)
+
+
+def _timed(step: Step, player: Player, random: Random) -> Step:
+    """Return the step; what happens while requests are under way, at some moment before they usually are answered."""
+    if step.how != "under-way":
+        return step
+    return replace(step, number=round(random.uniform(0.1, 1.2) * min(player.tick_seconds, 1.0), 4))
 
 
 def zip_longest_lists(*lists: Sequence[tuple[Step, ...]]) -> Iterator[list[tuple[Step, ...]]]:
@@ -309,12 +377,8 @@ def zip_longest_lists(*lists: Sequence[tuple[Step, ...]]) -> Iterator[list[tuple
         yield [one[place] for one in lists if place < len(one)]
 
 
-def _first_crash(one: Judged) -> float:
-    return one.played.crashed[0].at
-
-
-def _seconds(frame: Frame) -> float:
-    return sum(step.number for step in frame.around if step.do == "wait")
+def _first_crash(one: Judged) -> tuple[float, ...]:
+    return (one.played.crashed[0].at,)
 
 
 def _covers(invariant: Invariant, one: Judged) -> list[Invariant]:
@@ -355,10 +419,14 @@ def replay(run: Run, script: Script, copies: int) -> Explored:
     stock.check(script)
     with Player(run, stock) as player:
         search = Search(run, player, Random(run.settings.seed))
-        judged, effects = search.judge(search.copies(script, copies), run.settings.settle)
+        played = search.copies(script, copies)
+        if any(len(step.requests) > 1 for step in script.steps):
+            search.exact = True
+            played += search.copies(script, copies)
+        judged, effects = search.judge(played, run.settings.settle)
     found = Explored(tried=len(judged), deliveries=player.deliveries)
     for invariant in INVARIANTS:
-        found.could_show[invariant] = copies
+        found.could_show[invariant] = len(judged)
         if (one := failing(judged, effects, invariant)) is not None:
             found.findings[invariant] = one
     return found

@@ -170,8 +170,10 @@ def _listed(event_type: EventType, base: Event, place: int) -> dict[str, object]
     return values
 
 
-def fact_of(run: Run, stock: Stock, thing: Thing, number: int, event: Event, *, reached: bool, acked: bool) -> Fact:
-    """Return what became of a thing, for the judge."""
+def fact_of(
+    run: Run, stock: Stock, thing: Thing, number: int, event: Event, *, reached: bool, acked_in: int, last_in: int
+) -> Fact:
+    """Return what became of a thing, for the judge; the steps are as in `Fact`."""
     kind = stock.kind(thing.type)
     return Fact(
         name_of(stock, thing, number),
@@ -181,7 +183,9 @@ def fact_of(run: Run, stock: Stock, thing: Thing, number: int, event: Event, *, 
         thing.place,
         removes=thing.removal is not None,
         reached=reached,
-        acked=acked,
+        acked=acked_in > 0,
+        acked_in=acked_in,
+        last_in=last_in,
         shows=thing.removal is not None or run.keeps(event),
     )
 
