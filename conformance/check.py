@@ -55,6 +55,8 @@ class Check:
     alone: bool = False
     preflight: bool = False
     needs: Need | None = None
+    option: str = ""
+    """The option without which the check does not apply, as in `command`."""
 
     def level(self, feed: Feed) -> Level | None:
         """Return how binding the check is at this feed, or None where it does not hold."""
@@ -96,12 +98,15 @@ def check(
     alone: bool = False,
     preflight: bool = False,
     needs: Need | None = None,
+    option: str = "",
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Mark a `check_*` function as a check.
 
     `level` (must, should, may) is how binding it is unless a feed's contract says otherwise for the topic. What the
     contract `needs` to have for the check to hold is asked of each feed. A check with `effects` could not run without
-    them; `last` puts it at the end of the run; while one that is `alone` runs, no other is under way; `preflight` lets it run before the receiver is known to work.
+    them; `last` puts it at the end of the run, behind those that are `alone`: while such a one runs, no other is
+    under way. `preflight` lets it run before the receiver is known to work. Where an `option` is not given, a check
+    that names it does not apply.
     """
 
     def mark(function: CheckFunction) -> CheckFunction:
@@ -119,6 +124,7 @@ def check(
             alone=alone,
             preflight=preflight,
             needs=needs,
+            option=option,
         )
         return function
 
@@ -155,7 +161,7 @@ def unusable_checks() -> list[Unusable]:
 def all_checks(*, explored: bool = False) -> list[Check]:
     """Return every check, in the order in which a run takes them."""
     found = [one for module in family_modules(explored=explored) for one in checks_of(module)]
-    return sorted(found, key=lambda one: one.last)
+    return sorted(found, key=lambda one: (one.last, one.alone))
 
 
 def _checked(found: object) -> ModuleType:

@@ -9,15 +9,18 @@ else a record says or lacks, where it stands in an order is taken from the event
 from __future__ import annotations
 
 import json
+import marshal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from im_callback.conformance.records import ByType
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.traffic.shape import leaves, schemas_at
 from im_callback.schemas import MISSING, Catalogue, EventType, Order, occurrences, resolve
+from im_callback.schemas.pointer import split
 
 Record = Mapping[str, Any]
 ZEROS = frozenset({"0", "false"})
@@ -89,6 +92,15 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def said(record: Any) -> bytes:
+    """Return what a record says, to know it again: looking at everything that was recorded must stay cheap."""
+    try:
+        # Version 2 writes the same value always alike; later ones note which objects are one.
+        return marshal.dumps(record, 2)
+    except ValueError:
+        return repr(record).encode(errors="surrogatepass")
+
+
 def identity_of(event_type: EventType, element: Any) -> tuple[str, ...]:
     """Return the values of an element's identity as text; what is as documented for an absent field is empty."""
     return tuple(_told(event_type, pointer, in_record(element, pointer)) for pointer in event_type.identity or ())
@@ -126,8 +138,28 @@ def in_record(record: Any, pointer: str) -> Any:
     return record.get(name, MISSING)
 
 
+@dataclass(slots=True)
+class Look:
+    """What a record was found to be. It is looked at again once one of its values was sent, unless all is certain.
+
+    `sent` and `types` are how many values and event types had been sent. `values` are those by which it could be told,
+    or None where they cannot be named.
+    """
+
+    record: Any
+    found: list[tuple[list[Occurrence], Record]]
+    values: frozenset[str] | None
+    sent: int
+    types: int
+    certain: bool
+
+
 class Matcher:
-    """Finds the occurrences that records stand for, among those that were sent in a run."""
+    """Finds the occurrences that records stand for, among those that were sent in a run.
+
+    A record is known by the object: as long as it is the same one it must not change. Then looking again costs by what
+    is new, and records of which nothing was sent cost next to nothing.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -139,6 +171,14 @@ class Matcher:
         self._indexes: dict[tuple[str, tuple[int, ...]], tuple[int, dict[tuple[str, ...], list[Occurrence]]]] = {}
         self._certain: dict[str, Occurrence] = {}
         """Records, as text, whose whole identity was found: what is sent later makes them nothing else."""
+        self._values: list[str] = []
+        """The values that were sent which tell events apart, in the order of sending."""
+        self._known_values: set[str] = set()
+        self._telling: dict[str, list[str]] = {}
+        """By a field of a record, the pointers that may lead there to a value which tells events apart."""
+        self._lists: set[str] = set()
+        """Fields that hold the things that happened in a whole payload."""
+        self._looks: dict[int, Look] = {}
 
     def add(self, events: Iterable[Event]) -> None:
         """Note events as sent, whether validly or not."""
@@ -152,6 +192,11 @@ class Matcher:
                 occurrence = Occurrence(event.type, identity_of(event_type, element))
                 self._sent[event.type][occurrence.identity] = occurrence
                 self._elements.setdefault(occurrence, element)
+                idle = self._idle[event.type]
+                for pointer, value in zip(event_type.identity, occurrence.identity, strict=True):
+                    if value and pointer not in idle:
+                        self._values.append(value)
+                        self._known_values.add(value)
 
     def element(self, occurrence: Occurrence) -> Any:
         """Return what was sent for an occurrence: the payload, or its element."""
@@ -163,22 +208,78 @@ class Matcher:
         matched: list[Record] = []
         unmatched: list[Any] = []
         ambiguous: dict[Occurrence, Record] = {}
+        looks: dict[int, Look] = {}
+        values = self._values
+        news: dict[int, frozenset[str]] = {}
         for record in records:
-            parts = self._parts(record) if isinstance(record, Mapping) else []
-            found = [fitting for part in parts if (fitting := self._known(part))]
-            for fitting in found:
+            look = self._looks.get(id(record))
+            if look is None or look.record is not record or look.types != len(self._sent):
+                look = self._look(record)
+            elif not look.certain and look.sent != len(values):
+                new = news.get(look.sent)
+                if new is None:
+                    new = news[look.sent] = frozenset(values[look.sent :])
+                if look.values is None or not new.isdisjoint(look.values):
+                    look = self._look(record)
+                else:
+                    look.sent = len(values)
+            looks[id(record)] = look
+            for fitting, told in look.found:
                 if len(fitting) == 1:
                     order.append(fitting[0])
-                    matched.append(record)
+                    matched.append(told)
                 else:
-                    ambiguous.update(dict.fromkeys(fitting, record))
-            if not found:
-                unmatched.append(record)
+                    ambiguous.update(dict.fromkeys(fitting, told))
+            if not look.found:
+                unmatched.append(record.made[0][1] if isinstance(record, ByType) else record)
+        # What is gone is forgotten.
+        self._looks = looks
         return Effects(tuple(order), tuple(matched), ambiguous, tuple(unmatched), Counter(order))
 
-    def _parts(self, record: Record) -> list[Record]:
+    def _look(self, record: Any) -> Look:
+        """Look at a record for the first time, or after something was sent that it could stand for."""
+        values = self._values_of(record)
+        look = Look(record, [], values, len(self._values), len(self._sent), certain=False)
+        if isinstance(record, ByType):
+            fits = self._of_types(record)
+            look.found, look.certain = ([fits[0]], fits[1]) if fits[0][0] else ([], False)
+        elif isinstance(record, Mapping) and (values is None or not self._known_values.isdisjoint(values)):
+            parts = [self._known(part) for part in self._parts(record, self._candidates(record))]
+            look.found = [(fitting, record) for fitting, _ in parts if fitting]
+            look.certain = all(certain for _, certain in parts)
+        return look
+
+    def _values_of(self, record: Any) -> frozenset[str] | None:
+        """Return the values of a record that could tell which event it stands for; None where they cannot be named."""
+        if not isinstance(record, Mapping):
+            return None if isinstance(record, ByType) else frozenset()
+        values: set[str] = set()
+        for name in record:
+            if name in self._lists:
+                return None
+            for pointer in self._telling.get(name, ()):
+                values.add(text(in_record(record, pointer)))
+        values.discard("")
+        # What a typed struct keeps where the payload has nothing was not sent as a value.
+        return None if values and values <= ZEROS else frozenset(values)
+
+    def _of_types(self, record: ByType) -> tuple[tuple[list[Occurrence], Record], bool]:
+        """Return what a record fits as one or another event type, with what it says as that; whether it is certain."""
+        best: tuple[list[Occurrence], Record] = ([], record.made[0][1])
+        for name, made in record.made:
+            if name not in self._sent:
+                continue
+            for part in self._parts(made, [name]):
+                found = self._fitting(part, [name])
+                if len(found) == 1 and found[0].identity == identity_of(self._catalogue[name], part):
+                    return (found, made), True
+                if found:
+                    best = ([*best[0], *found], made)
+        return best, False
+
+    def _parts(self, record: Record, names: Iterable[str]) -> list[Record]:
         """Return what a record reports: itself, or the elements of a whole payload that was stored."""
-        for name in self._candidates(record):
+        for name in names:
             event_type = self._catalogue[name]
             if event_type.items is not None and resolve(record, event_type.items) is not MISSING:
                 within = [one for one in occurrences(event_type, record) if isinstance(one, Mapping)]
@@ -187,20 +288,21 @@ class Matcher:
                 return [{**outer, **one} for one in within] or [record]
         return [record]
 
-    def _known(self, record: Record) -> list[Occurrence]:
-        """Return what a record fits; of one that was looked at before only what is not certain is looked for again."""
+    def _known(self, record: Record) -> tuple[list[Occurrence], bool]:
+        """Return what a record fits, and whether that is certain: then it is not looked for again."""
         key = text(dict(record))
         if (certain := self._certain.get(key)) is not None:
-            return [certain]
-        found = self._fitting(record)
+            return [certain], True
+        found = self._fitting(record, self._candidates(record))
         if len(found) == 1 and found[0].identity == identity_of(self._catalogue[found[0].type], record):
             self._certain[key] = found[0]
-        return found
+            return found, True
+        return found, False
 
-    def _fitting(self, record: Record) -> list[Occurrence]:
+    def _fitting(self, record: Record, names: Iterable[str]) -> list[Occurrence]:
         best: list[Occurrence] = []
         most = 0
-        for name in self._candidates(record):
+        for name in names:
             event_type = self._catalogue[name]
             pointers = event_type.identity or ()
             values = identity_of(event_type, record)
@@ -256,6 +358,7 @@ class Matcher:
 
     def _meet(self, event_type: EventType) -> None:
         """Note by which fields records of a type that is sent for the first time are told from others."""
+        self._certain.clear()
         properties = event_type.schema.get("properties", {})
         fixed = {name: [text(schema["const"])] for name, schema in properties.items() if "const" in schema}
         if not fixed and len({name for name, _ in event_type.marks}) == 1:
@@ -265,6 +368,15 @@ class Matcher:
             pointer for pointer in event_type.identity or () if _is_one_of_few(event_type, pointer)
         }
         self._sent[event_type.name] = {}
+        if event_type.items:
+            self._lists.add(split(event_type.items)[0])
+        for pointer in event_type.identity or ():
+            if pointer not in self._idle[event_type.name]:
+                first, *others = split(pointer)
+                for field_name in {first, *others[-1:]}:
+                    pointers = self._telling.setdefault(field_name, [])
+                    if pointer not in pointers:
+                        pointers.append(pointer)
         if not fixed:
             self._open.append(event_type.name)
         for name, values in list(fixed.items())[:1]:

@@ -20,7 +20,6 @@ NUMBER = "{n}"
 FILE = "file:"
 SHOWN = 6
 """Variants that an error names."""
-
 MOST_SECONDS = 86_400.0
 
 
@@ -79,6 +78,26 @@ def explore(text: str) -> float:
     if not 0 < number <= MOST_SECONDS:
         raise BadValue("give seconds, more than 0 and a day at most")
     return number
+
+
+def port(text: str) -> int:
+    """Return the number of a port."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if not 0 < number < 65536:
+        raise BadValue("give a port, from 1 to 65535")
+    return number
+
+
+def place(text: str) -> tuple[str, int]:
+    """Return a host and a port; an IPv6 address stands in brackets."""
+    host, colon, number = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not bare or any(c in host for c in "/@ ") or (bare is host and ":" in host):
+        raise BadValue("give host and port of the store, as in 127.0.0.1:5432 or [::1]:5432")
+    try:
+        return bare, port(number)
+    except BadValue:
+        raise BadValue("it has no port from 1 to 65535; give host and port, as in 127.0.0.1:5432") from None
 
 
 def wire(text: str, provider: Provider, feeds: Sequence[Feed] = ()) -> Wire:

@@ -11,9 +11,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
-from im_callback.conformance import option_values
+from im_callback.conformance import option_values, releases
+from im_callback.conformance.around.command import filled, free_port, port_of, with_port
 from im_callback.conformance.check import EXPLORED, Check, MissingSource, all_checks, unusable_checks
 from im_callback.conformance.effects import BadEffects, ReadEffects, SourceOptions, compiled, open_effects
 from im_callback.conformance.explore.finding import NoFinding, read
@@ -31,6 +33,8 @@ from im_callback.provider_mock.headers import TOKEN, refused
 T = TypeVar("T")
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"", "0", "false", "no", "off"})
+FARTHEST = 1_000_000
+"""Deliveries after which one is repeated, at most."""
 
 
 def option(config: pytest.Config, name: str) -> str | None:
@@ -99,7 +103,7 @@ def settings(config: pytest.Config) -> Settings:
     chosen = provider(config)
     folder = config.invocation_params.dir
     return Settings(
-        url=_url(str(config.getoption("--receiver-url"))),
+        url=_own_port(config, _url(str(config.getoption("--receiver-url")))),
         provider=chosen,
         credentials=_credentials(config, chosen),
         seed=_number(config, "seed", SystemRandom().randrange(2**32)),
@@ -111,6 +115,7 @@ def settings(config: pytest.Config) -> Settings:
         accounts=_told(config, "accounts", lambda text: option_values.accounts(text, folder)),
         fixed=_fixed(config, chosen),
         rate=_told(config, "rate", option_values.rate),
+        dedupe_distance=_distance(config),
         wire=_told(config, "wire", lambda text: option_values.wire(text, chosen, arriving(config, chosen)))
         or DOCUMENTED,
         feeds=arriving(config, chosen),
@@ -120,16 +125,47 @@ def settings(config: pytest.Config) -> Settings:
         ca_file=_file(config, "ca"),
         allow_incomplete=flag(config, "allow-incomplete"),
         baseline=_baseline(config),
+        pinned=_pinned(config),
+        command=option(config, "command"),
+        downstream=_told(config, "downstream", option_values.place),
+        downstream_port=_told(config, "downstream-port", option_values.port) or 0,
+        folder=folder,
     )
+
+
+def _own_port(config: pytest.Config, url: str) -> str:
+    """Return the address with a free port where it has port 0: there the command is to listen."""
+    if port_of(url) != 0:
+        return url
+    if option(config, "command") is None:
+        raise pytest.UsageError(
+            f"--receiver-url={url}: port 0 is for --receiver-command alone; name the port where the receiver listens"
+        )
+    return with_port(url, free_port(urlsplit(url).hostname or ""))
 
 
 def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
     """Return the function that reads the effects, or None where no source is given."""
-    spec, mapping = option(config, "effects"), option(config, "effects-map")
+    spec, mapping, query = (option(config, name) for name in ("effects", "effects-map", "effects-query"))
+    folder, types = config.invocation_params.dir, [one.name for one in settings.provider.catalogue]
+    given = SourceOptions(
+        settings.headers,
+        settings.ca_file,
+        folder=folder,
+        query=query,
+        run=settings.tag,
+        recurring=settings.accounts is not None or bool(settings.fixed),
+    )
+    if spec and settings.command is not None:
+        spec = filled(spec, {"port": str(port_of(settings.url))})
+    if query and not spec:
+        raise pytest.UsageError(
+            "--receiver-effects-query needs a database to ask: give its URL with --receiver-effects"
+        )
     try:
         # Compiled here also where a fixture gives the effects, so that a bad expression is a bad option.
-        compiled(mapping)
-        return open_effects(spec, SourceOptions(settings.headers, settings.ca_file), mapping) if spec else None
+        compiled(mapping, folder, types)
+        return open_effects(spec, given, mapping, types) if spec else None
     except BadEffects as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -197,7 +233,7 @@ def _exploring(config: pytest.Config, provider: Provider) -> dict[str, Any]:
     seconds, replayed = option(config, "explore"), _file(config, "replay")
     result = option(config, "json")
     beside = (config.invocation_params.dir / result).parent if result else config.invocation_params.dir
-    found: dict[str, Any] = {"folder": beside if beside.is_dir() else config.invocation_params.dir}
+    found: dict[str, Any] = {"findings": beside if beside.is_dir() else config.invocation_params.dir}
     if replayed is not None:
         try:
             recorded = read(replayed)
@@ -274,6 +310,13 @@ def _seconds(config: pytest.Config) -> float:
     return seconds
 
 
+def _distance(config: pytest.Config) -> int:
+    number = _number(config, "dedupe-distance", Settings.dedupe_distance)
+    if not 0 <= number <= FARTHEST:
+        raise pytest.UsageError(f"--receiver-dedupe-distance={number}: give a number of deliveries, up to {FARTHEST}")
+    return number
+
+
 def _level(config: pytest.Config) -> Level:
     value = option(config, "level")
     try:
@@ -337,6 +380,14 @@ def _baseline(config: pytest.Config) -> dict[str, str]:
         if ".preflight." in name:
             raise pytest.UsageError(f"--receiver-baseline={path.name}: without {name} nothing is judged; take it out")
     return known
+
+
+def _pinned(config: pytest.Config) -> frozenset[str] | None:
+    version = option(config, "checks-as-of")
+    try:
+        return None if version is None else releases.names(version)
+    except releases.UnknownRelease as error:
+        raise pytest.UsageError(f"--receiver-checks-as-of={version}: {error}") from None
 
 
 def _reasons(values: Sequence[object]) -> bool:

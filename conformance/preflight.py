@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from im_callback.conformance.diagnosis import find_traces, raw_records, told_of, why_refused, why_unseen
-from im_callback.conformance.judge import AmbiguousRecord, Effects
+from im_callback.conformance.judge import AmbiguousRecord, Effects, Occurrence
 from im_callback.conformance.option_values import fits
-from im_callback.conformance.run import Run, said_of
+from im_callback.conformance.run import SHORTEST_PAUSE, Run, said_of
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
 from im_callback.provider_mock.contract import Event, NoReply
 from im_callback.provider_mock.history import Attempt
@@ -22,6 +22,9 @@ from im_callback.provider_mock.traffic.variants import variant_payload
 from im_callback.schemas import MISSING, EventType, occurrences, resolve
 
 EFFECTS_DEADLINE = 5.0
+COMMAND = "Let --receiver-command start the receiver, and stay until it ends; see its last lines."
+QUIET, SLOWER = 1.5, 5
+"""What is not recorded is not waited for: no longer than the first, in seconds, and so many times what the slowest took."""
 
 
 class Preflight:
@@ -68,13 +71,20 @@ class Preflight:
             self._try(self.effects_show_delivery)
 
     def _once(self, stage: Callable[[], None], needs: Callable[[], None] | None = None) -> None:
-        name = stage.__name__
-        if name not in self._found.done:
-            before = self._try(needs) if needs else None
-            if isinstance(before, Failed):
-                before = CouldNotRun(f"an earlier stage of preflight failed ({before})", before.fix)
-            # Noted once it is known: a stage that broke off has not ended well.
-            self._found.done[name] = before or self._try(stage)
+        name, found = stage.__name__, self._found
+        while name in found.under_way:
+            # Another check waits in the middle of it.
+            self.run.shared.pause(SHORTEST_PAUSE)
+        if name not in found.done:
+            found.under_way.add(name)
+            try:
+                before = self._try(needs) if needs else None
+                if isinstance(before, Failed):
+                    before = CouldNotRun(f"an earlier stage of preflight failed ({before})", before.fix)
+                # Noted once it is known: a stage that broke off has not ended well.
+                found.done[name] = before or self._try(stage)
+            finally:
+                found.under_way.discard(name)
         ended = self._found.done[name]
         if ended is not None:
             raise ended
@@ -101,6 +111,8 @@ class Preflight:
         return None
 
     def _reachable(self) -> None:
+        if self.run.not_started:
+            raise Failed(f"an HTTP answer from {self.run.settings.url}", self.run.not_started, fix=COMMAND)
         kinds = list(self._kinds())
         first = self.run.send(self.run.shot(kinds[0][0], note=kinds[0][1]))
         if isinstance(first[0].reply, NoReply):
@@ -152,10 +164,7 @@ class Preflight:
         # A removal, or a message that failed, may leave nothing: it is not waited for.
         awaited = {one for event, ones in due if self._lasts(event) for one in ones}
 
-        def all_show(seen: Effects) -> bool:
-            return all(seen.counts.get(one) for one in awaited)
-
-        effects = run.settle(all_show)
+        effects = run.settle(self._enough(awaited))
         kept: dict[str, set[str]] = {}
         for event, ones in due:
             # A kind that shows in part is recorded; what is missing of it is for the checks to find.
@@ -171,6 +180,40 @@ class Preflight:
         unclear = next((one for _, ones in due for one in ones if one in effects.ambiguous), None)
         if not run.handled and unclear is not None:
             raise AmbiguousRecord(unclear, effects.ambiguous[unclear])
+
+    def _enough(self, awaited: set[Occurrence]) -> Callable[[Effects], bool]:
+        """Return what tells whether there is more to wait for: all show, or what has come came long ago.
+
+        Where the user says what is recorded all of that is waited for.
+        """
+        began = progress = self.run.shared.now()
+        most = 0
+
+        def enough(seen: Effects) -> bool:
+            nonlocal most, progress
+            now, shown = self.run.shared.now(), sum(bool(seen.counts.get(one)) for one in awaited)
+            if shown > most:
+                most, progress = shown, now
+            if shown == len(awaited):
+                return True
+            patience = max(QUIET, SLOWER * (progress - began))
+            return self.run.settings.handles is None and most > 0 and now - progress > patience
+
+        return enough
+
+    def late(self) -> list[str]:
+        """Return the kinds that are recorded after all: they showed later than was waited for, and were not judged."""
+        run = self.run
+        acked = [event for attempt in self._found.attempts if attempt.acked for event in attempt.shot.events]
+        missed = [one for one in acked if self._wanted(one) and self._lasts(one) and not run.keeps(one)]
+        if not missed:
+            return []
+        seen = run.effects()
+        return [
+            run.kind_of(one).rstrip("/")
+            for one in missed
+            if any(seen.counts.get(each) for each in run.occurrences(one))
+        ]
 
     def _effects_show_delivery(self) -> None:
         run = self.run
@@ -191,9 +234,7 @@ class Preflight:
         run, here = self.run, self.run.feed
         for feed in run.feeds:
             if feed is not here and not run.models:
-                run.turn_to(feed)
-                self._try(Preflight(run).look)
-                run.turn_to(here)
+                self._try(Preflight(run.at(feed)).look)
         return bool(run.models)
 
     def _lasts(self, event: Event) -> bool:

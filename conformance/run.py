@@ -1,21 +1,25 @@
 """One run against one receiver: what the checks send, and how they look at what became of it.
 
-A check gets a `Run` and uses it as the provider would use the network: it takes events, sends
-them (validly or not), and looks at the effects. Everything sent is in the history; what was sent
-only in a form the provider would never send is remembered as forbidden.
+A check gets a `Run` of its own and uses it as the provider would use the network: it takes events,
+sends them (validly or not), and looks at the effects. Everything sent is in the history that all
+share; what was sent only in a form the provider would never send is remembered as forbidden.
 """
 
 from __future__ import annotations
 
+import copy
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from random import Random, SystemRandom
+from random import Random
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from im_callback.conformance.effects import EffectsError, ReadEffects
+from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.command import said as status_said
+from im_callback.conformance.around.downstream import Downstream
+from im_callback.conformance.effects import EffectsError, ReadEffects, Records
 from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
@@ -33,7 +37,7 @@ from im_callback.provider_mock.contract import (
 )
 from im_callback.provider_mock.delivery.changes import CannotChange, Change, Way, judged, made
 from im_callback.provider_mock.delivery.clock import utc_millis
-from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.courier import Courier, ignored
 from im_callback.provider_mock.delivery.sockets.client import Client
 from im_callback.provider_mock.history import Attempt, History, Shot
 from im_callback.provider_mock.traffic.identity import Identities
@@ -58,24 +62,38 @@ class Found:
 
     attempts: list[Attempt] = field(default_factory=list)
     done: dict[str, Outside | None] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set)
     due: int = 0
     explored: Any = None
     """What the search for failing sequences came to, once it has been made."""
 
 
+@dataclass(slots=True)
+class Shared:
+    """What changes during a run, for all its checks."""
+
+    read_effects: ReadEffects | None
+    pause: Callable[[float], None] = time.sleep
+    """Passes seconds; other checks may go on meanwhile."""
+    now: Callable[[], float] = time.monotonic
+    gone: str = ""
+    """Where the receiver went away in the middle of the run: during which check."""
+    answered: bool = False
+    look: tuple[float, Effects] | None = None
+    """The last look at the effects, and when it began."""
+
+
 class Run:
-    """A run in progress. `read_effects` returns the application's records, or is None without effects."""
+    """A run in progress, as one of its checks sees it. `read_effects` returns the application's records, or is None."""
 
     def __init__(self, settings: Settings, read_effects: ReadEffects | None = None) -> None:
         self.settings = settings
         self.provider = settings.provider
         self.feeds = settings.arriving
         self._feed = self.feeds[0]
-        self.read_effects = read_effects
+        self.shared = Shared(read_effects)
         self.random = Random(settings.seed)
-        # Not from the seed: what an earlier run left in the store must mean nothing to this one.
-        own = SystemRandom().getrandbits(64)
-        self.ids = Identities(self.random, utc_millis(), run=own, accounts=settings.accounts)
+        self.ids = Identities(self.random, utc_millis(), run=settings.run, accounts=settings.accounts)
         longest = max(feed.deadline for feed in self.feeds)
         client = Client(longest, extra_headers=settings.headers, ca_file=settings.ca_file)
         self.courier = Courier(client, rate=settings.rate)
@@ -90,20 +108,42 @@ class Run:
         """How binding the check is that is running now."""
         self.causes: dict[str, tuple[str, Level]] = {}
         """By cause, the id and level of the check that has shown it first."""
-        self.gone = ""
-        """Where the receiver went away in the middle of the run: during which check."""
         self.notes: list[str] = []
         """What the user should know although no check failed for it."""
-        self._answered = False
+        self.receiver: Receiver | None = None
+        """The receiver's process, where we start it ourselves."""
+        self.downstream: Downstream | None = None
+        """The proxy in front of its store, if one is named."""
+        self.not_started = ""
+        """Why the receiver's command did not bring it up, if it did not."""
+        self.disturbed = False
+        """Whether we are just ending the receiver, or cutting its store: that it does not answer then says nothing."""
+
+    def given(self, option: str) -> bool:
+        """Return whether what an option opens around the receiver is there; nothing is asked for by no option."""
+        return {"": True, "command": self.receiver is not None, "downstream": self.downstream is not None}[option]
 
     @property
     def feed(self) -> Feed:
-        """The feed that is judged now."""
+        """The feed that is judged."""
         return self._feed
 
-    def turn_to(self, feed: Feed) -> None:
-        """Judge another feed from now on."""
-        self._feed = self.sent.feed = feed
+    def at(self, feed: Feed, check: str = "", binding: Level | None = None) -> Run:
+        """Return the same run for another check, or at another feed: what is random is then its own."""
+        other = copy.copy(self)
+        other._feed, other.binding = feed, binding or self.binding  # noqa: SLF001
+        other.random = Random(f"{self.settings.seed} {check} {feed.name}")
+        other.sent = self.sent.at(feed)
+        return other
+
+    @property
+    def read_effects(self) -> ReadEffects | None:
+        """What returns the application's records; None where no effects were given."""
+        return self.shared.read_effects
+
+    @read_effects.setter
+    def read_effects(self, read: ReadEffects | None) -> None:
+        self.shared.read_effects = read
 
     @property
     def several(self) -> bool:
@@ -268,29 +308,37 @@ class Run:
             return None
         return Shot(self.feed, request, request, (), used, stamp, note="the console's address probe")
 
-    def send(self, *shots: Shot, together: bool = False) -> list[Attempt]:
+    def send(self, *shots: Shot, together: bool = False, noticed: Callable[[Attempt], None] = ignored) -> list[Attempt]:
         """Send the shots at once, with `together` so that their last bytes arrive at one moment.
 
-        Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
+        `noticed` gets each attempt as soon as its outcome is known, if they do not leave together. Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
         """
-        if self.gone:
-            raise CouldNotRun(f"the receiver went away during {self.gone}", "Start it again; its log says why it ended")
+        if self.shared.gone:
+            raise CouldNotRun(
+                f"the receiver went away during {self.shared.gone}", "Start it again; its log says why it ended"
+            )
         for shot in shots:
             self.matcher.add(shot.events)
             self.sent.leaving(shot.events, self.binding, valid=shot.valid)
-        attempts = self.courier.together(shots) if together else self.courier.send(shots)
+        attempts = self.courier.together(shots) if together else self.courier.send(shots, noticed)
         self.sent.came_back(attempts, self.binding)
         self._notice_end(attempts)
         return attempts
 
     def _notice_end(self, attempts: Sequence[Attempt]) -> None:
         """Raise `Gone` if the receiver has answered before and nobody listens there any more."""
-        self._answered = self._answered or any(not isinstance(a.reply, NoReply) for a in attempts)
+        self.shared.answered = self.shared.answered or any(not isinstance(a.reply, NoReply) for a in attempts)
         lost = [a for a in attempts if a.outcome is Outcome.UNREACHABLE]
-        if not (lost and self._answered) or self._somebody_listens():
+        if self.disturbed or not (lost and self.shared.answered) or self._somebody_listens():
             return
         before = [a for a in self.history if not isinstance(a.reply, NoReply)][-1:]
-        said = f"; the last request that it answered: {before[0].shot.note or 'a valid delivery'}" if before else ""
+        if self.receiver is not None and not self.receiver.running:
+            how = f"; its process ended with {status_said(self.receiver.status)}"
+        else:
+            how = ""
+        said = (
+            f"{how}; the last request that it answered: {before[0].shot.note or 'a valid delivery'}" if before else how
+        )
         assert isinstance(lost[0].reply, NoReply)
         raise Gone(
             "the receiver goes on listening",
@@ -303,7 +351,9 @@ class Run:
     def _somebody_listens(self) -> bool:
         parts = urlsplit(self.settings.url)
         address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-        deadline = time.monotonic() + GONE_SECONDS
+        # One that we have started and that has ended comes back by us alone.
+        ended = self.receiver is not None and not self.receiver.running
+        deadline = time.monotonic() + (0 if ended else GONE_SECONDS)
         while time.monotonic() < deadline:
             if _connects(address):
                 return True
@@ -383,28 +433,70 @@ class Run:
         except EffectsError as error:
             raise CouldNotRun(f"the effects could not be read: {error.reason}", error.fix) from error
 
+    @property
+    def unordered(self) -> bool:
+        """Whether the records come in no order: the user says so, or where they are read from has none."""
+        return self.settings.unordered or bool(getattr(self.read_effects, "unordered", False))
+
     def effects(self) -> Effects:
         """Return the effects as they are now, matched to what was sent."""
-        return self.matcher.match(self.records())
+        began = self.shared.now()
+        effects = self.matcher.match(self.records())
+        self.shared.look = (began, effects)
+        return effects
 
-    def settle(self, done: Callable[[Effects], bool]) -> Effects:
-        """Return the effects as soon as `done` holds for them, or when the settle time has passed."""
-        deadline = time.monotonic() + self.settings.settle
+    def all_effects(self, seen: Effects) -> Effects:
+        """Return the effects read in whole, where records from before the run are passed over; else those seen.
+
+        If it shows more of this run than was seen, nothing is passed over from now on: this store gives new events a
+        place among old ones.
+        """
+        read = self.read_effects
+        if not isinstance(read, Records) or not read.skips:
+            return seen
+        try:
+            everything = self.matcher.match(read.whole())
+        except EffectsError:
+            return seen
+        if len(everything.order) > len(seen.order) or not everything.ambiguous.keys() <= seen.ambiguous.keys():
+            read.skip_nothing()
+        return everything
+
+    def was_hidden(self) -> bool:
+        """Return whether the effects, read in whole, show more of this run than was shown so far."""
+        read = self.read_effects
+        if not isinstance(read, Records) or not read.skips or self.shared.gone:
+            return False
+        try:
+            self.all_effects(self.effects())
+        except CouldNotRun:
+            return False
+        return not read.skips
+
+    def settle(self, done: Callable[[Effects], bool], seconds: float | None = None) -> Effects:
+        """Return the effects as soon as `done` holds for them, or when the settle time has passed, or so many seconds.
+
+        Other checks go on meanwhile; those that wait look at the effects together.
+        """
+        deadline = self.shared.now() + (self.settings.settle if seconds is None else seconds)
         pause = SHORTEST_PAUSE
-        while True:
-            effects = self.effects()
-            left = deadline - time.monotonic()
-            if done(effects) or left <= 0:
-                return effects
-            time.sleep(min(pause, left))
+        effects = self.effects()
+        while not done(effects):
+            if (left := deadline - self.shared.now()) <= 0:
+                return self.all_effects(effects)
+            due = self.shared.now() + min(pause, left)
+            self.shared.pause(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
+            seen = self.shared.look
+            effects = seen[1] if seen is not None and seen[0] >= due else self.effects()
+        return effects
 
     def shown(self, events: Iterable[Event]) -> Effects:
         """Return the effects once everything in the events shows, or the settle time has passed."""
         return self._once_shown(set(self.occurrences(*self.recorded(events))) - self._replaced())
 
-    def _once_shown(self, due: Iterable[Occurrence]) -> Effects:
-        return self.settle(lambda effects: all(effects.count(one) for one in due))
+    def _once_shown(self, due: Iterable[Occurrence], seconds: float | None = None) -> Effects:
+        return self.settle(lambda effects: all(effects.count(one) for one in due), seconds)
 
     def recorded(self, events: Iterable[Event]) -> list[Event]:
         """Return those of the events that the effects must show: of a recorded kind, and they happened."""
@@ -419,8 +511,10 @@ class Run:
         """Return whether an event reports that something did not happen."""
         return self.provider.catalogue[event.type].failed(event.payload)
 
-    def must_show(self, attempts: Sequence[Attempt], what: str, *, fix: str = "") -> Effects:
-        """Fail unless every delivered event of a recorded kind has its effect.
+    def must_show(
+        self, attempts: Sequence[Attempt], what: str, *, fix: str = "", seconds: float | None = None
+    ) -> Effects:
+        """Fail unless every delivered event of a recorded kind has its effect, within the settle time or `seconds`.
 
         Without effects there is nothing to look at. Effects that show nothing at all prove nothing:
         could-not-run.
@@ -430,12 +524,12 @@ class Run:
             return Effects()
         replaced = self._replaced()
         due = [(a, [one for one in self._due(a) if one not in replaced]) for a in attempts]
-        effects = self._once_shown({one for _, ones in due for one in ones})
+        effects = self._once_shown({one for _, ones in due for one in ones}, seconds)
         gone = [(a, missing) for a, ones in due if (missing := [one for one in ones if not effects.count(one)])]
         lost = [a for a, _ in gone]
         if lost:
             raise Failed(
-                f"{what} shows in the effects within {self.settings.settle:g} s",
+                f"{what} shows in the effects within {self.settings.settle if seconds is None else seconds:g} s",
                 f"acknowledged{_note(lost[0])}, but no effect of {gone[0][1][0]}{_more(lost)}",
                 lost,
                 cause=f"lost: {self.kind_of(lost[0].shot.events[0])}",

@@ -7,9 +7,14 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
+from im_callback.conformance import releases
+from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
+from im_callback.conformance.overlap import Task
 from im_callback.conformance.preflight import Preflight
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Result, Verdict
@@ -31,6 +36,7 @@ def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
     feeds = (feed,) if feed is not None else run.feeds
     level = check.level_among(feeds)
     assert level is not None
+    pinned = run.settings.pinned
     return Result(
         id=check.id(run.provider),
         title=check.title,
@@ -39,6 +45,7 @@ def blank(check: Check, run: Run, feed: Feed | None = None) -> Result:
         verdict=Verdict.PASS,
         why=check.why,
         usual_fix=check.fix,
+        newer=pinned is not None and releases.ours(check) and releases.name(check) not in pinned,
     )
 
 
@@ -65,12 +72,13 @@ _WORST = (Verdict.HARNESS_ERROR, Verdict.FAIL, Verdict.COULD_NOT_RUN, Verdict.PA
 
 
 def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
-    run.turn_to(feed)
     result = blank(check, run, feed)
+    # What only a newer check sends cannot fail one that the run is pinned to.
+    run = run.at(feed, result.id, Level.MAY if result.newer else result.level)
     started = time.monotonic()
-    mark = len(run.sent)
     try:
-        run.binding = result.level
+        if not run.given(check.option):
+            raise NotApplicable(MISSING[check.option])
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
         result.reason = check.function(run) or ""
@@ -79,10 +87,11 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
         result.cause, result.details = failed.cause, failed.details
-        result.folded_into = _folded(result, run)
-        run.sent.blame(mark)
+        if run.receiver is not None:
+            result.log = _log(check, run.receiver, failed, started)
+        run.sent.blame()
         if isinstance(failed, Gone):
-            run.gone = result.id
+            run.shared.gone = result.id
     except CouldNotRun as stopped:
         result.verdict, result.attempts = Verdict.COULD_NOT_RUN, stopped.attempts
         result.reason, result.fix = stopped.reason, stopped.fix
@@ -92,20 +101,42 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.verdict, result.reason = Verdict.NOT_APPLICABLE, passed_over.reason
     except Exception:  # noqa: BLE001  whatever else goes wrong in a check is our own fault, never the receiver's
         result.verdict, result.reason = Verdict.HARNESS_ERROR, traceback.format_exc()
-        result.attempts = tuple(run.history.since(mark)[-1:])
+        result.attempts = tuple(run.sent.last)
     result.seconds = time.monotonic() - started
     return result
 
 
-def _folded(result: Result, run: Run) -> str:
-    """Return the id of the failure that has shown the cause already; one that binds less cannot stand for this one."""
+def _log(check: Check, receiver: Receiver, failed: Failed, started: float) -> tuple[str, ...]:
+    """Return what the receiver printed about a failure: meanwhile, or where other checks are under way, just then."""
+    if check.preflight:
+        return receiver.log.around((), 0.0)
+    return receiver.log.around(() if check.alone else failed.attempts, started)
+
+
+def task(check: Check, run: Run) -> Task[str, Result]:
+    """Return the check as what can wait while others go on, under its id.
+
+    What looks back needs the whole run behind it. Where events share accounts or fields, what one check
+    delivers would be news to another.
+    """
+    settings = run.settings
+    shared = bool(settings.fixed) or settings.accounts is not None
+    alone = check.preflight or check.last or check.alone or shared
+    return Task(check.id(run.provider), partial(run_check, check, run), alone)
+
+
+def fold(result: Result, run: Run) -> None:
+    """Note in a failure which other one has shown the cause already; one that binds less cannot stand for it.
+
+    Results are given in the order in which they are reported.
+    """
     if not result.cause:
-        return ""
+        return
     head, level = run.causes.get(result.cause, ("", result.level))
     if head and level.gates(result.level):
-        return head
-    run.causes[result.cause] = (result.id, result.level)
-    return ""
+        result.folded_into = head
+    elif not result.newer:
+        run.causes[result.cause] = (result.id, result.level)
 
 
 @dataclass(slots=True)
@@ -130,7 +161,7 @@ def conclude(
     Failures named in the baseline do not fail the run; an entry whose check passes, or that
     names no check, does. A run in which no gated check passed or failed is never green.
     """
-    gated = [one for one in results if one.level.gates(lowest)]
+    gated = [one for one in results if one.level.gates(lowest) and not one.newer]
     for result in results:
         if result.verdict is Verdict.FAIL and result.id in baseline:
             result.known = baseline[result.id]

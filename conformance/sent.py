@@ -6,8 +6,8 @@ blamed again by one that looks back over the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from im_callback.conformance.judge import Occurrence
 from im_callback.conformance.verdict import Level
@@ -37,6 +37,12 @@ class Sent:
     _recorded: set[int] = field(default_factory=set)
     _known: set[int] = field(default_factory=set)
     _excused: set[int] = field(default_factory=set)
+    _own: list[Attempt] = field(default_factory=list)
+    """The attempts of the check whose memory this is; all else is shared."""
+
+    def at(self, feed: Feed) -> Sent:
+        """Return the same memory for another check, at a feed."""
+        return replace(self, feed=feed, _own=[])
 
     def leaving(self, events: Iterable[Event], binding: Level, *, valid: bool) -> None:
         """Note what is about to be sent."""
@@ -49,16 +55,21 @@ class Sent:
         """Note what became of it."""
         for attempt in attempts:
             self._attempts.append((attempt, binding))
+            self._own.append(attempt)
             if attempt.shot.feed.decides and attempt.shot.valid and attempt.taken:
                 found = attempt.shot.feed.decision(attempt.reply)
                 if found is not None and found.word == "refuse":
                     self.turned_down.update(self.occurrences(*attempt.shot.events))
 
-    def blame(self, mark: int) -> None:
-        """Note that a check has failed: what was sent since the mark is not for others to judge again."""
-        since = [attempt for attempt, _ in self._attempts[mark:]]
-        self._known.update(map(id, since))
-        self._blamed.update(one for attempt in since for one in self.occurrences(*attempt.shot.events))
+    def blame(self) -> None:
+        """Note that the check has failed: what it sent is not for others to judge again."""
+        self._known.update(map(id, self._own))
+        self._blamed.update(one for attempt in self._own for one in self.occurrences(*attempt.shot.events))
+
+    @property
+    def last(self) -> Sequence[Attempt]:
+        """The last attempt of the check, if it made any."""
+        return self._own[-1:]
 
     def recorded(self, attempts: Iterable[Attempt]) -> None:
         """Note that bad requests were not refused: the application shows what they brought."""
@@ -69,9 +80,6 @@ class Sent:
         for attempt in attempts:
             self._excused.add(id(attempt))
             self.indistinct.update(self.occurrences(*attempt.shot.events))
-
-    def __len__(self) -> int:
-        return len(self._attempts)
 
     def valid(self, level: Level, *, blamed: bool = False) -> list[Attempt]:
         """Return the attempts that the provider could have made, of checks at least so binding.

@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 from im_callback.conformance import network, options
+from im_callback.conformance.around.command import Occupied, ReceiverError
+from im_callback.conformance.around.downstream import DownstreamError
+from im_callback.conformance.around.surroundings import Surroundings
 from im_callback.conformance.check import Check, all_checks, checks_of, family_modules
-from im_callback.conformance.effects import EffectsError, ReadEffects, mapped
+from im_callback.conformance.effects import EffectsError, ReadEffects, Records, mapped
 from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
+from im_callback.conformance.overlap import Overlap
 from im_callback.conformance.preflight import handles
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.result_json import acks, document
@@ -22,7 +26,7 @@ from im_callback.conformance.report.text import acks_line, block, folded, summar
 from im_callback.conformance.report.visible import visible
 from im_callback.conformance.resultfile import Unwritable
 from im_callback.conformance.run import Run
-from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, run_check
+from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, fold, task
 from im_callback.conformance.verdict import Result, Verdict
 
 FIXTURE = "receiver_effects"
@@ -64,11 +68,14 @@ class ReceiverSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         settings = options.settings(config)
-        self.mask = Masking.of(settings, options.option(config, "effects"))
+        self.mask = Masking.of(settings, options.option(config, "effects"), settings.command)
         self.run = Run(settings, options.effects(config, settings))
+        self.around = Surroundings(settings)
         self.checks = options.chosen_checks(config, settings.provider, settings.arriving)
+        self.marked = False
         self.results: dict[str, Result] = {}
         """By id: a check has one result, however often a plugin runs its item."""
+        self.overlap: Overlap[str, Result] = Overlap(())
         self.conclusion: Conclusion | None = None
         self.trouble = ""
         """Why the result could not be written."""
@@ -83,10 +90,15 @@ class ReceiverSession:
 
     def close(self) -> None:
         """Let go of what outlives a session."""
+        self.overlap.close()
+        with network.allowed():
+            self.around.close()
         for name in LOGGERS:
             logging.getLogger(name).removeFilter(self.filter)
         if self.file is not None:
             self.file.close()
+        if isinstance(self.run.read_effects, Records):
+            self.run.read_effects.close()
 
     def _forbid_paths(self) -> None:
         config = self.config
@@ -122,7 +134,8 @@ class ReceiverSession:
             visible(f"receiver: {self.mask(settings.url)}"),
             f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
             f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
-            f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}",
+            f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}, run {settings.tag}",
+            *(visible(self.mask(line)) for line in self.around.lines()),
         ]
 
     def pytest_sessionstart(self) -> None:
@@ -130,6 +143,24 @@ class ReceiverSession:
         leave_no_trace(self.config)
         if self.file is not None:
             self.file.clear()
+        if not self.config.option.collectonly:
+            self._open_around()
+
+    def _open_around(self) -> None:
+        """Open the proxy and start the receiver; one that does not come up is for preflight to tell."""
+        with network.allowed():
+            try:
+                self.around.open_downstream()
+                self.around.start_receiver()
+            except DownstreamError as error:
+                raise pytest.UsageError(f"--receiver-downstream-port: {error}; give another port, or none") from None
+            except Occupied as error:
+                raise pytest.UsageError(
+                    visible(self.mask(f"--receiver-command: {error.reason}. {error.fix}"))
+                ) from None
+            except ReceiverError as error:
+                self.run.not_started = error.reason
+        self.run.receiver, self.run.downstream = self.around.receiver, self.around.downstream
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -157,6 +188,9 @@ class ReceiverSession:
         """Keep the order of the catalogue, whatever other plugins made of it."""
         order = {check.function: index for index, check in enumerate(all_checks(explored=True))}
         session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
+        checks = dict.fromkeys(item.check for item in session.items if isinstance(item, CheckItem))
+        self.overlap = Overlap([task(check, self.run) for check in checks])
+        self.run.shared.pause = self.overlap.pause
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
@@ -210,6 +244,7 @@ class ReceiverSession:
         if ended and not self.config.option.collectonly:
             try:
                 self._note_unrun(session)
+                self._note_hidden()
                 self.conclusion = self._concluded()
                 self._write(self.conclusion)
             except Exception as error:  # noqa: BLE001 - Whatever is wrong with us is no verdict about the receiver.
@@ -260,6 +295,18 @@ class ReceiverSession:
                 item.result.fix = "See the errors and skips above (-rs shows them), or leave out -x"
                 self.results[item.result.id] = item.result
 
+    def _note_hidden(self) -> None:
+        """Hold no judgement by effects that were read in part, unless the whole shows the same."""
+        with network.allowed():
+            if not self.marked or not self.run.was_hidden():
+                return
+        for result in self.results.values():
+            needs = any(one.effects and one.id(self.run.provider) == result.id for one in self.checks)
+            if needs and result.verdict in (Verdict.PASS, Verdict.FAIL):
+                result.verdict = Verdict.COULD_NOT_RUN
+                result.reason = "at the end of the run records of its own stood among those from before it, which had been passed over"
+                result.fix = "Let --receiver-effects-query list this run's records alone, with :run"
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print what could not run, what failed without failing the run, and the verdict."""
         if self.conclusion is None:
@@ -288,7 +335,8 @@ class ReceiverSession:
         return block(result, self.run.settings, self.mask)
 
     def _excused(self, result: Result) -> bool:
-        return result.id in self.run.settings.baseline or not result.level.gates(self.run.settings.level)
+        gated = result.level.gates(self.run.settings.level) and not result.newer
+        return result.id in self.run.settings.baseline or not gated
 
     def perform(self, item: CheckItem, request: pytest.FixtureRequest) -> None:
         """Run an item's check and end the test accordingly.
@@ -300,16 +348,29 @@ class ReceiverSession:
         if known is None:
             with network.allowed():
                 self._use_fixture(request)
-                known = run_check(item.check, self.run)
+                self._mark_effects()
+                known = self.overlap.result(item.check.id(self.run.provider))
+            fold(known, self.run)
             self.results[known.id] = known
         result = item.result = known
         settings = self.run.settings
         if result.verdict in OUTSIDE:
             pytest.skip(visible(self.mask(result.reason if not result.fix else f"{result.reason}. {result.fix}")))
         if result.verdict is Verdict.FAIL and self._excused(result):
-            pytest.xfail(settings.baseline.get(result.id) or f"below --receiver-level={settings.level.value}")
+            why = (
+                "newer than --receiver-checks-as-of"
+                if result.newer
+                else f"below --receiver-level={settings.level.value}"
+            )
+            pytest.xfail(settings.baseline.get(result.id) or why)
         if result.verdict is not Verdict.PASS:
             raise CheckEnded(result)
+
+    def _mark_effects(self) -> None:
+        """Note what the application has recorded before anything is sent."""
+        if not self.marked and isinstance(self.run.read_effects, Records):
+            self.run.read_effects.mark()
+        self.marked = True
 
     def _use_fixture(self, request: pytest.FixtureRequest) -> None:
         """Read the effects through the user's fixture, if there is one."""
@@ -337,7 +398,8 @@ class ReceiverSession:
                     f"the function that the fixture {FIXTURE} returns failed: {error!r}", "Mend it in your conftest.py"
                 ) from error
 
-        self.run.read_effects = mapped(called, options.option(self.config, "effects-map"))
+        mapping = options.option(self.config, "effects-map")
+        self.run.read_effects = mapped(called, mapping, self.config.invocation_params.dir)
 
 
 def _unreadable(reason: str, fix: str) -> ReadEffects:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from im_callback.conformance.explore.finding import Recorded
 from im_callback.conformance.verdict import Level
 from im_callback.provider_mock.contract import DOCUMENTED, Credentials, Feed, Provider
+from im_callback.provider_mock.traffic.identity import tag_of
 from im_callback.provider_mock.wire import Wire
 
 
@@ -22,6 +24,11 @@ class Fixed:
     value: Any
 
 
+def _own() -> int:
+    # Not from the seed: what an earlier run left in the store must mean nothing to this one.
+    return SystemRandom().getrandbits(64)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user asked for.
@@ -29,7 +36,8 @@ class Settings:
     `settle` is how many seconds effects may take to appear. `handles` are event types, or patterns of
     their variants, as typed. `accounts` gives the name of the n-th account of made-up events. `rate` is
     how many deliveries a second may be sent. `wire` is how the whole run speaks. With `unordered` the
-    records come in no order that the application shows.
+    records come in no order that the application shows. `dedupe_distance` is after how many other deliveries one
+    is repeated.
     """
 
     url: str
@@ -52,10 +60,27 @@ class Settings:
     """For how many seconds failing sequences are searched for; None: not at all."""
     replay: Recorded | None = None
     """The recorded sequence that is played, and nothing else."""
-    folder: Path = field(default_factory=Path)
+    findings: Path = field(default_factory=Path)
     """Where what is found is written."""
+    pinned: frozenset[str] | None = None
+    """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
+    dedupe_distance: int = 1000
+    command: str | None = field(default=None, repr=False)
+    """The shell text that starts the receiver."""
+    downstream: tuple[str, int] | None = None
+    """Where the receiver's own store listens; we listen in front of it, at `downstream_port` if that is not 0."""
+    downstream_port: int = 0
+    folder: Path | None = None
+    """Where the command runs; None: where the gate does."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
+    run: int = field(default_factory=_own)
+    """What tells the events of this run from those of every other."""
+
+    @property
+    def tag(self) -> str:
+        """What the identifiers of this run begin or end with, as far as their types allow."""
+        return tag_of(self.run)
 
     @property
     def arriving(self) -> tuple[Feed, ...]:

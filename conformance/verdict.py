@@ -106,9 +106,13 @@ class Result:
     attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     why: str = ""
     usual_fix: str = ""
+    newer: bool = False
+    """Whether the release to which the run is pinned did not have the check yet: it then fails nothing."""
     known: str = ""
     """The baseline's reason, where the failure is a known one."""
     cause: str = ""
     """What the failure comes from, where that is known; failures with the same cause are one fault."""
+    log: tuple[str, ...] = field(default=(), repr=False)
+    """What the receiver printed meanwhile, where we started it."""
     folded_into: str = ""
     """The id of the failed check that shows the same cause first, if there is one."""

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     else:
         from importlib.abc import Traversable
 
-__all__ = ["AnswerType", "Catalogue", "EventType", "Failure", "Order", "Removal", "catalogue", "load", "occurrences"]
+__all__ = [
+    "AnswerType",
+    "Catalogue",
+    "EventType",
+    "Failure",
+    "Order",
+    "Recall",
+    "Removal",
+    "catalogue",
+    "load",
+    "occurrences",
+]
 
 _SUFFIX: Final = ".schema.json"
 _Mark: TypeAlias = str | int | float
@@ -50,6 +61,18 @@ class Failure:
     #: A JSON Schema of the payloads that do.
     when: Mapping[str, Any]
     #: By pointer, values that turn a payload into one of these.
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Which event another one takes back (`x-recalls`)."""
+
+    #: The event type that is taken back.
+    event_type: str
+    #: Pointers of the recall, and those of the event that hold the same values.
+    by: Mapping[str, str]
+    #: By pointer, what such an event has besides.
     values: Mapping[str, Any]
 
 
@@ -122,6 +145,8 @@ class EventType:
     failure: Failure | None = field(default=None, repr=False)
     #: Pointers, into the whole payload, of the fields by which receivers branch; `()`: there are none.
     variant_pointers: tuple[str, ...] = field(default=(), repr=False)
+    #: Which event such a one takes back, or `None`: it takes none back.
+    recall: Recall | None = field(default=None, repr=False)
 
     @classmethod
     def from_schema(cls, schema: Mapping[str, Any]) -> EventType:
@@ -148,6 +173,7 @@ class EventType:
             examples=tuple(schema.get("examples", ())),
             failure=Failure(**schema["x-failed"]) if "x-failed" in schema else None,
             variant_pointers=tuple(schema.get("x-variants", ())),
+            recall=_recall(schema["x-recalls"]) if "x-recalls" in schema else None,
         )
 
     @cached_property
@@ -427,6 +453,10 @@ def _order(keyword: Mapping[str, Any]) -> Order:
         rule=keyword["rule"],
         removals=tuple(Removal(one["when"], tuple(one["scope"])) for one in keyword.get("removes", ())),
     )
+
+
+def _recall(keyword: Mapping[str, Any]) -> Recall:
+    return Recall(keyword["event-type"], dict(keyword["by"]), dict(keyword.get("values", {})))
 
 
 def _asked(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,8 @@ PACKAGES: Final = {
     "go": "golang-go",
     "initdb": "postgresql",
     "java": "default-jdk-headless",
+    "mariadb-install-db": "mariadb-server-core",
+    "mariadbd": "mariadb-server-core",
     "node": "nodejs",
     "openssl": "openssl",
     "redis-server": "redis-server",
@@ -34,7 +36,7 @@ def found(program: str) -> Path | None:
         beside = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
         if beside:
             return beside[-1]
-    path = shutil.which(program)
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin")
     return Path(path).resolve() if path else None
 
 

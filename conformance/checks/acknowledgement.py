@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from itertools import cycle
+
 from im_callback.conformance import needs
 from im_callback.conformance.answers import DECIDE_IN_TIME, such_as, without_answer, wrong_answer
+from im_callback.conformance.around.command import STOP_SECONDS
+from im_callback.conformance.around.recovery import (
+    LOST,
+    comes_back,
+    ended,
+    ended_amid,
+    forget_vanished,
+    kinds,
+    must_go_through,
+    must_keep,
+    must_start,
+    process_of,
+    sent_again,
+    shown_now,
+    store_of,
+    well,
+    without_store,
+)
 from im_callback.conformance.bursts import burst
 from im_callback.conformance.check import check
 from im_callback.conformance.diagnosis import why_refused
-from im_callback.conformance.judge import lost, superseded
+from im_callback.conformance.judge import Occurrence, lost, superseded
+from im_callback.conformance.preflight import Preflight, handles
 from im_callback.conformance.run import Run, notes_of, refusal
 from im_callback.conformance.samples import documented_events
-from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
 from im_callback.provider_mock.contract import Event, Outcome, Reply
 from im_callback.provider_mock.history import Attempt
 
 BURST = 200
+KILLED = ((24, 12), (24, 1), (1, 1))
+"""Deliveries that are under way at once when the receiver is killed, and how many of them are acknowledged by then."""
+STOPPED = 24
+"""Deliveries that are under way when the receiver is asked to end."""
 WHY_LOST = "The provider does not send it again: the message is gone."
 
 
@@ -198,6 +224,123 @@ def check_nothing_acked_is_lost(run: Run) -> None:
             shown,
             cause=f"lost: {run.kind_of(shown[0].shot.events[0])}" if shown else "",
         )
+    if late := Preflight(run).late():
+        raise CouldNotRun(
+            f"{', '.join(late)} showed later than the others, when what is recorded was taken to be known, and so was "
+            "not judged",
+            f"Name what is recorded: --receiver-handles={','.join([*handles(run), *late])}",
+        )
+
+
+@check(
+    "What is acknowledged survives the sudden end of the receiver",
+    topic="ack",
+    level="should",
+    effects=True,
+    alone=True,
+    option="command",
+    why="Memory runs out, machines fail: what was acknowledged and kept in memory alone is gone, and never sent again.",
+    fix="Acknowledge once the delivery is on disk, or in a queue that is: not while it waits in the process's memory.",
+    needs=needs.tells,
+)
+def check_acked_survives_kill(run: Run) -> None:
+    process = process_of(run)
+    for size, after in KILLED:
+        before = shown_now(run)
+        events = [run.event(one) for one, _ in zip(cycle(kinds(run)), range(size), strict=False)]
+        attempts = ended_amid(run, events, process.strike, after, "a delivery just before the receiver is killed")
+        ended(run, process.kill, attempts)
+        must_start(run, "SIGKILL", attempts)
+        _must_survive(run, attempts, before, "a delivery that was acknowledged just before SIGKILL")
+
+
+@check(
+    "A receiver that is asked to end loses nothing that it has acknowledged",
+    topic="ack",
+    level="should",
+    effects=True,
+    alone=True,
+    option="command",
+    why="Every new version is installed by ending the old one: what it drops then is never sent again.",
+    fix="On SIGTERM take no more requests, finish those that are there and empty your queues before you end.",
+    needs=needs.tells,
+)
+def check_acked_survives_stop(run: Run) -> None:
+    process = process_of(run)
+    before = shown_now(run)
+    events = [run.event(one) for one, _ in zip(cycle(kinds(run)), range(STOPPED), strict=False)]
+    attempts = ended_amid(run, events, process.terminate, STOPPED // 2, "a delivery while the receiver is asked to end")
+    in_time = True
+
+    def stop() -> None:
+        nonlocal in_time
+        in_time = process.stop()
+
+    ended(run, stop, attempts)
+    if not in_time:
+        run.notes.append(f"the receiver did not end within {STOP_SECONDS:g} s of SIGTERM, and was killed")
+    must_start(run, "SIGTERM", attempts)
+    again = sent_again(run, attempts)
+    _must_survive(run, [*attempts, *again], before, "a delivery that was acknowledged while the receiver was ending")
+
+
+def _must_survive(run: Run, attempts: Sequence[Attempt], before: set[Occurrence], what: str) -> None:
+    try:
+        must_keep(run, attempts, what, cause=LOST)
+    except Failed as failed:
+        if vanished := forget_vanished(run, before):
+            failed.actual += f"; {vanished} effects that were there before are gone too"
+        raise
+
+
+@check(
+    "While its store hangs, a delivery is kept or not acknowledged, and afterwards all goes on",
+    topic="deadline",
+    level="should",
+    effects=True,
+    alone=True,
+    option="downstream",
+    why="Stores stall. What was acknowledged must not be lost over it, and one stall must not stop the receiver for good.",
+    fix="Give the store a time limit well under the deadline, and answer 503 when it has passed; or store the raw "
+    "delivery elsewhere first. Let connections that have failed be replaced.",
+    needs=needs.tells,
+)
+def check_within_deadline_while_downstream_hangs(run: Run) -> None:
+    must_go_through(run)
+    _kept_or_not_acked(run, store_of(run).hang, "hangs")
+
+
+@check(
+    "What could not be stored is not acknowledged",
+    topic="ack",
+    level="must",
+    effects=True,
+    alone=True,
+    option="downstream",
+    why="An acknowledgement ends the delivery: what was not stored then is gone.",
+    fix="Acknowledge after the store has said that it has it. Let no handler of errors answer as if all were well.",
+    needs=needs.tells,
+)
+def check_failure_is_not_acked(run: Run) -> None:
+    must_go_through(run)
+    store = store_of(run)
+    _kept_or_not_acked(run, store.refuse, "refuses connections")
+    _kept_or_not_acked(run, store.reset, "has just cut its connections")
+    _kept_or_not_acked(run, store.hang, "hangs and then breaks off", store.reset)
+
+
+def _kept_or_not_acked(
+    run: Run, disturb: Callable[[], None], how: str, finish: Callable[[], None] = lambda: None
+) -> None:
+    """Deliver while the store is disturbed; fail where something is acknowledged and never shows."""
+    attempts = without_store(run, disturb, [run.event(one) for one in kinds(run)], how, finish)
+    back = comes_back(run, f"its store {how} no more", attempts)
+    again = sent_again(run, attempts)
+    errors = [attempt for attempt in attempts if attempt.acked and not well(attempt)]
+    fix = f"Answer 503 where something went wrong: {run.feed.ack_rule}." if errors else ""
+    must_keep(
+        run, [*attempts, *back, *again], f"what was acknowledged while its store {how}", cause=f"lost: {how}", fix=fix
+    )
 
 
 def _said(attempt: Attempt) -> str:

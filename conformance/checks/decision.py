@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from im_callback.conformance import needs
 from im_callback.conformance.answers import (
     DECIDE_IN_TIME,
@@ -10,6 +13,14 @@ from im_callback.conformance.answers import (
     such_as,
     without_answer,
     wrong_decision,
+)
+from im_callback.conformance.around.recovery import (
+    NOTHING_WENT_THROUGH,
+    comes_back,
+    nothing_went_through,
+    store_of,
+    went_through,
+    without_store,
 )
 from im_callback.conformance.bursts import burst
 from im_callback.conformance.check import check
@@ -21,6 +32,8 @@ from im_callback.provider_mock.contract import Outcome
 from im_callback.provider_mock.history import Attempt
 
 BURST = 50
+ASKED = 6
+"""Questions that are asked while the store is away."""
 ANSWERS = "decision.answer-decides"
 
 
@@ -135,6 +148,47 @@ def asked_again(run: Run, attempt: Attempt) -> Attempt:
     if again.outcome is Outcome.TIMED_OUT:
         raise CouldNotRun("the same question again was not answered in time", "See decision.decides-in-time", [again])
     return again
+
+
+@check(
+    "Without its store the receiver answers as its team wants, or not at all",
+    topic="decision",
+    level="should",
+    alone=True,
+    option="downstream",
+    why="An error page that is answered as if it were a decision is none: the provider then decides by its own rule.",
+    fix="Give the store a time limit well under the deadline. When it fails, answer what you want then in the documented "
+    "form, or answer 503.",
+    needs=needs.decides,
+)
+def check_fails_as_told(run: Run) -> None:
+    store = store_of(run)
+    events = {event.type: event for event, _ in documented_events(run)}
+    asked = list(events.values())[:ASKED]
+    if not went_through(run, asked, "a question"):
+        if store.connections:
+            raise NotApplicable("the receiver answers without its store")
+        raise CouldNotRun(nothing_went_through(run), NOTHING_WENT_THROUGH)
+    for how, disturb in (("hangs", store.hang), ("refuses connections", store.refuse)):
+        again = [run.event(run.provider.catalogue[event.type], event.payload) for event in asked]
+        attempts = without_store(run, disturb, again, how)
+        comes_back(run, f"its store {how} no more", attempts)
+        answered = [attempt for attempt in attempts if attempt.status == 200]
+        wrong = [(attempt, problem) for attempt in answered if (problem := wrong_decision(run, attempt))]
+        if wrong:
+            raise Failed(
+                f"while its store {how}, an answer that decides{such_as(run, wrong[0][0])}, or no 200",
+                f"{wrong[0][1]} ({len(wrong)} of {len(attempts)} questions)",
+                [attempt for attempt, _ in wrong],
+            )
+        run.notes.append(f"while its store {how}: {told(run, attempts)}")
+
+
+def told(run: Run, attempts: Sequence[Attempt]) -> str:
+    """Return how questions were answered, and what the provider makes of it."""
+    counted = Counter(found.word if (found := decision(attempt)) else "no decision" for attempt in attempts)
+    said = ", ".join(f"{word} ({count} of {len(attempts)} answers)" for word, count in counted.items())
+    return f"{said}; {without_answer(run.feed)}" if "no decision" in counted else said
 
 
 @check(

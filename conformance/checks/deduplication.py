@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from im_callback.conformance import needs
+from im_callback.conformance.around.recovery import ended, must_start, process_of, sent_again
+from im_callback.conformance.around.second import second_receiver, to_address
 from im_callback.conformance.check import check
+from im_callback.conformance.disturbed import at_once, patience, performed
 from im_callback.conformance.judge import duplicated
 from im_callback.conformance.run import Run, notes_of, refusal, said_of
-from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
 from im_callback.provider_mock.contract import Event
+from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.history import Attempt
 from im_callback.provider_mock.traffic.shape import kind_at, leaves
 from im_callback.provider_mock.wire import Wire
@@ -20,6 +24,10 @@ AT_ONCE = 16
 RACES = 8
 """Rounds of identical requests that arrive together: a receiver that looks first and inserts afterwards rarely passes one."""
 RETRIES = 3
+AT_A_TIME = 16
+"""Deliveries that are under way at once while many are sent that nobody looks at one by one."""
+LONGEST = 60
+"""Seconds at most that they may take under a rate."""
 EARLIER = 1000
 """Milliseconds by which a first attempt is older: where a time is written in seconds, a retry's is another one."""
 OWNERS = frozenset({"account", "team", "room"})
@@ -158,6 +166,40 @@ def check_retry_reformatted(run: Run) -> None:
     first_and_again(run, wire=wire, note="again, with white space and other key order")
 
 
+def after_no_answer(run: Run, transport: Transport, how: str) -> None:
+    """Deliver each recorded type with nobody reading the answer, then again; fail unless that is acked and shows once."""
+    kinds = identified(run)
+    shots = [run.shot(run.event(one), stamp=run.stamp(-EARLIER), note=f"{one.name}, {how}") for one in kinds]
+    lost = performed(run, at_once(len(shots), transport), shots)
+    again = run.send_each(run.again(attempt, note=f"{attempt.shot.note}, sent again") for attempt in lost)
+    run.must_ack(again, "the delivery, sent again,")
+    once(run, [event for shot in shots for event in shot.events], [*lost, *again])
+
+
+@check(
+    "A retry after a lost acknowledgement has no second effect",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    why="The connection broke as the answer came: the receiver has done its work, and the provider does not know.",
+    fix=FIX,
+)
+def check_retry_after_lost_ack(run: Run) -> None:
+    after_no_answer(run, Transport(read_reply=False), "whose answer is not read")
+
+
+@check(
+    "A retry after a time-out has no second effect",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    why="A provider that has waited for its deadline gives up and tries again, whatever the receiver did meanwhile.",
+    fix=FIX,
+)
+def check_retry_after_timeout(run: Run) -> None:
+    after_no_answer(run, Transport(silent=True, deadline=patience(run)), "given up without an answer")
+
+
 @check(
     f"{AT_ONCE} identical requests at once have one effect",
     topic="duplicates",
@@ -216,6 +258,87 @@ def check_across_batches(run: Run) -> None:
     attempts = run.send_each([run.shot(old, note="an entry"), run.shot(old, new, note="the entry and a new one")])
     run.must_ack(attempts, "an array with an old and a new entry")
     once(run, [old, new], attempts)
+
+
+@check(
+    "A repeat after a restart of the receiver has no second effect",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    alone=True,
+    option="command",
+    why="A retry that crosses a restart finds a receiver that has forgotten what it kept in memory.",
+    fix=FIX,
+)
+def check_after_restart(run: Run) -> None:
+    process = process_of(run)
+    first = run.send_each(run.shot(run.event(one), note=one.name) for one in identified(run))
+    run.must_ack(first, "the first delivery")
+    run.must_show(first, "the first delivery")
+    ended(run, process.stop, first)
+    must_start(run, "SIGTERM", first)
+    again = run.send_each(
+        run.again(attempt, afresh=True, note=f"{attempt.shot.note}, again after a restart") for attempt in first
+    )
+    run.must_ack(again, "the repeat after a restart")
+    once(run, [event for attempt in first for event in attempt.shot.events], [*first, *again])
+
+
+@check(
+    "Two receivers behind one address record an event once",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    alone=True,
+    option="command",
+    why="Behind a load balancer a retry reaches another instance, which knows nothing of what the first kept in memory.",
+    fix="Keep what you have seen where all instances look: in the store, under a unique key.",
+)
+def check_across_receivers(run: Run) -> None:
+    with second_receiver(run) as there:
+        first, shared = seen_by_both(run, there)
+        again = [
+            run.send(
+                to_address(
+                    run.again(attempt, afresh=True, note="the same at the second receiver"), there, run.settings.wire
+                )
+            )[0]
+            for attempt in first
+        ]
+        run.must_ack(again, "the repeat at the second receiver")
+        events = [event for attempt in first for event in attempt.shot.events]
+        once(run, [*events, shared], [*first, *again])
+        if run.settings.rate is not None:
+            return
+        shot = run.shot(run.event(identified(run)[0]), note="one of several, at both receivers at once")
+        attempts = run.send(*([shot, to_address(shot, there, run.settings.wire)] * (AT_ONCE // 2)), together=True)
+        sent_again(run, [one for one in attempts if not one.acked])
+        once(run, shot.events, attempts)
+
+
+def seen_by_both(run: Run, there: str) -> tuple[list[Attempt], Event]:
+    """Deliver each recorded type to the first receiver and one event to the second; return attempts and that event.
+
+    Not applicable where the effects show nothing of what the second records: it then has a store of its own.
+    """
+    first = run.send_each(
+        run.shot(run.event(one), note=f"{one.name}, at the first receiver") for one in identified(run)
+    )
+    run.must_ack(first, "the first delivery")
+    run.must_show(first, "the first delivery")
+    (attempt,) = run.send(
+        to_address(run.shot(run.event(), note="a delivery at the second receiver"), there, run.settings.wire)
+    )
+    run.must_ack([attempt], "a delivery at the second receiver")
+    (event,) = attempt.shot.events
+    effects = run.shown([event])
+    if any(not effects.count(one) for one in run.occurrences(event)):
+        run.sent.excuse([attempt])
+        raise NotApplicable(
+            "the effects do not show what a second receiver records: each has a store of its own, so that several "
+            "cannot stand behind one address"
+        )
+    return first, event
 
 
 @check(
@@ -283,6 +406,83 @@ def check_same_key_other_sender(run: Run) -> None:
 def check_no_identity(run: Run) -> None:
     names = [one.name for one in run.documented if one.identity is None]
     raise NotApplicable(f"no payload field tells a duplicate from a repeat: {', '.join(names) or 'none such'}")
+
+
+@check(
+    "A repeat after very many other deliveries has no second effect",
+    topic="duplicates",
+    level="should",
+    effects=True,
+    last=True,
+    why="What is sent again by hand, or from a backlog, comes hours later: whoever remembers the last few hundred only "
+    "takes it for new.",
+    fix="Keep what you have recorded under a unique key in the store itself, not in a window of the latest.",
+)
+def check_far_apart(run: Run) -> None:
+    distance, rate = run.settings.dedupe_distance, run.settings.rate
+    if not distance:
+        raise NotApplicable("--receiver-dedupe-distance=0 leaves it out")
+    if rate is not None and distance / rate > LONGEST:
+        raise NotApplicable(
+            f"{distance} other deliveries take too long at --receiver-rate={rate:g}; give --receiver-dedupe-distance="
+            f"{int(LONGEST * rate)}, or less, to have it judged"
+        )
+    kinds = {one.name for one in identified(run)}
+    # What was sent first of all has most of the run behind it; only what is missing is sent for this.
+    early = [one for one in run.found.attempts if one.acked and one.shot.valid and one.shot.events]
+    first = {one.shot.events[0].type: one for one in early if one.shot.events[0].type in kinds and lasts(run, one)}
+    if not first:
+        raise NotApplicable("nothing that was sent first of all is of a kind that shows for good")
+    fill_up(run, distance)
+    due = [one for attempt in first.values() for one in run.occurrences(*attempt.shot.events)]
+    before = run.barrier()
+    counts = {one: before.count(one) for one in due}
+    again = run.send_each(
+        run.again(one, afresh=True, note=f"{one.shot.note}, again after very many others") for one in first.values()
+    )
+    run.must_ack(again, "the repeated delivery")
+    after = run.barrier()
+    doubled = [one for one in due if after.count(one) > counts[one]]
+    if doubled:
+        shown = [one for one in again if set(doubled) & set(run.occurrences(*one.shot.events))]
+        raise Failed(
+            "no further effect",
+            f"{after.count(doubled[0])} effects of {doubled[0]}, {counts[doubled[0]]} before it was sent again after "
+            f"{distance} others",
+            shown,
+            cause="doubled",
+        )
+
+
+def lasts(run: Run, attempt: Attempt) -> bool:
+    """Return whether what a delivery brought is recorded for good: nothing that removes, or never happened."""
+    return all(
+        run.keeps(event) and not run.failed(event) and not run.provider.catalogue[event.type].removes(event.payload)
+        for event in attempt.shot.events
+    )
+
+
+def fill_up(run: Run, distance: int) -> None:
+    """Deliver so many events, less those that the run has already brought; could-not-run if none is acknowledged."""
+    brought = {
+        one
+        for attempt in run.sent.valid(Level.MAY, blamed=True)
+        if attempt.acked
+        for one in run.occurrences(*attempt.shot.events)
+    }
+    missing = distance - len(brought)
+    while missing > 0:
+        shots = [run.shot(run.event(), note="one of very many others") for _ in range(min(AT_A_TIME, missing))]
+        attempts = run.send(*shots)
+        run.sent.excuse(one for one in attempts if not one.acked)
+        acked = sum(one.acked for one in attempts)
+        if not acked:
+            raise CouldNotRun(
+                f"none of {len(attempts)} deliveries at once was acknowledged ({said_of(attempts[0])})",
+                "Give --receiver-rate where the receiver is behind a limit",
+                attempts,
+            )
+        missing -= acked
 
 
 @check(

@@ -12,6 +12,7 @@ from typing import Any
 from im_callback.conformance import needs
 from im_callback.conformance.check import check
 from im_callback.conformance.judge import Effects, Occurrence, rank_of, shown_among, steps_back, text
+from im_callback.conformance.recalls import look_at_recalls, recallable
 from im_callback.conformance.removals import Shape, removal_of, removals_of, shapes
 from im_callback.conformance.run import Run
 from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of
@@ -26,6 +27,10 @@ SMALL = (2, 9, 10)
 """As texts, 10 would come before 2 and 9."""
 TIMES = frozenset({"millis", "seconds"})
 SIGNED = 2**31
+ROOMS, ROOMS_EACH = 30, 6
+"""Scopes in which versions arrive at once: so many of all types together, and so many of each at least."""
+VERSIONS, ROOMS_AT_ONCE = 4, 8
+RETRIES = 3
 WHY_STATE = "Deliveries overtake each other: whoever lets the last to arrive win shows people online who have left."
 FIX_STATE = "Keep the time or version with the state, and ignore what is older."
 FIX_LIST = "Sort by the documented fields when you show, not by arrival."
@@ -103,8 +108,10 @@ def in_order(run: Run, events: Sequence[Event], attempts: Sequence[Attempt], *, 
     run.settle(lambda seen: any(ranks[one] == newest for one in shown_among(seen, ranks)))
     effects = tellable(run.barrier(), ranks)
     shown = [ranks[one] for one in shown_among(effects, ranks)]
-    if run.settings.unordered and len(shown) > 1:
-        raise NotApplicable("--receiver-effects-unordered: where several records show, their order says nothing")
+    if run.unordered and len(shown) > 1:
+        raise NotApplicable(
+            "the records come in no order that the application shows: where several show, it says nothing"
+        )
     back = steps_back(shown)
     whole = f"sent: {_said(ranks[one] for a in attempts for e in a.shot.events for one in run.occurrences(e))}; "
     whole += f"shown: {_said(shown) or 'nothing'}"
@@ -181,6 +188,64 @@ def check_newest_wins(run: Run) -> None:
         in_order(run, events, attempts, last=True)
 
     for_each(ordered(run, "latest"), judge)
+
+
+@check(
+    f"Of {VERSIONS} versions that arrive at one moment the newest wins",
+    topic="order",
+    level="should",
+    effects=True,
+    needs=needs.states,
+    why="Reading the version and writing afterwards lets two requests read the same one, and the older write last: "
+    "one of many rooms then shows yesterday's state for good.",
+    fix="Compare and write in one statement (… WHERE version < new version), or lock what is compared.",
+)
+def check_versions_at_once(run: Run) -> None:
+    if run.settings.rate is not None:
+        raise NotApplicable("--receiver-rate leaves requests at once out")
+    types = ordered(run, "latest")
+    rooms = [one for one in types for _ in range(max(ROOMS_EACH, ROOMS // len(types)))]
+    rooms = run.random.sample(rooms, len(rooms))
+    groups: list[list[Event]] = []
+    attempts: list[Attempt] = []
+    for start in range(0, len(rooms), ROOMS_AT_ONCE):
+        made = [series(run, one, VERSIONS) for one in rooms[start : start + ROOMS_AT_ONCE]]
+        attempts += at_one_moment(run, made)
+        groups += made
+    newest = [run.occurrences(group[-1])[0] for group in groups]
+    run.settle(lambda seen: all(seen.counts.get(one) for one in newest))
+    effects = run.barrier()
+    wrong = []
+    for group, due in zip(groups, newest, strict=True):
+        sent = run.occurrences(*group)
+        shown = shown_among(tellable(effects, sent), sent)
+        # Where the records have no order, it is enough that the newest is among them.
+        if not shown or (due not in shown if run.settings.unordered else shown[-1] != due):
+            wrong.append((set(sent), due, shown[-1] if shown else "nothing"))
+    if wrong:
+        among = set().union(*(sent for sent, _, _ in wrong))
+        raise Failed(
+            "the newest shown last in each scope",
+            f"in {len(wrong)} of {len(groups)} it is not, among them one where {wrong[0][2]} shows last, not {wrong[0][1]}",
+            [one for one in attempts if among & set(run.occurrences(*one.shot.events))],
+            cause="an older version written last",
+        )
+
+
+def at_one_moment(run: Run, groups: Sequence[Sequence[Event]]) -> list[Attempt]:
+    """Deliver all versions of several scopes together, those that are refused again until acknowledged."""
+    shots = [run.shot(event, note=f"version {n} of {VERSIONS}") for one in groups for n, event in enumerate(one, 1)]
+    attempts = run.send(*run.random.sample(shots, len(shots)), together=True)
+    late = [one for one in attempts if not one.acked]
+    for _ in range(RETRIES):
+        if not late:
+            break
+        # A conflict may be answered by an error: the provider tries again then.
+        again = run.send_each(run.again(one, note=f"{one.shot.note}, retried") for one in late)
+        late = [one for one in again if not one.acked]
+    run.must_ack(late, "each of several versions at once, or a retry of it,")
+    run.sent.excuse(one for one in attempts if not one.acked)
+    return attempts
 
 
 @check(
@@ -354,8 +419,10 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
     run.must_ack(attempts, "a removal, and a state that arrives after it,")
     before, ends = set(run.occurrences(first, late)), set(run.occurrences(removal))
     shown = shown_among(tellable(run.barrier(), before | ends), before | ends)
-    if run.settings.unordered and len(shown) > 1:
-        raise NotApplicable("--receiver-effects-unordered: where several records show, their order says nothing")
+    if run.unordered and len(shown) > 1:
+        raise NotApplicable(
+            "the records come in no order that the application shows: where several show, it says nothing"
+        )
     if shown and shown[-1] not in ends:
         raise Failed(
             "nothing shown after the removal",
@@ -363,6 +430,87 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
             attempts,
             cause="removed and back",
         )
+
+
+@check(
+    "A removal that arrives late takes nothing newer away",
+    topic="order",
+    level="should",
+    effects=True,
+    needs=needs.removals,
+    why="A clearing that was overtaken by what was set after it empties a room that is in use; nobody sends it again.",
+    fix="Take away only what is older than the removal, thing by thing.",
+)
+def check_late_removal(run: Run) -> None:
+    states = [one for one in ordered(run, "latest") if not one.removes(run.models[one.name])]
+    pairs = [(one, *found) for one in states for found in removals_of(run, one)]
+    judged = 0
+
+    def judge(event_type: EventType) -> None:
+        nonlocal judged
+        for one, kind, removal in pairs:
+            if one is event_type and heeds(run, event_type, kind, removal):
+                judged += 1
+                for shape, make in shapes(event_type, kind, removal):
+                    stays_there(run, event_type, removal, shape, make)
+
+    for_each(list(dict.fromkeys(one for one, _, _ in pairs)), judge)
+    if not judged:
+        raise NotApplicable("nothing that the receiver records can be removed, or the effects do not show it")
+
+
+def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, make: Shape) -> None:
+    """Deliver a state, a newer one, and a removal from between that arrives late; fail unless the newer one shows."""
+    first = run.event(event_type)
+    newer = run.event(event_type, first.payload, values={**alongside(event_type, first), **moved(event_type, first, 2)})
+    try:
+        late = make(run, first, 1)
+    except (ValueError, PointerError):
+        return
+    steps = ((first, "a state"), (newer, "a newer one"), (late, f"a removal from between, {shape}, arriving late"))
+    attempts = run.send_each(run.shot(event, note=note) for event, note in steps)
+    run.must_ack(attempts, "a removal that arrives late")
+    (due,), ends = run.occurrences(newer), run.occurrences(late)
+    run.settle(lambda seen: bool(seen.counts.get(due)))
+    shown = shown_among(tellable(run.barrier(), [due, *ends]), [due, *ends])
+    # What removes more than this one state may have removed others, and be shown for it.
+    after = shown[-1:] != [due] and removal.scope == order_of(event_type).scope and not run.settings.unordered
+    if due not in shown or after:
+        raise Failed(
+            "the newer state shown in the end",
+            f"after a removal that is older ({shape}) the effects "
+            + (f"end with {shown[-1]}" if shown else "show nothing"),
+            attempts,
+            cause="removed by an older removal",
+        )
+
+
+@check(
+    "A recall that arrives before its message is heeded",
+    topic="order",
+    level="should",
+    effects=True,
+    needs=needs.some_type(lambda one: one.recall),
+    why="Deliveries overtake each other: a message that somebody has taken back then stays readable for good.",
+    fix="Keep the recall, and ask for one when a message comes.",
+)
+def check_recall_before_message(run: Run) -> None:
+    found = [one for one in run.handled if one.recall and run.provider.catalogue[one.recall.event_type] in run.handled]
+    pairs = [(one, model) for one in found if (model := recallable(run, one)) is not None]
+    if not pairs:
+        raise NotApplicable("the receiver does not record both a message and its recall")
+
+    def judge(kind: EventType) -> None:
+        usual, overtaken = look_at_recalls(run, kind, dict(pairs)[kind])
+        if overtaken.forgets(usual):
+            raise Failed(
+                "what shows when they arrive in order: " + usual.said,
+                f"the message shows as if nobody had recalled it ({overtaken.said})",
+                overtaken.attempts,
+                cause="recalled and shown",
+            )
+
+    for_each([one for one, _ in pairs], judge)
 
 
 def conversation(run: Run, kind: EventType, steps: Sequence[tuple[int, int | None]]) -> list[Event]:
@@ -392,8 +540,8 @@ def list_in_order(run: Run, events: list[Event]) -> None:
 
 def listed(run: Run) -> list[EventType]:
     """Return the recorded event types that are lists; not applicable where records show no order."""
-    if run.settings.unordered:
-        raise NotApplicable("--receiver-effects-unordered: the records come in no order that the application shows")
+    if run.unordered:
+        raise NotApplicable("the records come in no order that the application shows")
     return ordered(run, "sequence")
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from im_callback.conformance import needs
 from im_callback.conformance.answers import modifies
 from im_callback.conformance.check import check
+from im_callback.conformance.content import Kept, lost_content
+from im_callback.conformance.drift import drifted, drifts, is_either
+from im_callback.conformance.embedded import holds_json, rewritten
 from im_callback.conformance.judge import Effects, in_record, text
-from im_callback.conformance.run import Run, notes_of, shorten
+from im_callback.conformance.run import NAMED, Run, notes_of, shorten
 from im_callback.conformance.samples import kept_as_sent
 from im_callback.conformance.verdict import Failed, NotApplicable
 from im_callback.provider_mock.contract import Event
@@ -20,9 +24,12 @@ from im_callback.provider_mock.traffic.limits import limits
 from im_callback.provider_mock.traffic.optional import with_optional
 from im_callback.provider_mock.traffic.shape import kind_in, leaves
 from im_callback.provider_mock.traffic.variants import variant_payload
-from im_callback.schemas import MISSING, EventType, Failure, resolve
+from im_callback.schemas import MISSING, EventType, Failure, replace, resolve
 
 SIZES = (1, 2, 500)
+PAIR = 2
+ALIKE = 3
+"""Events in which one field takes one form: more of them would show nothing else."""
 
 
 def optional_fields(event_type: EventType, payload: Any) -> list[str]:
@@ -240,6 +247,152 @@ def check_unknown_field(run: Run) -> None:
         attempts += compared(run, event_type, run.event(event_type).payload, [shot])
     run.must_ack(attempts, "an event with an unknown field")
     run.must_show(attempts, "an event with an unknown field")
+
+
+@check(
+    "A number may come as a text, and the reverse",
+    topic="payload",
+    level="should",
+    why="Where table and sample disagree about the type of a field, a provider has sent both; a strict parser drops one.",
+    fix="Read such fields whether they are numbers or texts.",
+    needs=needs.some_type(drifts),
+)
+def check_type_drift(run: Run) -> None:
+    run.must_not_be_blind()
+    generator = made(run)
+    attempts: list[Attempt] = []
+    for event_type in (one for one in run.documented if drifts(one)):
+        shots = []
+        whole = run.event(event_type).payload
+        more = [
+            payload
+            for at, payload in alike(event_type, whole, with_optional(generator, event_type, whole))
+            if is_either(event_type, at)
+        ]
+        for model in (whole, *more):
+            event = run.event(event_type, model)
+            told = list(drifted(event_type, event.payload))
+            # Each in an event of its own; in one that a field was added to, only that.
+            for pointer, _ in told if model is whole else told[-1:]:
+                fresh = run.event(event_type, model)
+                changed = dict(drifted(event_type, fresh.payload)).get(pointer)
+                if changed is not None and not run.is_fixed(event_type, pointer):
+                    kind = "a number" if isinstance(resolve(changed, pointer), int) else "text"
+                    shots.append(
+                        run.shot(Event(event_type.name, changed), note=f"{event_type.name}, {pointer} as {kind}")
+                    )
+        if shots:
+            attempts += compared(run, event_type, whole, shots)
+    if not attempts:
+        raise NotApplicable("no value of the samples may be of another type")
+    run.must_ack(attempts, "a value of the other documented type")
+    run.must_show(attempts, "a value of the other documented type")
+
+
+@check(
+    "JSON inside a string is read in any spelling, and need not be JSON where any text may stand",
+    topic="payload",
+    level="must",
+    why="Whoever parses such a text without looking which message it belongs to drops those in which users wrote it.",
+    fix="Parse it only for the kinds whose form is documented, and keep the text where it does not parse.",
+    needs=needs.some_type(holds_json),
+)
+def check_embedded_json(run: Run) -> None:
+    run.must_not_be_blind()
+    generator = made(run)
+    attempts: list[Attempt] = []
+    for event_type in (one for one in run.documented if holds_json(one)):
+        models = [*event_type.examples, *(variant_payload(generator, event_type, one) for one in event_type.variants)]
+        forms: Counter[tuple[str, str]] = Counter()
+        shots = []
+        for model in models:
+            event = run.event(event_type, model)
+            for pointer, form, _ in rewritten(event_type, event.payload):
+                forms[pointer, form] += 1
+                if forms[pointer, form] > ALIKE or run.is_fixed(event_type, pointer):
+                    continue
+                fresh = run.event(event_type, model)
+                changed = next(
+                    (c for p, f, c in rewritten(event_type, fresh.payload) if (p, f) == (pointer, form)), None
+                )
+                if changed is not None:
+                    shots.append(
+                        run.shot(Event(event_type.name, changed), note=f"{run.kind_of(fresh)}, {pointer} {form}")
+                    )
+        if shots:
+            attempts += compared(run, event_type, run.event(event_type).payload, shots)
+    run.must_ack(attempts, "an event with embedded JSON in another form")
+    run.must_show(attempts, "an event with embedded JSON in another form")
+
+
+@check(
+    "What is kept of one kind of message is kept of the others",
+    topic="payload",
+    level="should",
+    effects=True,
+    why="A picture, a file or a notice whose content was never stored is a line in the archive that says nothing.",
+    fix="Keep the content of every kind that you record, best the payload as it came; or name what you keep with "
+    "--receiver-handles.",
+    needs=needs.some_type(lambda one: one.variants and one.items is None),
+)
+def check_content(run: Run) -> None:
+    judged = 0
+    lost: list[tuple[str, list[Attempt]]] = []
+    for event_type in (one for one in run.handled if one.variants and one.items is None):
+        sent = {}
+        for label, payload in contents(run, event_type):
+            sent[label] = run.deliver(run.event(event_type, payload), note=f"{event_type.name}/{label}")
+        attempts = [one for one in sent.values() if not modifies(one)]
+        run.must_ack(attempts, "every variant")
+        effects = run.must_show(attempts, "every variant that is recorded")
+        kept = [
+            Kept(label, attempt.shot.events[0].payload, records[-1])
+            for label, attempt in sent.items()
+            if attempt in attempts and (records := effects.of(run.occurrences(*attempt.shot.events)[0]))
+        ]
+        found = lost_content(event_type, kept)
+        judged += len(kept) > 1
+        lost += [(f"{event_type.name}: {one}", [sent[one.kind]]) for one in found]
+    if not judged:
+        raise NotApplicable("the receiver records no event type of which there are several kinds to compare")
+    if lost:
+        more = (
+            f" (and {len(lost) - 1} more: {', '.join(said.partition(' is ')[0] for said, _ in lost[1:NAMED])})"
+            if lost[1:]
+            else ""
+        )
+        raise Failed(
+            "what is kept of one kind kept of the others",
+            f"{lost[0][0]}{more}",
+            [attempt for _, attempts in lost for attempt in attempts],
+        )
+
+
+def contents(run: Run, event_type: EventType) -> Iterator[tuple[str, Any]]:
+    """Yield a payload of each recorded variant that takes nothing away, and one with several elements."""
+    generator = made(run)
+    models = {}
+    for variant in event_type.variants:
+        payload = variant_payload(generator, event_type, variant)
+        if run.keeps(Event(event_type.name, payload)) and not (
+            event_type.removes(payload) or event_type.failed(payload)
+        ):
+            models[variant] = payload
+    yield from models.items()
+    for variant, (at, elements) in several(event_type, models).items():
+        yield variant, replace(models[variant.partition("+")[0]], at, elements)
+
+
+def several(event_type: EventType, models: Mapping[str, Any]) -> dict[str, tuple[str, list[Any]]]:
+    """Return, where variants differ by the first element of a list, the pointer of the list with two such elements."""
+    (pointer, *others) = event_type.variant_pointers
+    at, first, _ = pointer.partition("/0/")
+    names = list(models)
+    if others or not first or len(names) < PAIR:
+        return {}
+    elements = [resolve(models[name], at)[0] for name in names[:PAIR]]
+    changed = replace(dict(models[names[0]]), at, elements)
+    return {"+".join(names[:PAIR]): (at, elements)} if event_type.valid(changed) else {}
 
 
 @check(

@@ -2,47 +2,47 @@
 
 A source is a module with `SCHEMES` (what may stand before the colon of --receiver-effects) and
 `open_source(spec, options)`, which returns a function that reads all records, in the order in
-which the application shows them. Other packages add one as an entry point in the group
-`im_callback.effects`; one that cannot be loaded is passed over.
+which the application shows them. What it returns may also have `mark()`, called before anything is sent: what is there
+then may be passed over; `whole()`, which reads what was passed over too; `unordered`, true where the records that were
+read last have no order; and `close()`, called at the end. Other packages add a source as an entry point in the group `im_callback.effects`; one that
+cannot be loaded is passed over.
 """
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from im_callback.conformance.effects.renaming import Rename, compiled
+from im_callback.conformance.effects.source import BadEffects, EffectsError, SourceOptions
 from im_callback.conformance.report.masking import Masking, secrets_in
 from im_callback.provider_mock.plugins import Plugins
+
+__all__ = [
+    "BadEffects",
+    "EffectsError",
+    "ReadEffects",
+    "Reading",
+    "Records",
+    "SourceOptions",
+    "compiled",
+    "mapped",
+    "open_effects",
+    "sources",
+]
 
 GROUP = "im_callback.effects"
 ReadEffects = Callable[[], Sequence[Any]]
 """Returns the application's records as they are now; `EffectsError` where they cannot be read."""
-
-
-class EffectsError(Exception):
-    """The effects could not be read: `reason` says why, `fix` what to do."""
-
-    def __init__(self, reason: str, fix: str) -> None:
-        super().__init__(f"{reason}. {fix}")
-        self.reason = reason
-        self.fix = fix
-
-
-class BadEffects(ValueError):
-    """The value of --receiver-effects or --receiver-effects-map cannot be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """What a source may need besides its address: extra headers, a private CA."""
-
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    ca_file: Path | None = None
+DATABASE = "sql"
+"""The module of sources that are told by their query, whatever they are called."""
 
 
 def _checked(found: Any) -> ModuleType:
@@ -59,26 +59,42 @@ _others = Plugins(GROUP, "source of effects", _checked)
 def sources() -> dict[str, ModuleType]:
     """Return the modules of effects sources that can be used, by scheme."""
     modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    modules = [one for one in modules if hasattr(one, "SCHEMES")]
     modules += _others.usable().values()
     return {scheme: module for module in modules for scheme in module.SCHEMES}
 
 
-def open_effects(spec: str, options: SourceOptions, mapping: str | None = None) -> Records:
-    """Return what reads the records `spec` points to; raises `BadEffects`, which never holds a secret."""
+def open_effects(
+    spec: str, options: SourceOptions, mapping: str | None = None, types: Collection[str] | None = None
+) -> Records:
+    """Return what reads the records `spec` points to; raises `BadEffects`, which never holds a secret.
+
+    `types` are the event types that a file of maps may name.
+    """
     mask = Masking.hiding(*secrets_in(spec))
     scheme = spec.partition(":")[0].lower()
-    module = sources().get(scheme)
+    known = sources()
+    # As in postgresql+psycopg; and of a database that only SQLAlchemy knows.
+    module = known.get(scheme) or known.get(scheme.partition("+")[0])
+    if module is None and options.query and "://" in spec:
+        module = import_module(f"{__name__}.{DATABASE}")
     if module is None:
         raise BadEffects(
             f"--receiver-effects={mask(repr(spec))}: no source of effects is called {mask(repr(scheme))}; "
-            f"give one of {', '.join(sorted(sources()))}, or override the fixture receiver_effects"
+            f"give one of {', '.join(sorted(known))}, or override the fixture receiver_effects"
             + "".join(f"; {error}" for error in _others.unusable().values())
         )
+    if options.query and module.__name__ != f"{__name__}.{DATABASE}":
+        raise BadEffects(
+            f"--receiver-effects-query goes with the address of a database, and --receiver-effects={mask(spec)} is none; "
+            "leave it out"
+        )
+    rename = compiled(mapping, options.folder, types)
     try:
         read = module.open_source(spec, options)
     except BadEffects as error:
         raise BadEffects(mask(str(error))) from None
-    return Records(read, mapping, mask)
+    return Records(read, rename, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +111,71 @@ class Records:
     A record of any kind is passed on, also `null`, a text, a list or a number: what the application keeps
     is what is judged. A record that the expression cannot rename, or of which it leaves nothing, is passed
     on as it is. Only what is no list at all is an `EffectsError`, which never holds a secret of the address.
+    A record that a source with `whole` gives again as the same object is as it was: it is renamed once.
     """
 
-    def __init__(self, read: Callable[[], Any], mapping: str | None = None, mask: Masking | None = None) -> None:
+    def __init__(self, read: Callable[[], Any], rename: Rename, mask: Masking | None = None) -> None:
         self._read = read
-        self._rename = compiled(mapping)
+        self._rename = rename
         self._mask = mask or Masking(())
+        self._renamed: dict[int, tuple[Any, Any]] = {}
+        """By its number as an object, a record and what it was renamed to."""
+        self._skipping = True
+        # Checks may look at the same time; a connection serves one of them.
+        self._lock = threading.Lock()
+
+    @property
+    def unordered(self) -> bool:
+        """Whether what was read last has no order."""
+        return bool(getattr(self._read, "unordered", False))
+
+    @property
+    def skips(self) -> bool:
+        """Whether records that were there before the run may have been passed over."""
+        return self._skipping and hasattr(self._read, "whole")
+
+    def mark(self) -> None:
+        """Note what is there before anything is sent, so that it may be passed over.
+
+        What cannot be read yet is read in whole later, and told then.
+        """
+        mark = getattr(self._read, "mark", None)
+        with self._lock, suppress(Exception):
+            if mark is not None:
+                mark()
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        with self._lock, suppress(Exception):
+            getattr(self._read, "close", lambda: None)()
+
+    def skip_nothing(self) -> None:
+        """Read everything from now on."""
+        self._skipping = False
 
     def __call__(self) -> Sequence[Any]:
         """Return the records as they are judged."""
         return self.read().records
 
-    def read_raw(self) -> Sequence[Any]:
-        """Return the records as the source gives them."""
-        return self.read().raw
+    def whole(self) -> Sequence[Any]:
+        """Return all records as they are judged, also those that were there before the run."""
+        return self.read(whole=True).records
 
-    def read(self) -> Reading:
+    def read_raw(self) -> Sequence[Any]:
+        """Return all records as the source gives them."""
+        return self.read(whole=True).raw
+
+    def read(self, *, whole: bool = False) -> Reading:
         """Return the records, read once: renamed, and as they are; raises `EffectsError`."""
+        with self._lock:
+            read = getattr(self._read, "whole", self._read) if whole or not self._skipping else self._read
+            found = self._found(read)
+            before, self._renamed = self._renamed, {}
+            return Reading([self._once_renamed(one, before) for one in found], found)
+
+    def _found(self, read: Callable[[], Any]) -> list[Any]:
         try:
-            found = self._read()
+            found = read()
         except EffectsError as error:
             raise EffectsError(self._mask(error.reason), self._mask(error.fix)) from None
         except Exception as error:  # noqa: BLE001 - A source of another package may raise anything.
@@ -123,41 +185,19 @@ class Records:
             raise EffectsError(
                 f"they are {type(found).__name__}, not a list", "Return a list of records, in the order shown"
             )
-        return Reading([self._rename(one) for one in found], list(found))
+        if hasattr(self._read, "whole"):
+            return list(found)
+        # A function of somebody's own may change later what it has returned.
+        return [dict(one) if isinstance(one, Mapping) else one for one in found]
+
+    def _once_renamed(self, raw: Any, before: dict[int, tuple[Any, Any]]) -> Any:
+        known = before.get(id(raw))
+        if known is None or known[0] is not raw:
+            known = (raw, self._rename(raw))
+        self._renamed[id(raw)] = known
+        return known[1]
 
 
-def mapped(read: Callable[[], Any], mapping: str | None) -> Records:
-    """Return what reads through the function and renames the records by a JMESPath expression, if there is one."""
-    return Records(read, mapping)
-
-
-def compiled(mapping: str | None) -> Callable[[Any], Any]:
-    """Return the function that renames a record by a JMESPath expression; raises `BadEffects`."""
-    if not mapping:
-        return lambda record: record
-    import jmespath
-    from jmespath.exceptions import JMESPathError
-
-    try:
-        search = jmespath.compile(mapping).search
-    except JMESPathError as error:
-        raise BadEffects(f"--receiver-effects-map={mapping!r} is not JMESPath: {_line(error)}") from None
-
-    def rename(record: Any) -> Any:
-        try:
-            renamed = search(record)
-        except (JMESPathError, TypeError, ValueError, AttributeError):
-            # JMESPath raises the others for values that its functions do not take.
-            return record
-        return record if _nothing(renamed) else renamed
-
-    return rename
-
-
-def _nothing(renamed: Any) -> bool:
-    """Return whether a record came out empty: not one of its fields was there."""
-    return renamed is None or (isinstance(renamed, Mapping) and all(value is None for value in renamed.values()))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def mapped(read: Callable[[], Any], mapping: str | None, folder: Path = Path()) -> Records:
+    """Return what reads through the function and renames the records by a map, if there is one."""
+    return Records(read, compiled(mapping, folder))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import requests
-from im_callback.conformance.effects import EffectsError, SourceOptions
-from im_callback.conformance.text_files import text_of
+from im_callback.conformance.effects.source import SECONDS, EffectsError, SourceOptions
+from im_callback.conformance.effects.texts import MOST, parse
 
 SCHEMES = ("http", "https")
-SECONDS = 10.0
-MOST = 256 * 2**20
-"""Bytes that are read at most, unpacked."""
 
 
 def open_source(spec: str, options: SourceOptions) -> Callable[[], Any]:
     """Return a function that GETs the URL and returns what it lists."""
+    spec = options.filled(spec)
     session = requests.Session()
     session.trust_env = False
     session.headers["Connection"] = "close"
@@ -58,27 +55,6 @@ def _content(answer: requests.Response, spec: str) -> bytes:
         if size > MOST:
             raise EffectsError(f"{spec} answers with more than {MOST} bytes", "Let it list this run's records alone")
     return b"".join(parts)
-
-
-def parse(body: bytes) -> Any:
-    """Return the records in a JSON array or in JSON lines; ValueError if it is neither.
-
-    One object alone is JSON lines with one line. Bytes that are no UTF-8, which a store may have kept from a
-    broken delivery, are read as U+FFFD: they shall not hide all other records.
-    """
-    try:
-        text = text_of(body)
-    except ValueError:
-        text = body.decode("utf-8", "replace")
-    try:
-        found = json.loads(text)
-    except ValueError:
-        # Not splitlines: it also breaks at characters that may stand inside a JSON string.
-        lines = [line for line in text.split("\n") if line.strip()]
-        if len(lines) > 1 or not lines:
-            return [json.loads(line) for line in lines]
-        raise
-    return [found] if isinstance(found, dict) else found
 
 
 def _cause(error: Exception) -> str:

@@ -101,7 +101,7 @@ def _failed(run: Run, invariant: Invariant, failing: Failing) -> Failed:
 def _kept(run: Run, invariant: Invariant, failing: Failing) -> str:
     """Write the finding to its file; return where it is, or why it is not."""
     recorded = Recorded(run.provider.name, run.feed.name, invariant, failing.script, failing.failed, failing.of)
-    path = run.settings.folder / recorded.name
+    path = run.settings.findings / recorded.name
     made_by = f"im-callback-conformance {version('im-callback-conformance')}"
     try:
         ResultFile(path).write(written(recorded, seed=run.settings.seed, made_by=made_by, timeline=failing.timeline))

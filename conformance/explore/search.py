@@ -161,7 +161,7 @@ class Search:
         self.found.tried += len(scripts)
         for one in judged:
             self.found.could_show.update(
-                invariants_of(one.facts, one.played.script, unordered=self.run.settings.unordered)
+                invariants_of(one.facts, one.played.script, unordered=self.run.unordered)
             )
         for invariant in INVARIANTS:
             broken = [one for one in judged if one.breaks(invariant)]
@@ -225,7 +225,7 @@ class Search:
 
     def _judged(self, played: Played, facts: list[Fact], effects: Effects) -> Judged:
         try:
-            found = wrongs(facts, effects, unordered=self.run.settings.unordered)
+            found = wrongs(facts, effects, unordered=self.run.unordered)
         except AmbiguousRecord:
             self.found.unclear += 1
             return Judged(played, facts, [])

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from im_callback.conformance.preflight import handles
+from im_callback.conformance.report import log_lines
 from im_callback.conformance.report.curl import sequence
 from im_callback.conformance.report.exchange import as_json
 from im_callback.conformance.report.masking import Masking
@@ -70,7 +71,9 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
     optional: dict[str, Any] = {
         "folded_into": result.folded_into,
         "timeline": list(result.details),
+        "newer": result.newer,
         "exchanges_left_out": max(0, len(attempts) - SHOWN),
+        "log": log_lines.shown(result.log, mask, log_lines.KEPT) if failed else [],
         "send_again": "\n".join(sequence(attempts, settings, SHOWN)) if failed and attempts else "",
     }
     return {

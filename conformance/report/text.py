@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from im_callback.conformance.report.curl import sequence
 from im_callback.conformance.report.exchange import reply_lines, request_lines
+from im_callback.conformance.report.log_lines import PRINTED, shown
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.visible import visible
 from im_callback.conformance.runner import Conclusion
@@ -46,6 +47,8 @@ def block(result: Result, settings: Settings, mask: Masking | None = None) -> st
         lines += ["reply:", *_indented(reply_lines(attempt, mask))]
     if others := _others(result.attempts[SHOWN:]):
         lines += ["", *_labelled("and", mask(others))]
+    if result.log:
+        lines += ["", "the receiver printed meanwhile:", *_indented(shown(result.log, mask, PRINTED))]
     if result.verdict is Verdict.FAIL:
         lines += ["", *_labelled("why it matters", result.why), *_labelled("usual fix", mask(result.usual_fix))]
         if result.attempts:
@@ -90,7 +93,7 @@ def failures(results: Sequence[Result]) -> list[str]:
     heads = [one for one in failed if one.folded_into not in ids]
     lines: list[str] = []
     for head in sorted(heads, key=lambda one: list(Level).index(one.level)):
-        known = " (known)" if head.known else ""
+        known = " (known)" if head.known else " (newer than --receiver-checks-as-of)" if head.newer else ""
         lines.append(f"failed: {head.id} ({head.level.value}){known}: {head.title}")
         derived = [one.id for one in failed if one.folded_into == head.id]
         if derived:

@@ -16,6 +16,10 @@ MARGIN = 1.01
 """By how much the spacing is wider than the rate asks: what the way there takes more or less brings none too many."""
 
 
+def ignored(attempt: Attempt) -> None:
+    """Do nothing with an attempt."""
+
+
 @dataclass(slots=True)
 class Pace:
     """Lets so many deliveries start in a second at most (None: any number), evenly spaced.
@@ -62,14 +66,21 @@ class Courier:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_pace", Pace(self.rate, self.now, self.sleep))
 
-    def send(self, shots: Sequence[Shot]) -> list[Attempt]:
-        """Send the shots at once, or one after the other where there is a rate; return the attempts in their order."""
+    def wait(self) -> None:
+        """Return when the next delivery may start, for one that is sent in another way."""
+        self._pace.wait()
+
+    def send(self, shots: Sequence[Shot], noticed: Callable[[Attempt], None] = ignored) -> list[Attempt]:
+        """Send the shots at once, or one after the other where there is a rate; return the attempts in their order.
+
+        `noticed` gets each attempt as soon as its outcome is known, while others may be under way.
+        """
         if self.rate is None:
-            return self._send(shots)
+            return self._send(shots, noticed)
         attempts: list[Attempt] = []
         for shot in shots:
             self._pace.wait()
-            attempts += self._send([shot])
+            attempts += self._send([shot], noticed)
         return attempts
 
     def together(self, shots: Sequence[Shot]) -> list[Attempt]:
@@ -87,7 +98,7 @@ class Courier:
             self.history.append(attempt)
         return attempts
 
-    def _send(self, shots: Sequence[Shot]) -> list[Attempt]:
+    def _send(self, shots: Sequence[Shot], noticed: Callable[[Attempt], None]) -> list[Attempt]:
         sent_at = self.clock()
         attempts: list[Attempt | None] = [None] * len(shots)
         for index, reply in self.client.stream(
@@ -95,6 +106,7 @@ class Courier:
         ):
             attempt = attempts[index] = self._attempt(shots[index], reply, sent_at)
             self.history.append(attempt)
+            noticed(attempt)
         return [attempt for attempt in attempts if attempt is not None]
 
     def _attempt(self, shot: Shot, reply: Reply | NoReply, sent_at: int) -> Attempt:

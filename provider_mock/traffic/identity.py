@@ -21,6 +21,7 @@ AGO_MILLIS = 600_000
 SETTLED = frozenset({"code", "undescribed"})
 """Kinds whose values come from a list, or are not known: never renewed."""
 ACCOUNTS = frozenset({"account", "account-list"})
+PLACES = frozenset({"room", "team"})
 GROUPED = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 """The digits of an id in groups of four."""
 NOBODY = "0"
@@ -47,8 +48,8 @@ class Identities:
     ) -> None:
         self._random = random if run is None else Random(run)
         self._start = now_millis - AGO_MILLIS
-        self._tag = f"{self._random.getrandbits(32):08x}"
-        self._long = self._random.randrange(10**11, 10**12) * 10**5
+        self._tag = _tag(self._random)
+        self._long = int(self._tag) * 10**9 + self._random.randrange(10**4) * 10**5
         self._short = self._random.randrange(10**8, 2 * 10**9)
         self._name = accounts
         self._named = 0
@@ -56,7 +57,11 @@ class Identities:
 
     @property
     def tag(self) -> str:
-        """What every word of this run's own contains: names of accounts (unless they are given), keys, URLs."""
+        """What every identifier of this run's own begins or ends with, as far as its type allows: eight digits.
+
+        Names of accounts (unless they are given), keys, rooms and teams that are words, long numbers, UUIDs and
+        hexadecimal ids begin with it, URLs end with it. Short numbers, times and ids in groups of four do neither.
+        """
         return self._tag
 
     def fresh(
@@ -94,12 +99,12 @@ class Identities:
         """Return a new value of a kind; kinds without a form of their own get a word."""
         self._count += 1
         maker = _MAKERS.get(kind)
-        return maker(self) if maker else f"{kind.rpartition('.')[2]}-{self._tag}-{self._count}"
+        return maker(self) if maker else f"{self._tag}-{kind.rpartition('.')[2]}-{self._count}"
 
     def account(self) -> str:
         """Return the name of an account that no earlier event has, unless the given names repeat."""
         if self._name is None:
-            return f"u{self.word()}"
+            return self.word("u")
         self._named += 1
         return self._name(self._named)
 
@@ -128,25 +133,35 @@ class Identities:
         return (self._short + self._count * STEP) % 2**31
 
     def uuid(self) -> str:
-        """Return a random UUID, version 4."""
-        return str(UUID(int=self._random.getrandbits(128), version=4))
+        """Return a UUID, version 4: random but for its beginning."""
+        return str(UUID(hex=self.hexadecimal(), version=4))
 
     def hexadecimal(self) -> str:
-        """Return 32 random hexadecimal digits."""
-        return f"{self._random.getrandbits(128):032x}"
+        """Return 32 hexadecimal digits: those of the run, and random ones."""
+        return f"{self._tag}{self._random.getrandbits(96):024x}"
 
     def grouped(self) -> str:
         """Return 16 random digits of base 32, in groups of four."""
         digits = [GROUPED[self._random.getrandbits(5)] for _ in range(16)]
         return "-".join("".join(digits[place : place + 4]) for place in range(0, 16, 4))
 
-    def word(self) -> str:
-        """Return a short word that no earlier event has."""
-        return f"{self._tag}{self._count}"
+    def word(self, letter: str = "w") -> str:
+        """Return a short word that no earlier event has; a letter keeps it from being a number."""
+        return f"{self._tag}{letter}{self._count}"
 
     def moment(self) -> str:
         """Return a new time as text, to the second."""
         return datetime.fromtimestamp(self._start / 1000 + self._count, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def tag_of(run: int) -> str:
+    """Return the tag that the identities of a run have."""
+    return _tag(Random(run))
+
+
+def _tag(random: Random) -> str:
+    # Digits, so that numbers, UUIDs and hexadecimal ids can begin with it too; no zero in front.
+    return str(random.randrange(10**7, 10**8))
 
 
 _MAKERS: dict[str, Callable[[Identities], str | int]] = {
@@ -171,8 +186,8 @@ _MAKERS: dict[str, Callable[[Identities], str | int]] = {
     "grouped-id": Identities.grouped,
     "md5": Identities.hexadecimal,
     "mobile": lambda ids: f"1{ids.long_number % 10**10:010d}",
-    "url": lambda ids: f"https://files.example.com/{ids.word()}",
-    "key": lambda ids: f"k{ids.word()}",
+    "url": lambda ids: f"https://files.example.com/{ids.number}-{ids.tag}",
+    "key": lambda ids: ids.word("k"),
     "message-key": lambda ids: f"{ids.number}_{ids.random_number}_{ids.millis // 1000}",
     "message-id": lambda ids: f"{ids.long_number}-{ids.millis // 1000}-{ids.random_number}",
 }
@@ -235,6 +250,9 @@ class _Renewal:
     def _renewed(self, shape: Shape, kind: str, old: Any) -> Any:
         new = self._identities.value(kind)
         if isinstance(old, str):
+            if kind in PLACES and not old.isdecimal():
+                # Where its name is the team's own choice, it can tell whose it is.
+                return self._identities.word(kind[0])
             return str(new)
         number = new if isinstance(new, int) else self._identities.number
         limit = shape.least("maximum")

@@ -17,6 +17,7 @@ from im_callback.provider_mock.contract import Decision, Feed, Outcome, Provider
 from tests.feeds import changed
 from tests.receivers import deciding
 from tests.receivers.deciding import GOOD, MUTANTS, PROVIDERS, CommsEase, Deciding, Gifts, Mutant, RongCloud
+from tests.receivers.direct import hand_over
 from tests.receivers.good import Good
 from tests.receivers.serving import serve
 from tests.receivers.tencent_feeds import KeepsQuestions
@@ -62,13 +63,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def results(
-    receiver: Good, provider: Provider, names: Iterable[str], *, effects: bool = True, seed: int = 20
+    receiver: Good,
+    provider: Provider,
+    names: Iterable[str],
+    *,
+    effects: bool = True,
+    seed: int = 20,
+    served: bool = False,
 ) -> tuple[list[Result], Run]:
-    """Return what every check says about a receiver of these feeds, and the run."""
+    """Return what every check says about a receiver of these feeds, and the run, over a network if it is `served`."""
     feeds = tuple(provider.feed(name) for name in names)
     with serve(receiver) as url:
         settings = Settings(url, provider, provider.defaults, seed=seed, settle=0.0, feeds=feeds)
         run = Run(settings, mapped(receiver.effects, None) if effects else None)
+        if not served:
+            hand_over(run, receiver)
         return [run_check(check, run) for check in all_checks() if check.among(feeds)], run
 
 
@@ -97,7 +106,13 @@ class TestGood:
         """Nothing fails; without effects, what needs them could not run, and nothing else."""
         seen = keeps != "unseen"
         receiver = deciding.receiver(temper, provider, keeps if seen else "all")
-        found, _ = results(receiver, providers.load(provider.name), [provider.feed_name], effects=seen)
+        found, _ = results(
+            receiver,
+            providers.load(provider.name),
+            [provider.feed_name],
+            effects=seen,
+            served=temper is deciding.Allows,
+        )
         blind = {check.id(providers.load(provider.name)).partition(".")[2] for check in all_checks() if check.effects}
         assert set() == slugs(found, Verdict.FAIL, Verdict.HARNESS_ERROR), said(found)
         assert slugs(found, Verdict.COULD_NOT_RUN) <= (set() if seen else blind), said(found)

@@ -15,6 +15,7 @@ from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock import providers
 
 from tests.receivers import rongcloud_feeds
+from tests.receivers.direct import hand_over
 from tests.receivers.rongcloud_feeds import GOOD, SERVICES, Feed, KeepsRemovals, NewestOnly
 from tests.receivers.serving import serve
 
@@ -43,13 +44,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payloads, "SIZES", SIZES)
 
 
-def results(kind: type[Feed], feed: str) -> list[Result]:
-    """Return what every check says about a receiver of a feed."""
+def results(kind: type[Feed], feed: str, *, served: bool) -> list[Result]:
+    """Return what every check says about a receiver of a feed, over a network if it is `served`."""
     provider = providers.load("rongcloud")
     receiver = kind(feed)
     with serve(receiver) as url:
         settings = Settings(url, provider, provider.defaults, seed=SEED, settle=0.0, feeds=(provider.feed(feed),))
         run = Run(settings, mapped(receiver.effects, None))
+        if not served:
+            hand_over(run, receiver)
         return [run_check(check, run) for check in all_checks() if check.among(settings.arriving)]
 
 
@@ -71,7 +74,7 @@ class TestGoodReceivers:
     @pytest.mark.parametrize(("kind", "feed"), TRIED)
     def test_passes(self, kind: type[Feed], feed: str) -> None:
         """Nothing fails, and nothing but what there is nothing to judge by does not apply."""
-        found = results(kind, feed)
+        found = results(kind, feed, served=kind is GOOD[0])
         others = slugs(found, *(verdict for verdict in Verdict if verdict is not Verdict.PASS))
         assert others <= NOT_TO_BE_JUDGED, said(found)
         assert len(found) - len(others) > 35
@@ -90,6 +93,6 @@ class TestDefects:
         deadline = getattr(kind, "deadline", None)
         if deadline:
             monkeypatch.setattr(providers.load("rongcloud").feed(feed), "deadline", deadline)
-        found = results(kind, feed)
+        found = results(kind, feed, served=False)
         assert kind.caught_by[feed] == slugs(found, Verdict.FAIL), said(found)
         assert set() == slugs(found, Verdict.HARNESS_ERROR)

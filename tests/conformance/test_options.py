@@ -94,8 +94,8 @@ LAST = {
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
 }
 """By option: its value in the ini file, the environment and the command line, and how it shows in the settings."""
-ELSEWHERE = {"effects", "effects-map", "json", "check", "allow-incomplete"}
-"""Options that are no part of the settings."""
+ELSEWHERE = {"effects", "effects-map", "effects-query", "json", "check", "allow-incomplete", "checks-as-of"}
+"""Options that are no part of the settings, or for which there are no three values."""
 
 
 class TestPrecedence:
@@ -456,6 +456,7 @@ class TestRefused:
             ("--receiver-ca=none.pem: there is no such file", "ca=none.pem"),
             ("--receiver-ca=.: there is no such file", "ca=."),
             ("--receiver-baseline=none.json: there is no such file", "baseline=none.json"),
+            ("--receiver-checks-as-of=0.0.1: no release is called '0.0.1'; there are 0.1.0", "checks-as-of=0.0.1"),
             ("--receiver-effects='ftp://h/': no source of effects is called 'ftp'; give one of ", "effects=ftp://h/"),
             ("--receiver-effects='rows.json': no source of effects is called", "effects=rows.json"),
             ("--receiver-effects-map='{a: ' is not JMESPath: ", "effects-map={a: "),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from im_callback.conformance import preflight
+from im_callback.conformance.check import all_checks
 from im_callback.conformance.effects import EffectsError, ReadEffects
 from im_callback.conformance.preflight import Preflight
 from im_callback.conformance.run import Run
+from im_callback.conformance.runner import run_check
 from im_callback.conformance.settings import Settings
-from im_callback.conformance.verdict import CouldNotRun, Failed
+from im_callback.conformance.verdict import CouldNotRun, Failed, Verdict
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Request
 
@@ -233,3 +236,83 @@ class TestRecords:
         run = a_run(server.url, lambda: receiver.records, ("commsease.login", "commsease.logout"))
         with pytest.raises(Failed, match=r"none for commsease\.login"):
             Preflight(run).records()
+
+
+class Slow(Receiver):
+    """Shows what it took later, by event type; its clock passes when somebody waits."""
+
+    def __init__(self, **after: float) -> None:
+        super().__init__()
+        self.now, self.after = 0.0, after
+        self.refused |= codes(a_run("http://127.0.0.1/")) - codes(a_run("http://127.0.0.1/"), *map(full, after))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def shown(self) -> list[Any]:
+        run = a_run("http://127.0.0.1/")
+        at = {run.provider.catalogue[full(name)].code: seconds for name, seconds in self.after.items()}
+        return [one for one in self.records if at[one["eventType"]] <= self.now]
+
+    def run(self, url: str, settle: float = 20, handles: tuple[str, ...] | None = None) -> Run:
+        run = a_run(url, self.shown, handles)
+        run.settings = replace(run.settings, settle=settle)
+        run.shared.now, run.shared.pause = lambda: self.now, self.sleep
+        return run
+
+
+def full(name: str) -> str:
+    """Return the name of a CommsEase event type."""
+    return f"commsease.{name.replace('_', '-')}"
+
+
+class TestWaiting:
+    """How long preflight waits: for what is due, not for what never comes."""
+
+    @pytest.mark.parametrize(
+        ("after", "found", "seconds", "handles"),
+        [
+            # At once, and the other never: no longer than a moment.
+            ({"login": 0, "sms_receipt": 99}, {"login"}, (1.5, 2), None),
+            # The slower the receiver is, the longer.
+            ({"login": 0.1, "sms_receipt": 1.2, "sms_uplink": 99}, {"login", "sms_receipt"}, (6, 9), None),
+            ({"login": 3, "sms_receipt": 14, "sms_uplink": 99}, {"login", "sms_receipt"}, (20, 21), None),
+            # What the user says is recorded is waited for as long as may be.
+            (
+                {"login": 0, "sms_receipt": 19},
+                {"login", "sms_receipt"},
+                (19, 20),
+                ("commsease.login", "commsease.sms-receipt"),
+            ),
+            ({"login": 0, "sms_receipt": 99}, {"login"}, (20, 21), ("commsease.login", "commsease.sms-receipt")),
+            # All there: not a moment.
+            ({"login": 0, "sms_receipt": 0}, {"login", "sms_receipt"}, (0, 0), None),
+        ],
+    )
+    def test_table(
+        self,
+        after: dict[str, float],
+        found: set[str],
+        seconds: tuple[float, float],
+        handles: tuple[str, ...] | None,
+    ) -> None:
+        """Which types are found, and in how many seconds."""
+        receiver = Slow(**after)
+        with serving(receiver) as server:
+            run = receiver.run(server.url, handles=handles)
+            Preflight(run).effects_show_delivery()
+        assert set(map(full, found)) == set(run.models)
+        assert seconds[0] <= receiver.now <= seconds[1]
+
+    def test_late(self) -> None:
+        """What shows after all is said, with the option to give: it was not judged."""
+        receiver = Slow(login=0, sms_receipt=7)
+        with serving(receiver) as server:
+            run = receiver.run(server.url)
+            lost = next(one for one in all_checks() if one.slug == "nothing-acked-is-lost")
+            first = run_check(lost, run)
+            receiver.now = 7
+            second = run_check(lost, run)
+        assert (Verdict.PASS, Verdict.COULD_NOT_RUN) == (first.verdict, second.verdict)
+        assert "commsease.sms-receipt showed later" in second.reason
+        assert second.fix.endswith("--receiver-handles=commsease.login,commsease.sms-receipt")

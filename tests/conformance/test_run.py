@@ -239,7 +239,7 @@ class TestGone:
         first = run_check(checks["accepts-chunked"], run)
         assert (Verdict.FAIL, "gone") == (first.verdict, first.cause)
         assert "it went away" in first.actual
-        assert first.id == run.gone
+        assert first.id == run.shared.gone
         count = len(run.history)
         for slug in ("still-alive", "acks-every-type", "rejects-wrong-secret"):
             result = run_check(checks[slug], run)
@@ -268,7 +268,7 @@ class TestGone:
         run = a_run()
         (attempt,) = run.send(run.shot(run.event()))
         assert attempt.status is None
-        assert "" == run.gone
+        assert "" == run.shared.gone
 
     def test_kind(self) -> None:
         """It is a failure of the receiver."""

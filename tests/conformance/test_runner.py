@@ -10,7 +10,7 @@ import pytest
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord, Occurrence
 from im_callback.conformance.run import Run
-from im_callback.conformance.runner import ExitStatus, baseline_problems, conclude, run_check
+from im_callback.conformance.runner import ExitStatus, baseline_problems, conclude, fold, run_check
 from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable, Result, Verdict
 from im_callback.provider_mock import providers
@@ -271,5 +271,7 @@ def folded(failures: list[tuple[str, Level]]) -> list[str]:
             raise Failed("due", "done", cause=cause)
 
         check = Check(fail, "family", name, name, level, "transport", "why", "fix", preflight=True)
-        found.append(run_check(check, run).folded_into.rpartition(".")[2])
+        result = run_check(check, run)
+        fold(result, run)
+        found.append(result.folded_into.rpartition(".")[2])
     return found

@@ -29,7 +29,7 @@ def exploring(receiver: Good, *, settle: float = 0.5, **settings: Any) -> Iterat
             "handles": receiver.handles,
             "unordered": receiver.unordered,
             "feeds": provider.feeds[:1],
-            "folder": Path("/nonexistent"),
+            "findings": Path("/nonexistent"),
             **settings,
         }
         run = Run(Settings(url, provider, provider.defaults, **chosen), mapped(receiver.effects, None))

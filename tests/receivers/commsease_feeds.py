@@ -232,6 +232,8 @@ class AnswersInAnotherDialect(Answers):
 class TakesItsTime(Answers):
     """Thinks about calls for longer than anybody waits."""
 
+    wired = True
+
     def decide(self, item: Any) -> str:
         if isinstance(item, dict) and "callType" in item:
             self.stopped.wait(3 * DEADLINE)

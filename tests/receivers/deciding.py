@@ -250,6 +250,7 @@ class Late(Mutant):
         "Tencent": {"acknowledgement.acks-every-type", "signature.accepts-documented"},
     }
     deadline = DEADLINE
+    wired = True
 
     def verdict(self, item: Said) -> str:
         slow = {"callType": None, "msgType": "RC:ImgMsg", "CallbackCommand": "Group.CallbackBeforeCreateTopic"}
@@ -264,6 +265,7 @@ class SlowInACrowd(Mutant):
     caught_by: ClassVar = {IN_TIME}
     providers: ClassVar = (CommsEase, Gifts)
     deadline = DEADLINE
+    wired = True
 
     def __init__(self) -> None:
         super().__init__()

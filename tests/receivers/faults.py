@@ -158,6 +158,7 @@ class LooksFirst(Mutant):
 
     caught_by = everywhere("deduplication.concurrent")
     races = 8
+    wired = True
 
     def take(self, entries: Sequence[Entry]) -> None:
         new = [entry for entry in entries if entry.identity not in self.known or entry.identity is None]

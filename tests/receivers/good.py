@@ -96,6 +96,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     },
     "tencent": {
         "C2C.CallbackAfterSendMsg": Kind("c2c", ("From_Account", "To_Account", "MsgKey"), ("MsgTime", "MsgSeq")),
+        "C2C.CallbackAfterMsgWithDraw": Kind("c2c-recall", ("From_Account", "To_Account", "MsgKey")),
         "State.StateChange": Kind(
             "presence", ("Info.To_Account", "Info.Action", "EventTime"), ("EventTime",), ("Info.To_Account",)
         ),
@@ -120,6 +121,10 @@ class Good:
 
     server: ClassVar[str] = "waitress"
     """Which server it runs behind: `waitress`, or `plain`, which keeps the case of header names."""
+    wired: ClassVar[bool] = False
+    """Whether it shows what it is like only over a network: when it answers, who comes first, how its server reads."""
+    any_method: ClassVar[bool] = False
+    """Whether it takes other methods than POST for the same."""
     unordered: ClassVar[bool] = False
     """Whether the run is told that its records come in no order."""
     settle: ClassVar[float] = 0.0
@@ -361,6 +366,15 @@ class Plain(Good):
     """The same behind a simple server, which reads the body itself and shows headers as they came."""
 
     server = "plain"
+    wired = True
+    protocol: ClassVar[str] = "HTTP/1.0"
+    """With 1.1 connections are kept."""
+    threaded: ClassVar[bool] = True
+
+    def before_the_body(self, request: Request) -> Answer | None:
+        """Return what is answered to the headers alone; None: the body is read first."""
+        del request
+        return None
 
     def body(self, headers: Mapping[str, str], stream: Any) -> bytes:
         """Return the body that follows the headers, whose names are in lower case."""

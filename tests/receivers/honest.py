@@ -35,9 +35,9 @@ class KeepsRemovals(Good):
     """Shows the history of what it applied, removals included."""
 
     def record(self, entry: Entry) -> None:
-        known = len(self.known)
+        known, late = len(self.known), bool(entry.scope) and self.stale(entry)
         super().record(entry)
-        applied = entry.identity is None or len(self.known) > known
+        applied = (entry.identity is None or len(self.known) > known) and not late
         if entry.kind.erases and applied:
             self.history(entry)
 
@@ -162,6 +162,78 @@ class PerDevice(Good):
         super().show(entry)
 
 
+class KeepsUrls(Good):
+    """Keeps of each message beside its identity one line to show: its text, or where its content lies."""
+
+    def effects(self) -> Any:
+        with self.lock:
+            return [self.line(entry) for entry in self.entries]
+
+    def line(self, entry: Entry) -> dict[str, Any]:
+        """Return what is kept of an entry."""
+        told = {path.rpartition(".")[2]: look(entry.item, path) for path in entry.kind.identity}
+        code = {} if self.provider == "rongcloud" else {"eventType": entry.item.get("eventType")}
+        elements = entry.item.get("MsgBody") or [{}]
+        said = entry.item.get("body") or look(entry.item, "attach.url") or look(elements[0], "MsgContent.Url")
+        return {**told, **code, "preview": text(said)[:20], "body": said}
+
+
+class TakesBack(Good):
+    """Shows no message that was recalled, whichever came first."""
+
+    recalls: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "recall": ("msgId",),
+        "c2c-recall": ("From_Account", "To_Account", "MsgKey"),
+    }
+    messages: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "message": ("msgidServer",),
+        "c2c": ("From_Account", "To_Account", "MsgKey"),
+    }
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.recalled: set[tuple[str, ...]] = set()
+
+    def note_recall(self, named: tuple[str, ...]) -> None:
+        """Remember that a message was recalled."""
+        self.recalled.add(named)
+
+    def show(self, entry: Entry) -> None:
+        stream = entry.kind.stream
+        if stream in self.recalls:
+            named = self.named(entry, self.recalls[stream])
+            self.note_recall(named)
+            self.entries = [one for one in self.entries if self.message(one) != named]
+            super().show(entry)
+        elif stream not in self.messages or self.message(entry) not in self.recalled:
+            super().show(entry)
+
+    def message(self, entry: Entry) -> tuple[str, ...] | None:
+        """Return which message an entry is, if it is one."""
+        paths = self.messages.get(entry.kind.stream)
+        return None if paths is None else self.named(entry, paths)
+
+    def named(self, entry: Entry, paths: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the values by which a message is known."""
+        return tuple(text(look(entry.item, path)) for path in paths)
+
+
+class MarksRecalled(TakesBack):
+    """Shows what was recalled with a mark, in records that have numbers and times of their own."""
+
+    def show(self, entry: Entry) -> None:
+        Good.show(self, entry)
+        if entry.kind.stream in self.recalls:
+            self.note_recall(self.named(entry, self.recalls[entry.kind.stream]))
+
+    def effects(self) -> Any:
+        with self.lock:
+            shown = enumerate(self.entries)
+            return [
+                {**one.item, "row": number, "recalled": self.message(one) in self.recalled} for number, one in shown
+            ]
+
+
 HONEST = (
     Present,
     KeepsRemovals,
@@ -174,4 +246,7 @@ HONEST = (
     SaysOk,
     KeepsAnything,
     PerDevice,
+    TakesBack,
+    MarksRecalled,
+    KeepsUrls,
 )

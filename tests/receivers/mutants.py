@@ -140,6 +140,8 @@ class Mutant(Good):
     """Seconds that the run waits in the place of the provider's, so that the proof is quick."""
     races: ClassVar[int] = 1
     """How often identical requests are sent at once, so that the proof is quick."""
+    rooms: ClassVar[int] = 1
+    """In how many scopes versions arrive at once, so that the proof is quick."""
     burst: ClassVar[int] = 40
     """How many deliveries make a burst, so that the proof is quick."""
 
@@ -155,6 +157,7 @@ class NobodyListens(Mutant):
     """Is not started."""
 
     server = "none"
+    wired = True
     caught_by = everywhere("preflight.reachable")
     could_not_run = everywhere(
         "preflight.accepts-valid",
@@ -223,6 +226,7 @@ class EffectsAreSlow(Mutant):
     caught_by = everywhere("preflight.effects-answer")
     could_not_run = everywhere("preflight.effects-show-delivery", "preflight.records", *ALL_THAT_LOOK)
     deadline = 1.0
+    wired = True
 
     def effects(self) -> Any:
         self.stopped.wait(1.05)
@@ -718,6 +722,7 @@ class StartsSlowly(Mutant):
     caught_by = everywhere("acknowledgement.within-deadline")
     could_not_run = everywhere("acknowledgement.acks-every-type")
     deadline = 2.0
+    wired = True
     looked = warm = False
 
     def take(self, entries: Sequence[Entry]) -> None:

@@ -378,6 +378,7 @@ class LateForPictures(Feed):
 
     caught_by = at("message-route", "acknowledgement.within-deadline")
     deadline: ClassVar[float] = 0.4
+    wired = True
 
     def receive(self, request: Request) -> Answer:
         answer = super().receive(request)

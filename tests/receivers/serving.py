@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -59,6 +59,9 @@ def application(receiver: Good) -> Callable[[dict[str, Any], Any], Iterable[byte
     """Return the receiver as a WSGI application."""
 
     def respond(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "POST" and not getattr(receiver, "any_method", False):
+            start_response("405 Method Not Allowed", [("Content-Length", "0")])
+            return []
         headers = tuple(
             (name.removeprefix("HTTP_").replace("_", "-"), value)
             for name, value in environ.items()
@@ -86,14 +89,15 @@ def behind_plain_server(receiver: Good) -> Iterator[int]:
     plain = receiver
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = plain.protocol
+
         def do_POST(self) -> None:
             headers = tuple(self.headers.items())
-            request = Request(
-                pairs(self.path.partition("?")[2]),
-                headers,
-                plain.body({name.lower(): value for name, value in headers}, self.rfile),
-            )
-            answer = plain.receive(request)
+            request = Request(pairs(self.path.partition("?")[2]), headers, b"")
+            answer = plain.before_the_body(request)
+            if answer is None:
+                named = {name.lower(): value for name, value in headers}
+                answer = plain.receive(request._replace(body=plain.body(named, self.rfile)))
             body = answer.body.encode()
             self.send_response(answer.status)
             self.send_header("Content-Length", str(len(body)))
@@ -103,7 +107,7 @@ def behind_plain_server(receiver: Good) -> Iterator[int]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
+    class Server(ThreadingHTTPServer if plain.threaded else HTTPServer):  # type: ignore[misc]
         request_queue_size = 256
 
         def handle_error(self, request: Any, client_address: Any) -> None:

@@ -277,6 +277,7 @@ class SlowAboutTopics(Broken):
 
     caught_by: ClassVar = {"before": {"acknowledgement.within-deadline", "decision.decides-in-time"}}
     deadline = 0.4
+    wired = True
 
     def answer(self, command: str, item: Any) -> dict[str, Any]:
         if command == "Group.CallbackBeforeCreateTopic":

@@ -1,0 +1,70 @@
+"""Hands requests to a receiver without a network between: what they say arrives, and takes no time.
+
+For proofs that need many runs. What is between a sender and a receiver (connections, deadlines, who is first of
+many) is proven where they are served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Barrier
+from urllib.parse import urlsplit
+
+from im_callback.conformance.run import Run
+from im_callback.provider_mock import contract
+from im_callback.provider_mock.contract import Reply
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.history import Attempt, Shot
+
+from tests.receivers.good import Answer, Good, Request
+from tests.receivers.serving import pairs
+
+
+def hand_over(run: Run, receiver: Good) -> None:
+    """Have a run hand its requests to the receiver, unless what is wrong with that needs a network to be seen."""
+    if not receiver.wired:
+        run.courier = Direct(run.courier.client, receiver=receiver)
+
+
+def handed(receiver: Good, request: contract.Request) -> Reply:
+    """Return what a receiver answers; as behind a web server, header names have one case and errors are a 500."""
+    lengths = (("TRANSFER-ENCODING", "chunked"),) if request.chunked else (("CONTENT-LENGTH", str(len(request.body))),)
+    headers = tuple((name.upper(), value) for name, value in request.headers)
+    started = time.monotonic()
+    try:
+        answer = receiver.receive(Request(pairs(urlsplit(request.url).query), (*headers, *lengths), request.body))
+    except Exception:  # As web frameworks do.
+        answer = Answer(500)
+    told = (("Content-Type", "application/json"),)
+    return Reply(answer.status, told, answer.body.encode(), time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Direct(Courier):
+    """A courier that needs no connection."""
+
+    receiver: Good | None = None
+
+    def _send(self, shots: Sequence[Shot]) -> list[Attempt]:
+        return [self._handed(shot) for shot in shots]
+
+    def together(self, shots: Sequence[Shot]) -> list[Attempt]:
+        """Hand the shots over at one moment."""
+        begin = Barrier(len(shots))
+
+        def one(shot: Shot) -> Attempt:
+            begin.wait()
+            return self._handed(shot)
+
+        with ThreadPoolExecutor(len(shots)) as threads:
+            return list(threads.map(one, shots))
+
+    def _handed(self, shot: Shot) -> Attempt:
+        assert self.receiver is not None
+        sent_at = self.clock()
+        attempt = self._attempt(shot, handed(self.receiver, shot.request), sent_at)
+        self.history.append(attempt)
+        return attempt
