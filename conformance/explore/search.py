@@ -219,6 +219,10 @@ class Search:
                 self._slowest = max(self._slowest, waited)
                 return found, effects
             if waited >= patience or (at_once and not behind):
+                if not right and not at_once:
+                    # What is missing may stand among records that are passed over.
+                    effects = self.run.all_effects(effects)
+                    found = [self._judged(one, seen, effects) for one, seen in zip(played, facts, strict=True)]
                 return found, effects
             self._sleep(min(pause, patience - waited))
             pause = min(pause * 2, LONGEST_PAUSE)
