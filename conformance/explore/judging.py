@@ -26,7 +26,7 @@ class Fact:
     `ones` is what it is called, `rule` how its scope is ordered (`latest`, `sequence`, or nothing; then nothing
     is compared). `reached` says
     whether any request with it reached the receiver whole, `acked` whether one was acknowledged. `shows` says whether
-    the application shows what it took of this kind.
+    the application shows what it took of this kind. A removal that is `wide` ends the states of other scopes too.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Fact:
     scope: str = ""
     place: int = 0
     removes: bool = False
+    wide: bool = False
     reached: bool = False
     acked: bool = False
     shows: bool = True
@@ -111,6 +112,8 @@ def _state(facts: Sequence[Fact], shown: Sequence[Fact], *, unordered: bool) -> 
     if unordered and len(shown) > 1:
         # Several records without an order: which of them is the state cannot be told.
         return
+    # What ends more than this scope may well be news elsewhere: late as it comes, a history has it at its end.
+    shown = [fact for fact in shown if not fact.wide or fact is newest]
     for before, after in itertools.pairwise(shown):
         if after.place < before.place:
             yield Wrong("stale", f"nothing older than {before.name} shown after it", _order(shown))

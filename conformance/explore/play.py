@@ -323,9 +323,9 @@ class Player:
     def others(self, number: int) -> list[Attempt]:
         """Deliver so many events that no script knows."""
         attempts: list[Attempt] = []
-        kind = self.stock.kinds[0].event_type
+        kinds = [one.event_type for one in self.stock.kinds]
         for place in range(0, number, 256):
-            events = [self.run.event(kind) for _ in range(min(256, number - place))]
+            events = [self.run.event(kinds[one % len(kinds)]) for one in range(min(256, number - place))]
             self.run.matcher.add(events)
             attempts += self.run.courier.send([self.run.shot(event, note="another delivery") for event in events])
         self.deliveries += number

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from math import ceil, log
@@ -38,8 +38,8 @@ COPIES = 5
 MOST_COPIES = 20
 TRIED = 3
 """Scripts of one batch that are looked at for one invariant."""
-EXACT = 5
-"""Of so many batches one has what leaves together leave at exactly one moment."""
+EXACT = 4
+"""Of so many batches one, unless something happens around it, has what leaves together leave at exactly one moment."""
 FEWEST, MOST = 8, 64
 """Scripts that are played together."""
 BATCH_SECONDS = 1.0
@@ -117,25 +117,34 @@ class Search:
         self._slowest = 0.0
         """Seconds that effects have taken to appear so far."""
 
-    def explore(self, seconds: float, batches: int | None = None, together: int | None = None) -> Explored:
+    def explore(
+        self,
+        seconds: float,
+        batches: int | None = None,
+        together: int | None = None,
+        enough: Collection[Invariant] = INVARIANTS,
+    ) -> Explored:
         """Search for so many seconds, and not for more than so many batches; return what was found.
 
-        `together` is how many scripts a batch has; None: as many as take about a second.
+        `together` is how many scripts a batch has; None: as many as take about a second. Where something happens around
+        them, there are twice as many. The search ends early when these invariants have been seen broken.
         """
         started = self._now()
         end = started + seconds
         size = together or FEWEST
         for number, frame in enumerate(frames(self.player, seconds, self.random)):
-            if number and (self._now() >= end or number == batches or len(self.found.findings) == len(INVARIANTS)):
+            if number and (self._now() >= end or number == batches or self.found.findings.keys() >= set(enough)):
                 break
             if self._gone:
                 break
             began, around = self._now(), self.player.around_seconds
-            scripts = made_up(self.player.stock, frame, size, Random(self.random.getrandbits(64)))
+            scripts = made_up(
+                self.player.stock, frame, size * 2 if frame.around else size, Random(self.random.getrandbits(64))
+            )
             by_frame = [one for one in scripts if one.around == frame.around]
             if by_frame:
-                # The first batch is there for what fails at once.
-                self.exact = number % EXACT == EXACT - 1
+                # Where something happens around them, time counts.
+                self.exact = bool(number) and not frame.around and number % EXACT == 0
                 self._batch(by_frame)
             took = self._now() - began - (self.player.around_seconds - around)
             if together is not None:
@@ -160,9 +169,7 @@ class Search:
         judged, effects = self.judge(played, self.patience)
         self.found.tried += len(scripts)
         for one in judged:
-            self.found.could_show.update(
-                invariants_of(one.facts, one.played.script, unordered=self.run.unordered)
-            )
+            self.found.could_show.update(invariants_of(one.facts, one.played.script, unordered=self.run.unordered))
         for invariant in INVARIANTS:
             broken = [one for one in judged if one.breaks(invariant)]
             broken.sort(key=_first_crash if invariant == "crash" else lambda one: one.played.script.weight)
@@ -257,8 +264,9 @@ class Search:
         rate = failed / copies
         enough = 3 if rate == 1 else min(MOST_COPIES, max(3, ceil(log(0.05) / log(1 - rate))))
         path = self._shortened(form, invariant, enough)
-        # What a restart shortly before has left behind is not the script's.
-        self._sleep(QUIET)
+        if self.player.receiver is not None:
+            # What a restart shortly before has left behind is not the script's.
+            self._sleep(QUIET)
         for each in dict.fromkeys((*path[::-1][:LAST], *path[::-1][LAST::4], form)):
             if (again := self.confirmed(each, invariant, max(COPIES, enough))) is not None:
                 return again
@@ -362,7 +370,6 @@ def frames(player: Player, seconds: float, random: Random) -> Iterator[Frame]:
             (Step("store", how="reset"),),
         ]
     mixed = [one for group in zip_longest_lists(others, around, wait) for one in group]
-    yield Frame((), apart)
     for number in count():
         yield Frame((), apart)
         yield Frame(tuple(_timed(step, player, random) for step in mixed[number % len(mixed)]), apart)
@@ -408,13 +415,20 @@ def invariants_of(facts: Sequence[Fact], script: Script, *, unordered: bool) -> 
     return found
 
 
-def explore(run: Run, seconds: float, *, batches: int | None = None, together: int | None = None) -> Explored:
+def explore(
+    run: Run,
+    seconds: float,
+    *,
+    batches: int | None = None,
+    together: int | None = None,
+    enough: Collection[Invariant] = INVARIANTS,
+) -> Explored:
     """Search at the run's feed for so many seconds; return what was found. The limits are those of `Search.explore`."""
     stock = stock_of(run)
     if not stock.kinds:
         return Explored()
     with Player(run, stock) as player:
-        return Search(run, player, Random(run.settings.seed)).explore(seconds, batches, together)
+        return Search(run, player, Random(run.settings.seed)).explore(seconds, batches, together, enough)
 
 
 def replay(run: Run, script: Script, copies: int) -> Explored:

@@ -182,11 +182,20 @@ def fact_of(
         f"{thing.type} {thing.scope}",
         thing.place,
         removes=thing.removal is not None,
+        wide=_wide(kind, thing),
         reached=reached,
         acked=acked_in > 0,
         acked_in=acked_in,
         last_in=last_in,
         shows=thing.removal is not None or run.keeps(event),
+    )
+
+
+def _wide(kind: Kind, thing: Thing) -> bool:
+    """Return whether a thing is a removal of more than its own scope."""
+    return any(
+        number == thing.removal and len(removal.scope) < len(order_of(kind.event_type).scope)
+        for number, _, removal, _ in kind.removals
     )
 
 

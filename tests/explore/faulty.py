@@ -148,7 +148,7 @@ class MarksFirst(Restarting):
         life = self.lives
         with self.lock:
             new = [entry for entry in entries if not self.repeated(entry)]
-        self.stopped.wait(0.02)
+        self.stopped.wait(0.08)
         with self.lock:
             self.must_live(life)
             for entry in new:

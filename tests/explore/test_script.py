@@ -57,7 +57,13 @@ class TestParts:
         """Things that are not delivered go, numbers close up, and so do steps that change nothing."""
         script = Script(
             (replace(A, place=3), B, replace(C, place=7)),
-            (RETRY, Step("deliver", (Request(()), Request((2,)))), Step("store", how="heal"), Step("others"), deliver(0)),
+            (
+                RETRY,
+                Step("deliver", (Request(()), Request((2,)))),
+                Step("store", how="heal"),
+                Step("others"),
+                deliver(0),
+            ),
         )
         assert Script((replace(A, place=0), replace(C, place=1)), (deliver(1), deliver(0))) == tidied(script)
 
