@@ -19,7 +19,7 @@ from tests.receivers.serving import serve
 
 
 @contextmanager
-def exploring(receiver: Good, *, settle: float = 0.5, **settings: Any) -> Iterator[Run]:
+def exploring(receiver: Good, *, settle: float = 0.3, **settings: Any) -> Iterator[Run]:
     """Yield a run against the receiver, after its preflight."""
     provider = providers.load(receiver.provider)
     with serve(receiver) as url:

@@ -88,10 +88,10 @@ class ForgetsAfterTwoRemovals(Faulty):
 
 
 class CachesTheNewest(Faulty):
-    """Asks a cache how new a state is, and not the store: of 200 accounts or rooms ago it knows nothing."""
+    """Asks a cache how new a state is, and not the store: of 40 accounts or rooms ago it knows nothing."""
 
     invariant = "stale"
-    room = 200
+    room = 40
 
     def note(self, entry: Entry) -> None:
         super().note(entry)
