@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from im_callback.conformance import needs
+from im_callback.conformance.around.command import ReceiverError
 from im_callback.conformance.check import check
 from im_callback.conformance.explore.finding import Recorded, written
 from im_callback.conformance.explore.judging import Invariant
@@ -16,7 +17,7 @@ from im_callback.conformance.explore.search import COPIES, Explored, Failing, ex
 from im_callback.conformance.explore.stock import Unusable
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.run import Run
-from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
 
 MOST_COPIES = 25
 CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-order": "stale", "lost": "lost"}
@@ -26,7 +27,14 @@ CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-
 def explored(run: Run) -> Explored:
     """Return what the search, or the replay, came to at the run's feed; it is done once."""
     if run.found.explored is None:
-        run.found.explored = _replayed(run) if run.settings.replay is not None else _searched(run)
+        try:
+            run.found.explored = _replayed(run) if run.settings.replay is not None else _searched(run)
+        except Outside as ended:
+            run.found.explored = ended
+        except ReceiverError as error:
+            run.found.explored = CouldNotRun(error.reason, error.fix)
+    if isinstance(run.found.explored, Outside):
+        raise run.found.explored
     found: Explored = run.found.explored
     return found
 
@@ -55,9 +63,9 @@ def _replayed(run: Run) -> Explored:
     if recorded.feed != run.feed.name:
         raise NotApplicable(f"the sequence is of the feed {recorded.feed}")
     script = recorded.script
-    if script.needs_command and getattr(run, "receiver", None) is None:
+    if script.needs_command and run.receiver is None:
         raise CouldNotRun("the sequence restarts the receiver", "Give --receiver-command=CMD")
-    if script.needs_store and getattr(run, "downstream", None) is None:
+    if script.needs_store and run.downstream is None:
         raise CouldNotRun("the sequence disturbs the receiver's store", "Give --receiver-downstream=HOST:PORT")
     # What failed now and then is played more often.
     copies = min(MOST_COPIES, max(COPIES, round(3 * recorded.of / recorded.failed)))

@@ -11,11 +11,12 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol, cast
 
+from im_callback.conformance.around.command import ReceiverError
 from im_callback.conformance.explore.judging import Fact
-from im_callback.conformance.explore.script import AROUND, SICK, Fate, Form, Request, Script, Step, phases
+from im_callback.conformance.explore.script import AROUND, SICK, Fate, Request, Script, Step, phases
 from im_callback.conformance.explore.stock import Stock, events_of, fact_of
 from im_callback.conformance.run import Run
 from im_callback.provider_mock.contract import Event, NoReply, Reply
@@ -30,23 +31,6 @@ PAUSE = 0.2
 """Seconds between two tries of what was not answered properly."""
 BUSY = frozenset({429, 503})
 """Statuses by which a receiver says that it has too much to do just now."""
-
-
-class Receiver(Protocol):
-    """A receiver that we start and end."""
-
-    @property
-    def running(self) -> bool: ...  # noqa: D102
-    def start(self) -> None: ...  # noqa: D102
-    def kill(self) -> None: ...  # noqa: D102
-    def stop(self) -> object: ...  # noqa: D102
-
-
-class Store(Protocol):
-    """What stands between the receiver and its store."""
-
-    def slow(self, seconds: float) -> None: ...  # noqa: D102
-    def heal(self) -> None: ...  # noqa: D102
 
 
 @dataclass(slots=True)
@@ -133,8 +117,8 @@ class Player:
     def __init__(self, run: Run, stock: Stock, sleep: Callable[[float], None] = time.sleep) -> None:
         self.run = run
         self.stock = stock
-        self.receiver = cast("Receiver | None", getattr(run, "receiver", None))
-        self.store = cast("Store | None", getattr(run, "downstream", None))
+        self.receiver = run.receiver
+        self.store = run.downstream
         self.deliveries = 0
         self.tick_seconds = 0.02
         """How long the last requests took that left at the same time."""
@@ -150,7 +134,8 @@ class Player:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._well()
+        with suppress(ReceiverError):
+            self._well()
         if self._raw is not None:
             self._raw.close()
 
@@ -163,7 +148,7 @@ class Player:
         """Play scripts that have the same happen around them; return what became of each.
 
         Where it is not `exact`, requests of one step leave nearly at the same moment, which takes less time.
-        Raises `Unusable` where one cannot be made, and what the receiver's command raises where it does not start.
+        Raises `Unusable` where one cannot be made, and `ReceiverError` where the receiver does not start again.
         """
         assert len({script.around for script in scripts}) == 1
         self._exact = exact and not self.apart
@@ -341,7 +326,7 @@ class Player:
             retried = []
             for one, entry in bad:
                 assert entry.request is not None
-                request = replace(entry.request, form=cast("Form", "afresh"))
+                request = replace(entry.request, form="afresh")
                 shot = self._shot(one, request, f"step {entry.step}, tried again")
                 (attempt,) = self.run.courier.send([shot])
                 what = f"tried again: {entry.what.removeprefix('tried again: ')}"

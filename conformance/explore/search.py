@@ -15,8 +15,9 @@ from itertools import count
 from math import ceil, log
 from random import Random
 
+from im_callback.conformance.around.command import ReceiverError
 from im_callback.conformance.explore.judging import IMMEDIATE, INVARIANTS, Fact, Invariant, Wrong, wrongs
-from im_callback.conformance.explore.play import Played, Player
+from im_callback.conformance.explore.play import Played, Player, told
 from im_callback.conformance.explore.script import GROUPS, Script, Step, retimed, simpler, spaced, widened
 from im_callback.conformance.explore.stock import Stock, Unusable, stock_of
 from im_callback.conformance.explore.strategies import Frame, made_up, shortest
@@ -160,6 +161,9 @@ class Search:
     def _batch(self, scripts: Sequence[Script]) -> None:
         try:
             played = self.player.play(scripts, exact=self.exact)
+        except ReceiverError as error:
+            self._not_back(min(scripts, key=lambda one: one.weight), error)
+            return
         except Unusable:
             # One of them alone may be to blame: a payload that the schema does not admit there.
             scripts = [one for one in scripts if self._playable(one)]
@@ -187,6 +191,13 @@ class Search:
                     self.found.doubts += 1
                 else:
                     self.found.findings[invariant] = believed
+
+    def _not_back(self, script: Script, error: ReceiverError) -> None:
+        """Note that the receiver did not come up again; with that the search ends."""
+        self._gone = True
+        wrong = Wrong("crash", "a receiver that is there again once it is started", error.reason)
+        lines = tuple(told(step) for step in script.around)
+        self.found.findings.setdefault("crash", Failing(script, wrong, 1, 1, (), lines))
 
     def _playable(self, script: Script) -> bool:
         try:
@@ -252,7 +263,7 @@ class Search:
         gap = one.played.longest_gap
         forms = [(script, COPIES), (widened(script, others), COPIES)]
         forms += [(spaced(script, gap), COPIES)] if gap > SOON / 3 else []
-        forms += [(one, COPIES) for factor in (0.5, 2.0) if (one := retimed(script, factor)) != script]
+        forms += [(other, COPIES) for factor in (0.5, 2.0) if (other := retimed(script, factor)) != script]
         for form, copies in [*forms, (script, MOST_COPIES), (widened(script, others), MOST_COPIES)]:
             if self._now() >= stop:
                 return None
@@ -322,8 +333,8 @@ class Search:
                 found += group
                 continue
             judged, _ = self.judge(played, self.patience, at_once=invariant in IMMEDIATE)
-            failed = {one.played.script for one in judged if one.breaks(invariant)}
-            found += [one for one in group if one in failed]
+            failed = {seen.played.script for seen in judged if seen.breaks(invariant)}
+            found += [script for script in group if script in failed]
         return sorted(found, key=lambda one: one.weight)
 
     def confirmed(self, script: Script, invariant: Invariant, copies: int) -> Failing | None:

@@ -13,7 +13,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from im_callback.conformance.explore.script import AROUND, Fate, Request, Script, Step, Thing, tidied
+from im_callback.conformance.explore.script import AROUND, Fate, Form, Request, Script, Step, Thing, tidied
 from im_callback.conformance.explore.stock import Kind, Stock
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def _steps(draw: Any, order: Sequence[int], stock: Stock, frame: Frame) -> list[
     seen: set[int] = set()
     batch: list[int] = []
     requests: list[Request] = []
+    form: Form
+    fate: Fate
     arrays = draw(st.integers(0, 2)) if stock.batches else 0
     for index, number in enumerate(order):
         batch.append(number)
