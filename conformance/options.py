@@ -139,7 +139,7 @@ def _own_port(config: pytest.Config, url: str) -> str:
         return url
     if option(config, "command") is None:
         raise pytest.UsageError(
-            f"--receiver-url={url}: port 0 is for --receiver-command alone; name the port where the receiver listens"
+            "--receiver-url: port 0 is for a receiver that --receiver-command starts; name the port where it listens"
         )
     return with_port(url, free_port(urlsplit(url).hostname or ""))
 

@@ -30,8 +30,7 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     (
         "effects",
         "SPEC",
-        "where to read what the receiver recorded: http(s)://… (a JSON array or JSON lines), an SQLAlchemy URL, "
-        "redis://HOST:PORT/KEY, file:PATH (JSON lines) or command:SHELL",
+        "where to read what the receiver recorded: http(s)://…, SQLAlchemy's URL, redis://…/KEY, file:PATH, command:SHELL",
     ),
     (
         "effects-map",

@@ -119,10 +119,8 @@ def task(check: Check, run: Run) -> Task[str, Result]:
     What looks back needs the whole run behind it. Where events share accounts or fields, what one check
     delivers would be news to another.
     """
-    settings = run.settings
-    shared = bool(settings.fixed) or settings.accounts is not None
-    alone = check.preflight or check.last or check.alone or shared
-    return Task(check.id(run.provider), partial(run_check, check, run), alone)
+    alone = check.preflight or check.alone or run.settings.meeting
+    return Task(check.id(run.provider), partial(run_check, check, run), alone, check.last)
 
 
 def fold(result: Result, run: Run) -> None:

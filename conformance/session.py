@@ -190,7 +190,7 @@ class ReceiverSession:
         session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
         checks = dict.fromkeys(item.check for item in session.items if isinstance(item, CheckItem))
         self.overlap = Overlap([task(check, self.run) for check in checks])
-        self.run.shared.pause = self.overlap.pause
+        self.run.shared.pause, self.run.shared.gather = self.overlap.pause, self.overlap.gather
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:

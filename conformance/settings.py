@@ -83,6 +83,11 @@ class Settings:
         return tag_of(self.run)
 
     @property
+    def meeting(self) -> bool:
+        """Whether what one check delivers may share accounts or fields with what another does."""
+        return bool(self.fixed) or self.accounts is not None
+
+    @property
     def arriving(self) -> tuple[Feed, ...]:
         """The feeds that arrive at the address."""
         return self.feeds or self.provider.usual_feeds

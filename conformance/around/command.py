@@ -238,8 +238,9 @@ class Receiver:
             self._process.kill()
         self._must_be_gone("SIGKILL")
 
-    def stop(self, seconds: float = STOP_SECONDS) -> bool:
+    def stop(self, seconds: float | None = None) -> bool:
         """Ask everything of it to end, by SIGTERM, and return whether it did so in time; else it is killed."""
+        seconds = STOP_SECONDS if seconds is None else seconds
         if self._process is None:
             return True
         self._process.terminate()

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from im_callback.conformance.around.command import Occupied, Receiver, ReceiverError
 from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.judge import Occurrence
-from im_callback.conformance.run import Run, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone
+from im_callback.conformance.words import said_of
 from im_callback.provider_mock.contract import Event, Feed, Outcome
 from im_callback.provider_mock.history import Attempt
 from im_callback.schemas import EventType
@@ -113,10 +114,11 @@ def without_store(
     return attempts
 
 
-def comes_back(run: Run, after: str, shown: Sequence[Attempt] = ()) -> list[Attempt]:
+def comes_back(run: Run, after: str, shown: Sequence[Attempt] = (), *, anew: bool = True) -> list[Attempt]:
     """Deliver until something is accepted, and the effects can be read; return those attempts.
 
-    Fails if that takes too long; where we can, the receiver is then started anew for the sake of the other checks.
+    Fails if that takes too long; with `anew`, and where we can, the receiver is then started again for the sake of
+    the other checks.
     """
     attempts = _accepted(run)
     if well(attempts[-1]):
@@ -125,7 +127,7 @@ def comes_back(run: Run, after: str, shown: Sequence[Attempt] = ()) -> list[Atte
     last = attempts[-1]
     expected = f"deliveries accepted again within {COMES_BACK:g} s after {after}"
     said = f"none is; the last: {said_of(last)}"
-    if run.receiver is not None:
+    if anew and run.receiver is not None:
         try:
             run.receiver.restart()
         except ReceiverError as error:
@@ -233,7 +235,7 @@ def must_start(run: Run, after: str, attempts: Sequence[Attempt]) -> None:
             attempts,
             fix="Let it start over whatever an earlier end has left: lock files, sockets, half-written data.",
         ) from None
-    comes_back(run, f"its start after {after}", attempts)
+    comes_back(run, f"its start after {after}", attempts, anew=False)
 
 
 def ended(run: Run, end: Callable[[], object], attempts: Sequence[Attempt] = ()) -> None:

@@ -62,14 +62,16 @@ class Watcher:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self.prctl = _prctl()
         self.prctl(SET_CHILD_SUBREAPER, 1)
-        self.leader = subprocess.Popen(  # noqa: S602 - It is the user's own shell text.
+        # Kept, because one that is thrown away asks after its process in our place.
+        self.started = subprocess.Popen(  # noqa: S602 - It is the user's own shell text.
             command,
             shell=True,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             # Should the watcher itself be killed, its child at least goes too.
             preexec_fn=lambda: self.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - One thread only.
-        ).pid
+        )
+        self.leader = self.started.pid
 
     def watch(self) -> None:
         """Return when nothing is left."""

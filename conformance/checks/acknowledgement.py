@@ -30,9 +30,10 @@ from im_callback.conformance.check import check
 from im_callback.conformance.diagnosis import why_refused
 from im_callback.conformance.judge import Occurrence, lost, superseded
 from im_callback.conformance.preflight import Preflight, handles
-from im_callback.conformance.run import Run, notes_of, refusal
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.words import notes_of, refusal
 from im_callback.provider_mock.contract import Event, Outcome, Reply
 from im_callback.provider_mock.history import Attempt
 

@@ -11,8 +11,9 @@ from im_callback.conformance.around.second import second_receiver, to_address
 from im_callback.conformance.check import check
 from im_callback.conformance.disturbed import at_once, patience, performed
 from im_callback.conformance.judge import duplicated
-from im_callback.conformance.run import Run, notes_of, refusal, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
+from im_callback.conformance.words import notes_of, refusal, said_of
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.history import Attempt

@@ -115,6 +115,8 @@ class Search:
         self._sleep = sleep
         self._gone = False
         """Whether the receiver is no longer there, and nobody can start it."""
+        self._looked = 0.0
+        """Seconds that were spent looking at effects."""
         self._slowest = 0.0
         """Seconds that effects have taken to appear so far."""
 
@@ -138,7 +140,8 @@ class Search:
                 break
             if self._gone:
                 break
-            began, around = self._now(), self.player.around_seconds
+            around, looked = self.player.around_seconds, self._looked
+            began = self._now()
             scripts = made_up(
                 self.player.stock, frame, size * 2 if frame.around else size, Random(self.random.getrandbits(64))
             )
@@ -147,7 +150,8 @@ class Search:
                 # Where something happens around them, time counts.
                 self.exact = bool(number) and not frame.around and number % EXACT == 0
                 self._batch(by_frame)
-            took = self._now() - began - (self.player.around_seconds - around)
+            # What a look takes, the more of them share it, the better.
+            took = self._now() - began - (self.player.around_seconds - around) - (self._looked - looked)
             if together is not None:
                 continue
             size = max(
@@ -228,7 +232,9 @@ class Search:
         started = self._now()
         pause = SHORTEST_PAUSE
         while True:
+            began = self._now()
             effects = self.run.effects()
+            self._looked += self._now() - began
             found = [self._judged(one, seen, effects) for one, seen in zip(played, facts, strict=True)]
             behind = not all(effects.counts.get(one) for one in last)
             right = not any(one.wrongs for one in found)

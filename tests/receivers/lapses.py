@@ -40,7 +40,6 @@ class ReadsThenWrites(Mutant):
     """Reads how new a state is, and writes a moment later, in as many threads as there are requests."""
 
     caught_by = everywhere("ordering.versions-at-once")
-    rooms = 8
 
     def take(self, entries: Sequence[Entry]) -> None:
         if len(entries) != 1 or not entries[0].scope:
