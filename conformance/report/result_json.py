@@ -70,6 +70,7 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
     failed = result.verdict is Verdict.FAIL
     optional: dict[str, Any] = {
         "folded_into": result.folded_into,
+        "timeline": list(result.details),
         "newer": result.newer,
         "exchanges_left_out": max(0, len(attempts) - SHOWN),
         "log": log_lines.shown(result.log, mask, log_lines.KEPT) if failed else [],
