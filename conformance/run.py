@@ -435,7 +435,8 @@ class Run:
             return last[1]
         began = self.shared.now()
         try:
-            everything = self.matcher.match(read.whole())
+            # What fits nothing is news of this run only where it was seen without the old records.
+            everything = replace(self.matcher.match(read.whole()), unmatched=seen.unmatched)
         except EffectsError:
             return seen
         if len(everything.order) > len(seen.order) or not everything.ambiguous.keys() <= seen.ambiguous.keys():
