@@ -24,7 +24,9 @@ from tests.receivers.serving import serve
 
 COMMSEASE = providers.load("commsease")
 REPEATS = {f"deduplication.{name}" for name in ("same-request-again", "retry-signed-afresh", "retry-reformatted")}
-REPEATS |= {f"deduplication.{name}" for name in ("concurrent", "far-apart", "retry-after-lost-ack", "retry-after-timeout")}
+REPEATS |= {
+    f"deduplication.{name}" for name in ("concurrent", "far-apart", "retry-after-lost-ack", "retry-after-timeout")
+}
 OVERTAKEN = {f"ordering.{name}" for name in ("stale-ignored", "newest-wins", "order-field-decides")}
 OVERTAKEN |= {"ordering.late-after-removal", "ordering.late-removal", "ordering.versions-at-once"}
 NOT_RECORDED = {

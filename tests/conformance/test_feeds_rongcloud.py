@@ -50,7 +50,9 @@ def results(kind: type[Feed], feed: str, *, served: bool) -> list[Result]:
     provider = providers.load("rongcloud")
     receiver = kind(feed)
     with serve(receiver) as url:
-        settings = Settings(url, provider, provider.defaults, seed=SEED, settle=0.0, feeds=(provider.feed(feed),), dedupe_distance=FAR)
+        settings = Settings(
+            url, provider, provider.defaults, seed=SEED, settle=0.0, feeds=(provider.feed(feed),), dedupe_distance=FAR
+        )
         run = Run(settings, mapped(receiver.effects, None))
         if not served:
             hand_over(run, receiver)

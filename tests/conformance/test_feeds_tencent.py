@@ -43,7 +43,9 @@ def results(kind: type[Webhooks], name: str, deadline: float | None = None) -> l
     provider, feed = alone(name, deadline)
     receiver = kind()
     with serve(receiver) as url:
-        settings = Settings(url, provider, provider.defaults, seed=SEED, settle=kind.settle, feeds=(feed,), dedupe_distance=FAR)
+        settings = Settings(
+            url, provider, provider.defaults, seed=SEED, settle=kind.settle, feeds=(feed,), dedupe_distance=FAR
+        )
         run = Run(settings, mapped(receiver.effects, None))
         if isinstance(receiver, Broken):
             hand_over(run, receiver)
@@ -66,6 +68,12 @@ def mutants() -> Iterator[type[Broken]]:
     for found in vars(tencent_feeds).values():
         if isinstance(found, type) and issubclass(found, Broken) and found is not Broken:
             yield found
+
+
+@pytest.fixture(autouse=True)
+def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Race once; races are tried out elsewhere."""
+    quick(monkeypatch)
 
 
 class TestGood:

@@ -214,12 +214,20 @@ REJECTS = {
     )
 }
 REPEATS = {
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.same-request-again",
     "deduplication.retry-signed-afresh",
     "deduplication.retry-reformatted",
     "deduplication.concurrent",
 }
-OVERTAKEN = {"ordering.stale-ignored", "ordering.newest-wins", "ordering.order-field-decides"}
+OVERTAKEN = {
+    "ordering.stale-ignored",
+    "ordering.newest-wins",
+    "ordering.order-field-decides",
+    "ordering.versions-at-once",
+}
 
 
 class AcceptsAnySignature(History):
@@ -363,7 +371,7 @@ class KnowsNoOthers(Hooks):
 class LetsTheLastWin(Hooks):
     """Keeps whatever state comes last."""
 
-    caught_by = OVERTAKEN | {"ordering.late-after-removal"}
+    caught_by = OVERTAKEN | {"ordering.late-after-removal", "ordering.late-removal"}
 
     def presence(self, data: dict[str, Any]) -> None:
         if data["state"] == "offline":
