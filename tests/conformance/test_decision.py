@@ -14,8 +14,8 @@ from im_callback.conformance.verdict import Level, Result, Verdict
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Decision, Feed, Outcome, Provider, Reply
 
-from tests.feeds import changed
 from tests.conformance.quick import FAR, quick
+from tests.feeds import changed
 from tests.receivers import deciding
 from tests.receivers.deciding import GOOD, MUTANTS, PROVIDERS, CommsEase, Deciding, Gifts, Mutant, RongCloud
 from tests.receivers.direct import hand_over

@@ -23,8 +23,8 @@ from im_callback.provider_mock.contract import Credentials, Event, NextAttempt, 
 from im_callback.provider_mock.traffic.generate import Generator
 from im_callback.provider_mock.wire import Wire
 
-from tests.conformance.quick import FAR, quick
 from tests.conformance.little_server import serving
+from tests.conformance.quick import FAR, quick
 from tests.conformance.test_curl import Place
 from tests.plugin_provider.inbody.provider import PROVIDER
 from tests.programs import needed
