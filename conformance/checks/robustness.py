@@ -189,8 +189,15 @@ def check_wrong_types(run: Run) -> None:
 
 
 def of_wrong_types(run: Run, event_type: EventType) -> Iterator[Shot]:
-    """Yield an event of the type with each of its values in turn of another one; it is nobody's event."""
+    """Yield an event of the type with each of its values in turn of another one; it is nobody's event.
+
+    What tells it from others stays as it is: a record without it might be taken for that of any event.
+    """
+    place = "" if event_type.items is None else f"{event_type.items}/0"
+    telling = [f"{place}{pointer}/" for pointer in event_type.identity or ()]
     for note, _ in mistyped(run.event(event_type).payload):
+        if any(one.startswith(f"{note.partition(' ')[0]}/") for one in telling):
+            continue
         payload = dict(mistyped(run.event(event_type).payload)).get(note)
         if payload is not None:
             body = run.feed.body([Event(event_type.name, payload)], run.settings.wire)

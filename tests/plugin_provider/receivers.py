@@ -344,7 +344,9 @@ class DeduplicatesNothing(Hooks):
 class KnowsSignatures(Hooks):
     """Tells deliveries apart by their signatures."""
 
-    caught_by = frozenset({"deduplication.retry-signed-afresh", "deduplication.retry-reformatted"})
+    caught_by = frozenset(
+        {"deduplication.far-apart", "deduplication.retry-signed-afresh", "deduplication.retry-reformatted"}
+    )
 
     def key(self, metadata: Sequence[str], event: dict[str, Any]) -> Any:
         return metadata[2]
@@ -414,8 +416,8 @@ class LosesWhatItAcknowledged(Hooks):
 
     def message(self, data: dict[str, Any]) -> None:
         super().message(data)
-        self.arrived = [*getattr(self, "arrived", []), data["id"]][-100:]
-        self.messages = [one for one in self.messages if one["id"] in set(self.arrived)]
+        self.arrived = [*getattr(self, "arrived", []), str(data["id"])][-100:]
+        self.messages = [one for one in self.messages if str(one["id"]) in set(self.arrived)]
 
 
 class AnswersTooLate(Hooks):

@@ -31,7 +31,7 @@ FITTING = {
     "concurrent twins-are-kept far-apart nothing-doubled",
     "ordering": "stale-ignored newest-wins versions-at-once order-field-decides scopes-are-independent late-after-removal "
     "late-removal listed-in-order",
-    "payloads": "optional-absent optional-present every-variant limits unknown-field",
+    "payloads": "optional-absent optional-present every-variant limits unknown-field content",
     "preflight": "reachable accepts-valid effects-answer effects-show-delivery records",
     "robustness": "malformed-json invalid-utf8 empty-body wrong-types wrong-method oversized cut-off-body trickled-body "
     "connection-reuse still-alive",

@@ -127,7 +127,7 @@ class KeepsEverything(Inbox):
 class KnowsTimes(Inbox):
     """Tells messages apart by when they were signed."""
 
-    caught_by = {"deduplication.retry-signed-afresh", "deduplication.retry-reformatted"}
+    caught_by = {"deduplication.far-apart", "deduplication.retry-signed-afresh", "deduplication.retry-reformatted"}
 
     def key(self, event: dict[str, Any]) -> Any:
         return event["msg_id"], event["timestamp"]
