@@ -36,11 +36,13 @@ STAMP = Stamp(1_700_000_000_000, "1", "7")
 FITTING = {
     "acknowledgement": "acks-every-type acks-unknown-type exact-status within-deadline within-deadline-under-burst "
     "nothing-acked-is-lost",
-    "deduplication": "same-request-again retry-signed-afresh retry-reformatted concurrent twins-are-kept nothing-doubled",
+    "deduplication": "same-request-again retry-signed-afresh retry-reformatted retry-after-lost-ack retry-after-timeout "
+    "concurrent twins-are-kept far-apart nothing-doubled",
     "ordering": "no-order",
-    "payloads": "optional-absent optional-present every-variant limits unknown-field",
+    "payloads": "optional-absent optional-present every-variant limits unknown-field content",
     "preflight": "reachable accepts-valid effects-answer effects-show-delivery records",
-    "robustness": "malformed-json invalid-utf8 empty-body still-alive",
+    "robustness": "malformed-json invalid-utf8 empty-body wrong-types wrong-method oversized cut-off-body trickled-body "
+    "connection-reuse still-alive",
     "signature": "accepts-documented accepts-non-ascii accepts-content-type accepts-chunked rejects-wrong-secret "
     "rejects-empty-secret rejects-altered-time rejects-altered-id rejects-missing rejects-truncated-signature "
     "rejects-stale refusal-is-visible no-phantoms",
