@@ -65,6 +65,8 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
         "the receiver's own store: a proxy in front of it can slow and cut it; {downstream} in the command is its port",
     ),
     ("downstream-port", "PORT", "where that proxy listens, on 127.0.0.1 (default: a free port, printed)"),
+    ("explore", "SECONDS", "after the checks, search for sequences of deliveries that fail; each is written to a file"),
+    ("replay", "FILE", "only deliver a sequence that --receiver-explore has written, and judge it"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
     (

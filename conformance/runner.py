@@ -81,12 +81,12 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
             raise NotApplicable(MISSING[check.option])
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
-        check.function(run)
+        result.reason = check.function(run) or ""
     except Failed as failed:
         result.verdict, result.attempts = Verdict.FAIL, failed.attempts
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
-        result.cause = failed.cause
+        result.cause, result.details = failed.cause, failed.details
         if run.receiver is not None:
             result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()

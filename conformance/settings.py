@@ -8,6 +8,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+from im_callback.conformance.explore.finding import Recorded
 from im_callback.conformance.verdict import Level
 from im_callback.provider_mock.contract import DOCUMENTED, Credentials, Feed, Provider
 from im_callback.provider_mock.traffic.identity import tag_of
@@ -55,6 +56,12 @@ class Settings:
     rate: float | None = None
     wire: Wire = DOCUMENTED
     unordered: bool = False
+    explore: float | None = None
+    """For how many seconds failing sequences are searched for; None: not at all."""
+    replay: Recorded | None = None
+    """The recorded sequence that is played, and nothing else."""
+    findings: Path = field(default_factory=Path)
+    """Where what is found is written."""
     pinned: frozenset[str] | None = None
     """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
     dedupe_distance: int = 1000

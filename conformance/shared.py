@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from im_callback.conformance.effects import ReadEffects
 from im_callback.conformance.judge import Effects
@@ -20,6 +21,8 @@ class Found:
     done: dict[str, Outside | None] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
     due: int = 0
+    explored: Any = None
+    """What the search for failing sequences came to, or how it ended, once it has been made."""
 
 
 def one_by_one(functions: Iterable[Callable[[], None]]) -> None:
