@@ -18,7 +18,7 @@ from random import Random
 from im_callback.conformance.around.command import ReceiverError
 from im_callback.conformance.explore.judging import IMMEDIATE, INVARIANTS, Fact, Invariant, Wrong, wrongs
 from im_callback.conformance.explore.play import Played, Player, told
-from im_callback.conformance.explore.script import GROUPS, Script, Step, retimed, simpler, spaced, widened
+from im_callback.conformance.explore.script import GROUPS, NUMBERS, Script, Step, retimed, simpler, spaced, widened
 from im_callback.conformance.explore.stock import Stock, Unusable, stock_of
 from im_callback.conformance.explore.strategies import Frame, made_up, shortest
 from im_callback.conformance.explore.timeline import timeline
@@ -48,7 +48,7 @@ BATCH_SECONDS = 1.0
 SOON = 0.3
 """Seconds for which effects are waited for at least, where they have always been there at once."""
 SHRINK_SECONDS = 15.0
-FEW = 200
+FEW = 60
 """Other deliveries up to which the copies of a script are played one after the other."""
 
 
@@ -118,7 +118,7 @@ class Search:
         self._looked = 0.0
         """Seconds that were spent looking at effects."""
         self._slowest = 0.0
-        """Seconds that effects have taken to appear so far."""
+        """Seconds that effects have taken to appear so far; 0 where they have always been there at once."""
 
     def explore(
         self,
@@ -240,7 +240,8 @@ class Search:
             right = not any(one.wrongs for one in found)
             waited = self._now() - started
             if right and not behind:
-                self._slowest = max(self._slowest, waited)
+                if pause > SHORTEST_PAUSE:
+                    self._slowest = max(self._slowest, waited)
                 return found, effects
             if waited >= patience or (at_once and not behind):
                 if not right and not at_once:
@@ -318,7 +319,9 @@ class Search:
                 while self._now() < stop:
                     # Each time from what the one before has left.
                     ones = [one for one in list(simpler(path[-1]))[group] if one not in tried][:AHEAD]
-                    found = next((one for one in self._ahead(ones, invariant, copies) if fails(one)), None)
+                    # Smaller numbers cannot be played side by side; the smallest ones take least.
+                    ahead = self._ahead(ones, invariant, copies) if group < NUMBERS else ones
+                    found = next((one for one in ahead if fails(one)), None)
                     if found is None:
                         break
                     path.append(found)
@@ -338,7 +341,7 @@ class Search:
             except Unusable:
                 found += group
                 continue
-            judged, _ = self.judge(played, self.patience, at_once=invariant in IMMEDIATE)
+            judged, _ = self.judge(played, self.patience, at_once=self._at_once(invariant))
             failed = {seen.played.script for seen in judged if seen.breaks(invariant)}
             found += [script for script in group if script in failed]
         return sorted(found, key=lambda one: one.weight)
@@ -348,10 +351,14 @@ class Search:
         judged, effects = self.judge(self.copies(script, copies), self.run.settings.settle)
         return failing(judged, effects, invariant)
 
+    def _at_once(self, invariant: Invariant) -> bool:
+        """Return whether it need not be waited to see an invariant broken; in the end it is, all the same."""
+        return invariant in IMMEDIATE or not self._slowest
+
     def _failures(self, script: Script, invariant: Invariant, copies: int, *, quick: bool = False) -> int:
         """Play a script so often; return how often it failed."""
         played = self.copies(script, copies)
-        judged, _ = self.judge(played, self.patience, at_once=quick and invariant in IMMEDIATE)
+        judged, _ = self.judge(played, self.patience, at_once=quick and self._at_once(invariant))
         return sum(one.breaks(invariant) is not None for one in judged)
 
     def copies(self, script: Script, copies: int) -> list[Played]:
@@ -439,13 +446,18 @@ def explore(
     batches: int | None = None,
     together: int | None = None,
     enough: Collection[Invariant] = INVARIANTS,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Explored:
-    """Search at the run's feed for so many seconds; return what was found. The limits are those of `Search.explore`."""
+    """Search at the run's feed for so many seconds; return what was found. The limits are those of `Search.explore`.
+
+    `now` gives seconds, `sleep` passes them.
+    """
     stock = stock_of(run)
     if not stock.kinds:
         return Explored()
-    with Player(run, stock) as player:
-        return Search(run, player, Random(run.settings.seed)).explore(seconds, batches, together, enough)
+    with Player(run, stock, sleep) as player:
+        return Search(run, player, Random(run.settings.seed), now, sleep).explore(seconds, batches, together, enough)
 
 
 def replay(run: Run, script: Script, copies: int) -> Explored:
