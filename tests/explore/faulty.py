@@ -167,7 +167,7 @@ class MarksFirst(Restarting):
         life = self.lives
         with self.lock:
             new = [entry for entry in entries if not self.repeated(entry)]
-        self.stopped.wait(0.08)
+        self.stopped.wait(0.04)
         with self.lock:
             self.must_live(life)
             for entry in new:
