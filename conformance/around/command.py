@@ -189,6 +189,8 @@ class Receiver:
     def _started(self, end: float) -> bool:
         """Start it once; return False where its port was still taken and there is time to try again."""
         mark = self.mark()
+        if self._process is not None:
+            self._process.finish()
         process = self._process = _Process(self._text(), self._environment(), self._folder, self.log, self.tag)
         self.starts += 1
         try:

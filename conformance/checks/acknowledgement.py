@@ -9,6 +9,7 @@ from im_callback.conformance import needs
 from im_callback.conformance.answers import DECIDE_IN_TIME, such_as, without_answer, wrong_answer
 from im_callback.conformance.around.command import STOP_SECONDS
 from im_callback.conformance.around.recovery import (
+    APPEARS,
     LOST,
     comes_back,
     ended,
@@ -289,9 +290,16 @@ def _must_survive(run: Run, attempts: Sequence[Attempt], before: set[Occurrence]
     try:
         must_keep(run, attempts, what, cause=LOST)
     except Failed as failed:
-        if vanished := forget_vanished(run, before):
+        if vanished := forget_vanished(run, before, 0):
             failed.actual += f"; {vanished} effects that were there before are gone too"
         raise
+    if vanished := forget_vanished(run, before, max(APPEARS, run.settings.settle)):
+        raise Failed(
+            "whatever the effects showed before the end, after the start too",
+            f"{vanished} of {len(before)} are gone",
+            attempts[-1:],
+            cause=LOST,
+        )
 
 
 @check(

@@ -213,7 +213,7 @@ def check_versions_at_once(run: Run) -> None:
         sent = run.occurrences(*group)
         shown = shown_among(tellable(effects, sent), sent)
         # Where the records have no order, it is enough that the newest is among them.
-        if not shown or (due not in shown if run.settings.unordered else shown[-1] != due):
+        if not shown or (due not in shown if run.unordered else shown[-1] != due):
             wrong.append((set(sent), due, shown[-1] if shown else "nothing"))
     if wrong:
         among = set().union(*(sent for sent, _, _ in wrong))
@@ -467,7 +467,7 @@ def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, m
     run.settle(lambda seen: bool(seen.counts.get(due)))
     shown = shown_among(tellable(run.barrier(), [due, *ends]), [due, *ends])
     # What removes more than this one state may have removed others, and be shown for it.
-    after = shown[-1:] != [due] and removal.scope == order_of(event_type).scope and not run.settings.unordered
+    after = shown[-1:] != [due] and removal.scope == order_of(event_type).scope and not run.unordered
     if due not in shown or after:
         raise Failed(
             "the newer state shown in the end",

@@ -52,7 +52,7 @@ def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask:
 
 def acks(run: Run) -> dict[str, float]:
     """Return how many valid deliveries were acknowledged, and how fast, in milliseconds."""
-    times = sorted(a.reply.seconds * 1000 for a in run.history if a.acked and a.shot.valid)
+    times = sorted(a.reply.seconds * 1000 for a in run.history if a.acked and a.shot.valid and run.sent.counts(a))
     return {
         "count": len(times),
         "p50_ms": _percentile(times, 50),

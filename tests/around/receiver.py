@@ -218,6 +218,16 @@ class Stuck(Good):
             raise
 
 
+class Crashes(Good):
+    """Ends when its store fails, and has a supervisor start it again."""
+
+    def answer(self, items: list[Any]) -> tuple[int, bytes]:
+        status, body = super().answer(items)
+        if status == 503:
+            os._exit(1)
+        return status, body
+
+
 class LockFile(Good):
     """Does not start where an earlier life has left its lock."""
 

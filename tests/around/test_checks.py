@@ -44,6 +44,7 @@ CASES = (
     Case("Patient"),
     Case("Journal"),
     Case("Careless"),
+    Case("Crashes"),
     Case("Single", passed_over={SECOND}),
     # What is no acknowledgement there.
     Case("FiveHundred"),
@@ -97,6 +98,8 @@ def test_matrix(case: Case, tmp_path: Path) -> None:
         assert case.passed_over == slugs(found, Verdict.NOT_APPLICABLE), said
         if case.fault == "Careless":
             assert ["the receiver did not end within 10 s of SIGTERM, and was killed"] == run.notes
+        if case.fault == "Crashes":
+            assert "the receiver ended before its store hangs no more; it was started again" in "\n".join(run.notes)
         if case.fault == "Swallows":
             assert "not stored: " in "\n".join(found[FAILS].log)
         if case.fault == "LockFile":

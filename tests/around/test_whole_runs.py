@@ -124,7 +124,7 @@ def test_dies_in_the_middle(tmp_path: Path) -> None:
     assert ended.result is not None
     gone = [one for one in ended.result["checks"] if "its process ended with status 9" in one["actual"]]
     assert gone, ended.output
-    assert "out of memory, password=*** key is verysecretkey1" in gone[0]["log"]
+    assert "out of memory, password=*** key is verysecretkey1" in "\n".join(gone[0]["log"])
     assert "could-not-run" == ended.verdicts["rongcloud.acknowledgement.acked-survives-kill"]
 
 
@@ -154,3 +154,13 @@ def test_gate_dies_in_the_middle(how: signal.Signals, tmp_path: Path) -> None:
                 gate.kill()
         assert soon(lambda: not any(alive(pid) for pid in found))
     assert not (tmp_path / "result.json").exists()
+
+
+def test_occupied(tmp_path: Path) -> None:
+    """Where something answers already nothing is started or judged: it would be the wrong receiver."""
+    with serving(lambda _: (200, "text/plain", b"")) as little:
+        ended = pytest_in(tmp_path, f"--receiver-url={little.url}", "--receiver-command=touch started")
+    assert (4, None) == (ended.status, ended.result)
+    assert "ERROR: --receiver-command: something listens at port" in ended.output
+    assert not (tmp_path / "started").exists()
+    assert [] == little.got

@@ -99,6 +99,7 @@ LAST = {
         lambda s: ("{}:{}" if s.downstream[0] != "::1" else "[{}]:{}").format(*s.downstream),
     ),
     "downstream-port": ("1", "2", "3", lambda s: str(s.downstream_port)),
+    "dedupe-distance": ("1", "2", "3", lambda s: str(s.dedupe_distance)),
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
 }
 """By option: its value in the ini file, the environment and the command line, and how it shows in the settings."""

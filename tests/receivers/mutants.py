@@ -649,7 +649,7 @@ class RefusesWhatItDoesNotUse(Mutant):
         T: {"acknowledgement.acks-every-type", "payloads.every-variant", "signature.accepts-documented"},
     }
 
-    not_applicable = {C: {"ordering.recall-before-message"}, T: {"ordering.recall-before-message", "payloads.content"}}
+    not_applicable = {C: {"ordering.recall-before-message"}, T: {"payloads.content"}}
 
     def code(self, request: Request, item: dict[str, Any]) -> str:
         code = super().code(request, item)
