@@ -10,11 +10,30 @@ from typing import ClassVar
 from tests.receivers.good import Entry, Good
 
 
+class Clock:
+    """Seconds that pass by themselves, and more where somebody sleeps, who need not wait for it."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def now(self) -> float:
+        """Return the seconds."""
+        return time.monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass at once."""
+        self.slept += seconds
+
+
 class Faulty(Good):
     """A receiver with one fault. `invariant` is what breaks, `most` how many deliveries show it at most."""
 
     invariant: ClassVar[str]
     most: ClassVar[int] = 5
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.clock = Clock()
 
 
 class RemembersFewOfEach(Faulty):
@@ -67,7 +86,7 @@ class RemembersForSeconds(Faulty):
         self.until: dict[tuple[str, ...], float] = {}
 
     def repeated(self, entry: Entry) -> bool:
-        identity, now = entry.identity or (), time.monotonic()
+        identity, now = entry.identity or (), self.clock.now()
         if self.until.get(identity, 0.0) > now:
             return True
         self.until[identity] = now + self.seconds
@@ -148,7 +167,7 @@ class MarksFirst(Restarting):
         life = self.lives
         with self.lock:
             new = [entry for entry in entries if not self.repeated(entry)]
-        self.stopped.wait(0.08)
+        self.stopped.wait(0.04)
         with self.lock:
             self.must_live(life)
             for entry in new:
@@ -168,11 +187,11 @@ class LoadsLate(Restarting):
 
     def start(self) -> None:
         super().start()
-        self.loaded = time.monotonic() + self.loading
+        self.loaded = self.clock.now() + self.loading
 
     def repeated(self, entry: Entry) -> bool:
         again = super().repeated(entry)
-        return again and time.monotonic() >= self.loaded
+        return again and self.clock.now() >= self.loaded
 
 
 class Survives(Restarting):
