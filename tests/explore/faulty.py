@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -163,11 +164,22 @@ class MarksFirst(Restarting):
 
     invariant = "lost"
 
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.between = threading.Semaphore(0)
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass, or as much of them, and a little more, until a request stands between its two steps."""
+        while self.between.acquire(blocking=False):
+            pass
+        self.between.acquire(timeout=max(seconds, 0.3))
+
     def take(self, entries: Sequence[Entry]) -> None:
         life = self.lives
         with self.lock:
             new = [entry for entry in entries if not self.repeated(entry)]
-        self.stopped.wait(0.04)
+        self.between.release()
+        self.stopped.wait(0.02)
         with self.lock:
             self.must_live(life)
             for entry in new:
