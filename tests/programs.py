@@ -19,10 +19,14 @@ PACKAGES: Final = {
     "go": "golang-go",
     "initdb": "postgresql",
     "java": "default-jdk-headless",
+    "javac": "default-jdk-headless",
     "mariadb-install-db": "mariadb-server-core",
     "mariadbd": "mariadb-server-core",
+    "mvn": "maven",
     "node": "nodejs",
+    "npm": "npm",
     "openssl": "openssl",
+    "php": "php-cli",
     "redis-server": "redis-server",
 }
 

@@ -1,0 +1,226 @@
+"""Every receiver in this folder passes the whole gate, which starts it; and two faults that only real threads show are caught.
+
+Not part of `make test`: `make examples` builds them first, with what their package managers fetch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from im_callback.conformance.around.command import free_port
+
+from tests.effects import servers
+from tests.plugin.processes import Ended, pytest_in
+from tests.programs import needed
+from tests.provider_mock_ledger import postgres
+
+HERE = Path(__file__).parent
+BUILT = ("node_modules", "target", "__pycache__")
+SECONDS = 900
+"""Longer than a build takes that has to fetch everything first."""
+COMMSEASE = {"COMMSEASE_APP_KEY": "test-key", "COMMSEASE_APP_SECRET": "test-secret"}
+RONGCLOUD = {"RONGCLOUD_APP_KEY": "test-key", "RONGCLOUD_APP_SECRET": "test-secret"}
+TENCENT = {"TENCENT_SDK_APPID": "1400000001", "TENCENT_TOKEN": "test-token"}
+SPRING = (
+    "SELECT payload FROM (SELECT feed, payload, shown_at AS at FROM entry UNION ALL SELECT feed, payload, at FROM state)"
+    " AS shown WHERE feed = '{}' ORDER BY at"
+)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One feed at one path: where its effects are read, and how many checks pass at least.
+
+    `effects` may name {folder}, {store} and {port}; what is judged may shrink only on purpose, hence `passed`.
+    """
+
+    feed: str
+    path: str
+    passed: int
+    query: str = ""
+    effects: str = "{store}"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A receiver: the folder, how it is built and started there, and its gates.
+
+    `store` is what runs behind it; the receiver reaches PostgreSQL through the gate's proxy.
+    """
+
+    folder: str
+    programs: tuple[str, ...]
+    build: str
+    command: str
+    provider: str
+    gates: tuple[Gate, ...]
+    store: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+EXAMPLES = {
+    one.folder: one
+    for one in (
+        Example(
+            "go_receiver",
+            ("go",),
+            "go build -o receiver .",
+            "DATABASE_URL={proxied} exec {built}/receiver",
+            "rongcloud",
+            (
+                Gate("chatroom-kv", "/chatroom-kv", 50, "SELECT payload FROM shown WHERE feed = 'chatroom-kv'"),
+                Gate("chatroom-status", "/chatroom-status", 50, "SELECT payload FROM shown WHERE feed = 'chatroom-status'"),
+            ),
+            "postgresql",
+            RONGCLOUD,
+        ),
+        Example(
+            "spring_receiver",
+            ("mvn", "javac"),
+            "mvn -q -B package",
+            # A small machine starts it faster so, and again after each kill.
+            "DATABASE_URL={jdbc} exec java -XX:TieredStopAtLevel=1 -jar {built}/target/receiver.jar",
+            "commsease",
+            (
+                Gate("data-sync", "/data-sync", 50, SPRING.format("data-sync")),
+                Gate("rtc", "/rtc", 50, SPRING.format("rtc")),
+            ),
+            "postgresql",
+            COMMSEASE,
+        ),
+    )
+}
+GATES = [pytest.param(one, gate, id=f"{one.folder}-{gate.feed}") for one in EXAMPLES.values() for gate in one.gates]
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """One of the examples with a text replaced in a file, and the checks that fail for it."""
+
+    example: str
+    replaced: Mapping[str, tuple[tuple[str, str], ...]]
+    fails: frozenset[str]
+
+
+Build = Callable[[Example], Path]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL that listens at a port."""
+    needed("initdb")
+    with postgres.cluster(postgres.programs(), port=free_port()) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def redis_port() -> Iterator[int]:
+    """The port of a Redis."""
+    needed("redis-server")
+    with servers.redis_server() as port:
+        yield port
+
+
+def built_in(folder: Path, one: Example, replaced: Mapping[str, tuple[tuple[str, str], ...]] | None = None) -> Path:
+    """Build a copy of an example, with texts replaced in its files, and return where it stands."""
+    needed(*one.programs)
+    shutil.copytree(HERE / one.folder, folder, ignore=shutil.ignore_patterns(*BUILT))
+    for name, texts in (replaced or {}).items():
+        text = (folder / name).read_text(encoding="utf-8")
+        for old, new in texts:
+            assert text.count(old) == 1, f"{name} does not have once: {old}"
+            text = text.replace(old, new)
+        (folder / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        one.build,
+        shell=True,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Builds each example once."""
+    built: dict[str, Path] = {}
+
+    def one(example: Example) -> Path:
+        if example.folder not in built:
+            built[example.folder] = built_in(tmp_path_factory.mktemp("built") / example.folder, example)
+        return built[example.folder]
+
+    return one
+
+
+NUMBERS = count(1)
+
+
+@contextmanager
+def stored(one: Example, request: pytest.FixtureRequest) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Give an empty store: what its places are called in a command, and the gate's options for it."""
+    if one.store == "postgresql":
+        cluster = request.getfixturevalue("cluster")
+        name = f"example_{os.getpid()}_{next(NUMBERS)}"
+        cluster.sql("postgres", f"CREATE DATABASE {name} TEMPLATE template0")
+        at = f"postgresql://postgres@127.0.0.1:{cluster.port}/{name}"
+        proxied = f"postgresql://postgres@127.0.0.1:{{downstream}}/{name}"
+        jdbc = f"'jdbc:postgresql://127.0.0.1:{{downstream}}/{name}?user=postgres'"
+        yield {"store": at, "proxied": proxied, "jdbc": jdbc}, [f"--receiver-downstream=127.0.0.1:{cluster.port}"]
+    elif one.store == "redis":
+        port = request.getfixturevalue("redis_port")
+        yield {"store": f"redis://:{servers.PASSWORD}@127.0.0.1:{port}"}, []
+    else:
+        yield {}, []
+
+
+def gate(one: Example, at: Gate, built: Path, folder: Path, request: pytest.FixtureRequest, *more: str) -> Ended:
+    """Run the whole gate against a built example."""
+    with stored(one, request) as (places, options):
+        places = {"built": str(built), "folder": str(folder), **places}
+
+        def filled(text: str) -> str:
+            for name, value in places.items():
+                text = text.replace(f"{{{name}}}", value)
+            return text
+
+        return pytest_in(
+            folder,
+            f"--receiver-url=http://127.0.0.1:0{at.path}",
+            f"--receiver-command={filled(one.command)}",
+            f"--receiver-provider={one.provider}",
+            f"--receiver-feed={at.feed}",
+            f"--receiver-effects={filled(at.effects)}",
+            *([f"--receiver-effects-query={at.query}"] if at.query else []),
+            *options,
+            *more,
+            **one.variables,
+        )
+
+
+@pytest.mark.parametrize(("one", "at"), GATES)
+def test_a_good_one_passes(
+    one: Example, at: Gate, build: Build, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Nothing is blamed in it, and next to nothing is left out."""
+    ended = gate(one, at, build(one), tmp_path, request)
+    counts = Counter(ended.verdicts.values())
+    sys.stdout.write(f"{one.folder} {at.feed}: {dict(counts)}, {sum(c['seconds'] for c in ended.result['checks']):.0f} s\n")
+    assert ended.status == 0, ended.output
+    assert set(counts) == {"pass", "not-applicable"}, ended.output
+    assert counts["pass"] >= at.passed, ended.output
