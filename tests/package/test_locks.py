@@ -28,6 +28,7 @@ LOCKS = {
     "demo": [*CORE, *EXTRAS["demo"]],
     "test": [*CORE, *(one for extra in EXTRAS.values() for one in extra), *GROUPS["test"]],
     "schemathesis": GROUPS["schemathesis"],
+    "examples": GROUPS["examples"],
     "lint": GROUPS["lint"],
     "docs": GROUPS["docs"],
     "tools": [*GROUPS["package"], *GROUPS["release"], *GROUPS["ci"]],
