@@ -157,6 +157,21 @@ EXAMPLES = {
             "postgresql",
             {**TENCENT, "DJANGO_SECRET_KEY": "only-for-tests"},
         ),
+        Example(
+            "php_receiver",
+            ("php",),
+            "",
+            "DATABASE={folder}/receiver.db PHP_CLI_SERVER_WORKERS=8 exec php -S 127.0.0.1:{port} {built}/index.php",
+            "tencent",
+            (
+                Gate("after", "/after", 50, "SELECT payload FROM message ORDER BY seq", "sqlite:///{folder}/receiver.db"),
+                Gate(
+                    "room", "/room", 50, "SELECT payload FROM member WHERE present", "sqlite:///{folder}/receiver.db"
+                ),
+            ),
+            "",
+            TENCENT,
+        ),
     )
 }
 GATES = [pytest.param(one, gate, id=f"{one.folder}-{gate.feed}") for one in EXAMPLES.values() for gate in one.gates]

@@ -1,7 +1,7 @@
-"""A receiver for two callback services of CommsEase: data-sync (/data-sync), and third-party callbacks, whose answer
-decides (/third-party).
+"""A receiver for two callback services of CommsEase.
 
-A request is verified, stored and answered, in this order. Run it with `uvicorn receiver:app`.
+They are data-sync (/data-sync), and third-party callbacks (/third-party), whose answer decides. A request is verified, stored and answered, in this
+order. Run it with `uvicorn receiver:app`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Event:
         value = self.fields.get(name)
         if isinstance(value, (dict, list)):
             raise HTTPException(400, f"{name} is no text")
-        return "" if value is None else str(value)
+        whole = isinstance(value, float) and value.is_integer()  # 1.0 and 1 are one number
+        return "" if value is None else str(int(value) if whole else value)
 
     def number(self, name: str) -> int:
         try:
