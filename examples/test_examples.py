@@ -159,17 +159,16 @@ EXAMPLES = {
         ),
         Example(
             "php_receiver",
-            ("php",),
+            ("php", "psql"),
             "",
-            "DATABASE={folder}/receiver.db PHP_CLI_SERVER_WORKERS=8 exec php -S 127.0.0.1:{port} {built}/index.php",
+            "psql -q {proxied} -f {built}/schema.sql; DATABASE_DSN={pdo} PHP_CLI_SERVER_WORKERS=8"
+            " exec php -S 127.0.0.1:{port} {built}/index.php",
             "tencent",
             (
-                Gate("after", "/after", 50, "SELECT payload FROM message ORDER BY seq", "sqlite:///{folder}/receiver.db"),
-                Gate(
-                    "room", "/room", 50, "SELECT payload FROM member WHERE present", "sqlite:///{folder}/receiver.db"
-                ),
+                Gate("after", "/after", 60, "SELECT payload FROM message ORDER BY seq"),
+                Gate("room", "/room", 55, "SELECT payload FROM member WHERE present = 1"),
             ),
-            "",
+            "postgresql",
             TENCENT,
         ),
     )
@@ -265,7 +264,11 @@ def stored(one: Example, request: pytest.FixtureRequest) -> Iterator[tuple[dict[
         at = f"postgresql://postgres@127.0.0.1:{cluster.port}/{name}"
         proxied = f"postgresql://postgres@127.0.0.1:{{downstream}}/{name}"
         jdbc = f"'jdbc:postgresql://127.0.0.1:{{downstream}}/{name}?user=postgres'"
-        yield {"store": at, "proxied": proxied, "jdbc": jdbc}, [f"--receiver-downstream=127.0.0.1:{cluster.port}"]
+        pdo = f"'pgsql:host=127.0.0.1;port={{downstream}};dbname={name};user=postgres;connect_timeout=1'"
+        yield (
+            {"store": at, "proxied": proxied, "jdbc": jdbc, "pdo": pdo},
+            [f"--receiver-downstream=127.0.0.1:{cluster.port}"],
+        )
     elif one.store == "redis":
         port = request.getfixturevalue("redis_port")
         yield {"store": f"redis://:{servers.PASSWORD}@127.0.0.1:{port}"}, []

@@ -26,7 +26,8 @@ PACKAGES: Final = {
     "node": "nodejs",
     "npm": "npm",
     "openssl": "openssl",
-    "php": "php-cli",
+    "php": "php-cli php-pgsql",
+    "psql": "postgresql-client",
     "redis-server": "redis-server",
 }
 

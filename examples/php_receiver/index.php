@@ -101,6 +101,7 @@ final class Event
             $value === null => '',
             is_bool($value), is_array($value) => throw new NotUnderstood("$name: no text"),
             is_float($value) && floor($value) === $value => sprintf('%.0f', $value),
+            is_string($value) && str_contains($value, "\0") => throw new NotUnderstood("$name: holds a NUL"),
             default => (string) $value,
         };
     }
@@ -112,17 +113,10 @@ final class Store
 {
     private PDO $database;
 
-    public function __construct(string $path)
+    public function __construct(string $dsn)
     {
-        $this->database = new PDO("sqlite:$path", options: [PDO::ATTR_TIMEOUT => 1]); // seconds; Tencent waits for 2
-        // What is acknowledged is never sent again: it must survive a power cut.
-        $this->database->exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-        $this->database->exec('
-            CREATE TABLE IF NOT EXISTS message (
-                room TEXT, topic TEXT, seq INTEGER, payload TEXT, PRIMARY KEY (room, topic, seq));
-            CREATE TABLE IF NOT EXISTS member (
-                room TEXT, account TEXT, at INTEGER, present INTEGER, payload TEXT, PRIMARY KEY (room, account));
-        ');
+        // Kept open from request to request.
+        $this->database = new PDO($dsn, options: [PDO::ATTR_PERSISTENT => true]);
     }
 
     public function add_message(string $room, string $topic, int $seq, string $payload): void
@@ -134,20 +128,20 @@ final class Store
     public function set_member(string $room, string $account, int $at, bool $present, string $payload): void
     {
         $this->run(
-            'INSERT INTO member VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE'
-            . ' SET at = excluded.at, present = excluded.present, payload = excluded.payload WHERE excluded.at > at',
+            'INSERT INTO member VALUES (?, ?, ?, ?, ?) ON CONFLICT (room, account) DO UPDATE'
+            . ' SET at = excluded.at, present = excluded.present, payload = excluded.payload WHERE excluded.at > member.at',
             $room, $account, $at, (int) $present, $payload,
         );
     }
 
     public function all_or_none(callable $work): void
     {
-        $this->database->exec('BEGIN IMMEDIATE'); // waits for its turn here, and not in the middle
+        $this->database->beginTransaction();
         try {
             $work();
-            $this->database->exec('COMMIT');
+            $this->database->commit();
         } catch (Throwable $error) {
-            $this->database->exec('ROLLBACK');
+            $this->database->rollBack();
             throw $error;
         }
     }
@@ -176,7 +170,9 @@ function room(Event $event, Store $store): void
         return;
     }
     $store->all_or_none(function () use ($event, $store, $present) {
-        foreach ($event->texts('MemberList_Account') as $account) {
+        $accounts = $event->texts('MemberList_Account');
+        sort($accounts); // in one order everywhere, so that two requests never wait for each other's rows
+        foreach ($accounts as $account) {
             $store->set_member($event->text('RoomId'), $account, $event->number('EventTime'), $present, $event->payload);
         }
     });
@@ -198,7 +194,7 @@ try {
     if (strlen($body) > LARGEST_BODY) {
         answer(413, 1, 'too large');
     }
-    $act(new Event($body), new Store(setting('DATABASE')));
+    $act(new Event($body), new Store(setting('DATABASE_DSN')));
     answer(200);
 } catch (NotUnderstood $error) {
     answer(400, 1, $error->getMessage());
