@@ -31,6 +31,11 @@ SECONDS = 900
 COMMSEASE = {"COMMSEASE_APP_KEY": "test-key", "COMMSEASE_APP_SECRET": "test-secret"}
 RONGCLOUD = {"RONGCLOUD_APP_KEY": "test-key", "RONGCLOUD_APP_SECRET": "test-secret"}
 TENCENT = {"TENCENT_SDK_APPID": "1400000001", "TENCENT_TOKEN": "test-token"}
+# One record for everybody who has come, as the application shows them; the room itself has no name.
+GO_STATUS = (
+    "SELECT (CASE name WHEN '' THEN payload::jsonb ELSE payload::jsonb || jsonb_build_object('userIds', jsonb_build_array(name))"
+    " END)::text FROM shown WHERE feed = 'chatroom-status'"
+)
 SPRING = (
     "SELECT payload FROM (SELECT feed, payload, shown_at AS at FROM entry UNION ALL SELECT feed, payload, at FROM state)"
     " AS shown WHERE feed = '{}' ORDER BY at"
@@ -83,12 +88,7 @@ EXAMPLES = {
             "rongcloud",
             (
                 Gate("chatroom-kv", "/chatroom-kv", 50, "SELECT payload FROM shown WHERE feed = 'chatroom-kv'"),
-                Gate(
-                    "chatroom-status",
-                    "/chatroom-status",
-                    50,
-                    "SELECT payload FROM shown WHERE feed = 'chatroom-status'",
-                ),
+                Gate("chatroom-status", "/chatroom-status", 65, GO_STATUS),
             ),
             "postgresql",
             RONGCLOUD,
@@ -178,11 +178,63 @@ GATES = [pytest.param(one, gate, id=f"{one.folder}-{gate.feed}") for one in EXAM
 
 @dataclass(frozen=True)
 class Faulty:
-    """One of the examples with a text replaced in a file, and the checks that fail for it."""
+    """One of the examples with texts replaced in its files, the feed at which it is judged, and what fails there."""
 
     example: str
-    replaced: Mapping[str, tuple[tuple[str, str], ...]]
+    feed: str
     fails: frozenset[str]
+    replaced: Mapping[str, tuple[tuple[str, str], ...]]
+
+
+GO_KEEPS = "	_, err := tx.Exec(ctx, newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)"
+FAULTY = {
+    "go-reads-first-and-writes-afterwards": Faulty(
+        "go_receiver",
+        "chatroom-kv",
+        frozenset({"ordering.versions-at-once"}),
+        {
+            "store.go": (
+                (
+                    "\n	WHERE excluded.version > state.version OR (excluded.version = state.version AND excluded.removed)",
+                    "",
+                ),
+                (
+                    GO_KEEPS,
+                    """	const ask = "SELECT version FROM state WHERE feed = $1 AND room = $2 AND name = $3"
+	var newest int64
+	err := tx.QueryRow(ctx, ask, c.feed, c.room, c.name).Scan(&newest)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	if err == nil && (c.version < newest || c.version == newest && !c.removed) {
+		return nil
+	}
+	_, err = tx.Exec(ctx, newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)""",
+                ),
+            )
+        },
+    ),
+    "java-looks-first-and-inserts-afterwards": Faulty(
+        "spring_receiver",
+        "data-sync",
+        frozenset({"deduplication.concurrent"}),
+        {
+            "src/main/resources/schema.sql": ((",\n    UNIQUE (feed, identity)", ""),),
+            "src/main/java/receiver/Store.java": (
+                ('\n                        + " ON CONFLICT (feed, identity) DO NOTHING"', ""),
+                (
+                    '        database.sql("INSERT INTO entry',
+                    """        boolean known = database.sql("SELECT count(*) FROM entry WHERE feed = ? AND identity = ?")
+                .params(feed, identity).query(Integer.class).single() > 0;
+        if (known) {
+            return;
+        }
+        database.sql("INSERT INTO entry""",
+                ),
+            ),
+        },
+    ),
+}
 
 
 Build = Callable[[Example], Path]
@@ -315,3 +367,15 @@ def test_a_good_one_passes(
     assert ended.status == 0, ended.output
     assert set(counts) == {"pass", "not-applicable"}, ended.output
     assert counts["pass"] >= at.passed, ended.output
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_what_threads_break_is_caught(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One fault that shows only where requests are handled at the same time, and exactly the checks that name it."""
+    faulty = FAULTY[name]
+    one = EXAMPLES[faulty.example]
+    (at,) = (each for each in one.gates if each.feed == faulty.feed)
+    ended = gate(one, at, built_in(tmp_path / "built", one, faulty.replaced), tmp_path, request)
+    failed = {check for check, verdict in ended.verdicts.items() if verdict not in ("pass", "not-applicable")}
+    assert failed == {f"{one.provider}.{check}" for check in faulty.fails}, ended.output
+    assert ended.status == 1, ended.output
