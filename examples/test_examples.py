@@ -98,7 +98,7 @@ EXAMPLES = {
             ("mvn", "javac"),
             "mvn -q -B package",
             # A small machine starts it faster so, and again after each kill.
-            "DATABASE_URL={jdbc} exec java -XX:TieredStopAtLevel=1 -jar {built}/target/receiver.jar",
+            "DATABASE_URL={jdbc} exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -jar {built}/target/receiver.jar",
             "commsease",
             (
                 Gate("data-sync", "/data-sync", 50, SPRING.format("data-sync")),
@@ -173,17 +173,26 @@ EXAMPLES = {
         ),
     )
 }
-GATES = [pytest.param(one, gate, id=f"{one.folder}-{gate.feed}") for one in EXAMPLES.values() for gate in one.gates]
+GATES = [
+    # In one process, so that each is built once.
+    pytest.param(one, gate, id=f"{one.folder}-{gate.feed}", marks=pytest.mark.xdist_group(one.folder))
+    for one in EXAMPLES.values()
+    for gate in one.gates
+]
 
 
 @dataclass(frozen=True)
 class Faulty:
-    """One of the examples with texts replaced in its files, the feed at which it is judged, and what fails there."""
+    """One of the examples with texts replaced in its files, the feed at which it is judged, and what fails there.
+
+    `may_fail` is what the same race can show in, if its moment comes.
+    """
 
     example: str
     feed: str
     fails: frozenset[str]
     replaced: Mapping[str, tuple[tuple[str, str], ...]]
+    may_fail: frozenset[str] = frozenset()
 
 
 GO_KEEPS = "	_, err := tx.Exec(ctx, newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)"
@@ -233,6 +242,7 @@ FAULTY = {
                 ),
             ),
         },
+        frozenset({"deduplication.across-receivers"}),
     ),
 }
 
@@ -279,6 +289,7 @@ def built_in(folder: Path, one: Example, replaced: Mapping[str, tuple[tuple[str,
     done = subprocess.run(
         one.build,
         shell=True,
+        check=False,
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -330,8 +341,8 @@ def stored(one: Example, request: pytest.FixtureRequest) -> Iterator[tuple[dict[
 
 def gate(one: Example, at: Gate, built: Path, folder: Path, request: pytest.FixtureRequest, *more: str) -> Ended:
     """Run the whole gate against a built example."""
-    with stored(one, request) as (places, options):
-        places = {"built": str(built), "folder": str(folder), **places}
+    with stored(one, request) as (store, options):
+        places = {"built": str(built), "folder": str(folder), **store}
         if "{packages}" in one.command:
             # In the receiver's environment alone: some are plugins to pytest.
             places["packages"] = str(request.getfixturevalue("packages"))
@@ -377,5 +388,6 @@ def test_what_threads_break_is_caught(name: str, tmp_path: Path, request: pytest
     (at,) = (each for each in one.gates if each.feed == faulty.feed)
     ended = gate(one, at, built_in(tmp_path / "built", one, faulty.replaced), tmp_path, request)
     failed = {check for check, verdict in ended.verdicts.items() if verdict not in ("pass", "not-applicable")}
-    assert failed == {f"{one.provider}.{check}" for check in faulty.fails}, ended.output
+    due, possible = ({f"{one.provider}.{check}" for check in checks} for checks in (faulty.fails, faulty.may_fail))
+    assert due == failed - possible, ended.output
     assert ended.status == 1, ended.output

@@ -1,7 +1,7 @@
 """A receiver for two callback services of CommsEase.
 
-They are data-sync (/data-sync), and third-party callbacks (/third-party), whose answer decides. A request is verified, stored and answered, in this
-order. Run it with `uvicorn receiver:app`.
+They are data-sync (/data-sync), and third-party callbacks (/third-party), whose answer decides. A request is verified,
+stored and answered, in this order. Run it with `uvicorn receiver:app`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Event:
                 self.payload, parse_constant=self._refused, object_pairs_hook=self._unique
             )
             if not isinstance(self.fields, dict):
-                raise ValueError("no object")
+                raise ValueError("no object")  # noqa: TRY004 - The same to whoever sent it.
         except (ValueError, RecursionError):
             raise HTTPException(400, "not a JSON object") from None
 

@@ -63,7 +63,7 @@ class Event:
         if isinstance(value, (dict, list)):
             raise NotUnderstoodError(f"{names}: no text")
         text = "" if value is None else str(value)
-        if "\0" in text or not text.isprintable() and any(0xD800 <= ord(c) < 0xE000 for c in text):
+        if "\0" in text or any("\ud800" <= one <= "\udfff" for one in text):
             raise NotUnderstoodError(f"{names}: not what PostgreSQL can keep")
         return text
 

@@ -17,6 +17,9 @@ record Event(JsonNode fields, String payload) {
         if (found.isContainerNode()) {
             throw wrong(pointer);
         }
+        if (found.isFloatingPointNumber() && found.canConvertToExactIntegral()) {
+            return found.bigIntegerValue().toString(); // 1.0 and 1 are one number
+        }
         return found.isNull() ? "" : found.asText();
     }
 
