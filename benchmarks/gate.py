@@ -85,7 +85,7 @@ def sent(url: str, provider: str) -> list[Request]:
     run = Run(settings, open_effects(f"{url}/effects?provider={provider}", SourceOptions()))
     checks = [one for one in all_checks() if one.among(run.feeds)]
     overlap = Overlap([task(one, run) for one in checks])
-    run.shared.pause = overlap.pause
+    run.shared.pause, run.shared.gather = overlap.pause, overlap.gather
     for one in checks:
         overlap.result(one.id(contract))
     return [attempt.shot.request for attempt in run.history]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "check_"
 
-CheckFunction = Callable[["Run"], None]
+CheckFunction = Callable[["Run"], "str | None"]
+"""Raises what a check came to other than passing; may return what is to be said of a pass."""
 
 
 class MissingSource(LookupError):
@@ -136,17 +137,20 @@ def checks_of(module: ModuleType) -> list[Check]:
     return [one for one in found if isinstance(one, Check)]
 
 
+EXPLORED = "im_callback.conformance.explore.explored"
+"""The family that exists only where sequences are explored, or one is replayed."""
 GROUP = "im_callback.checks"
 """Entry points of packages that add checks: each names a module with `check_*` functions, whose name is the family."""
 
 
-def family_modules() -> list[ModuleType]:
-    """Return the modules of checks, preflight first, then ours by name, then those that packages add."""
+def family_modules(*, explored: bool = False) -> list[ModuleType]:
+    """Return the modules of checks: preflight, ours by name, those that packages add, and, if asked, `EXPLORED`."""
     from im_callback.conformance import checks
 
     names = sorted(m.name for m in pkgutil.iter_modules(checks.__path__))
     names.sort(key=lambda name: name != "preflight")
-    return [import_module(f"{checks.__name__}.{name}") for name in names] + list(_added.usable().values())
+    found = [import_module(f"{checks.__name__}.{name}") for name in names] + list(_added.usable().values())
+    return [*found, import_module(EXPLORED)] if explored else found
 
 
 def unusable_checks() -> list[Unusable]:
@@ -154,9 +158,9 @@ def unusable_checks() -> list[Unusable]:
     return list(_added.unusable().values())
 
 
-def all_checks() -> list[Check]:
+def all_checks(*, explored: bool = False) -> list[Check]:
     """Return every check, in the order in which a run takes them."""
-    found = [one for module in family_modules() for one in checks_of(module)]
+    found = [one for module in family_modules(explored=explored) for one in checks_of(module)]
     return sorted(found, key=lambda one: (one.last, one.alone))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from im_callback.conformance.judge import in_record, text
-from im_callback.provider_mock.traffic.shape import kind_in, leaves, schemas_at
+from im_callback.provider_mock.traffic.shape import leaves, schemas_at
 from im_callback.schemas import MISSING, EventType, jsontext, resolve
 from im_callback.schemas.pointer import join
 
@@ -104,10 +104,11 @@ def _looked_at(event_type: EventType, one: Kept) -> Iterator[_Field]:
 
 def _saying(event_type: EventType, payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for pointer, value in leaves(payload):
-        parts = schemas_at(event_type.schema, pointer)
-        listed = any("const" in one or "enum" in one for one in parts)
-        if isinstance(value, str) and value and not listed and kind_in(event_type.schema, payload, pointer) in SAYS:
-            yield pointer, value
+        if isinstance(value, str) and value:
+            parts = schemas_at(event_type.schema, pointer)
+            listed = any("const" in one or "enum" in one for one in parts)
+            if not listed and any(one.get("x-kind") in SAYS for one in parts):
+                yield pointer, value
 
 
 def _within(value: Any, pointer: str) -> Iterator[tuple[str, Any]]:

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from im_callback.conformance.effects import BadEffects, EffectsError, compiled
 from im_callback.conformance.judge import Matcher, in_record, text
-from im_callback.conformance.run import Run, said_of, shorten
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import saying
 from im_callback.conformance.twins import foreign
+from im_callback.conformance.words import said_of, shorten
 from im_callback.provider_mock.contract import Credentials, Event
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.traffic.shape import kind_at, leaves

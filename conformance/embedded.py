@@ -12,7 +12,7 @@ from im_callback.schemas import EventType, jsontext, replace
 from im_callback.schemas.applicable import embeds
 from im_callback.schemas.pointer import join
 
-NOT_JSON = ("{not JSON, 不是", "plain words")
+NOT_JSON = ("{not JSON", "plain words")
 """Texts that are none; the first begins as if it were."""
 
 
@@ -37,10 +37,15 @@ def _forms(old: str) -> Iterator[tuple[str, str]]:
     except ValueError:
         pass
     else:
-        yield "with white space, sorted, escaped", json.dumps(inner, indent=1, sort_keys=True)
-        yield "compact, unescaped", json.dumps(inner, separators=(",", ":"), ensure_ascii=False)
+        yield "with white space", json.dumps(inner, indent=1)
+        yield "compact, in another order", json.dumps(_turned(inner), separators=(",", ":"))
     for one in NOT_JSON:
         yield f"as a text that is no JSON ({one.partition(' ')[0]} …)", one
+
+
+def _turned(value: Any) -> Any:
+    """Return a value with the members of an object in the reverse order."""
+    return dict(reversed(value.items())) if isinstance(value, dict) else value
 
 
 def _texts(event_type: EventType, value: Any, pointer: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ else a record says or lacks, where it stands in an order is taken from the event
 from __future__ import annotations
 
 import json
-import marshal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,15 +89,6 @@ def text(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return json.dumps(value, default=str)
     return str(value)
-
-
-def said(record: Any) -> bytes:
-    """Return what a record says, to know it again: looking at everything that was recorded must stay cheap."""
-    try:
-        # Version 2 writes the same value always alike; later ones note which objects are one.
-        return marshal.dumps(record, 2)
-    except ValueError:
-        return repr(record).encode(errors="surrogatepass")
 
 
 def identity_of(event_type: EventType, element: Any) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ NUMBER = "{n}"
 FILE = "file:"
 SHOWN = 6
 """Variants that an error names."""
+MOST_SECONDS = 86_400.0
 
 
 class BadValue(ValueError):
@@ -65,6 +66,17 @@ def rate(text: str) -> float:
         number = math.nan
     if not (number > 0 and math.isfinite(number)):
         raise BadValue("give deliveries per second, a number above 0")
+    return number
+
+
+def explore(text: str) -> float:
+    """Return for how many seconds sequences are searched for."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= MOST_SECONDS:
+        raise BadValue("give seconds, more than 0 and a day at most")
     return number
 
 

@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from random import SystemRandom
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 from im_callback.conformance import option_values, releases
 from im_callback.conformance.around.command import filled, free_port, port_of, with_port
-from im_callback.conformance.check import Check, MissingSource, all_checks, unusable_checks
+from im_callback.conformance.check import EXPLORED, Check, MissingSource, all_checks, unusable_checks
 from im_callback.conformance.effects import BadEffects, ReadEffects, SourceOptions, compiled, open_effects
+from im_callback.conformance.explore.finding import NoFinding, read
+from im_callback.conformance.explore.strategies import NoHypothesis, must_be_there
 from im_callback.conformance.report.masking import Masking, secrets_in
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.settings import Fixed, Settings
@@ -118,6 +120,7 @@ def settings(config: pytest.Config) -> Settings:
         or DOCUMENTED,
         feeds=arriving(config, chosen),
         unordered=flag(config, "effects-unordered"),
+        **_exploring(config, chosen),
         headers=tuple(_header(text, chosen) for text in options(config, "header")),
         ca_file=_file(config, "ca"),
         allow_incomplete=flag(config, "allow-incomplete"),
@@ -136,7 +139,7 @@ def _own_port(config: pytest.Config, url: str) -> str:
         return url
     if option(config, "command") is None:
         raise pytest.UsageError(
-            f"--receiver-url={url}: port 0 is for --receiver-command alone; name the port where the receiver listens"
+            "--receiver-url: port 0 is for a receiver that --receiver-command starts; name the port where it listens"
         )
     return with_port(url, free_port(urlsplit(url).hostname or ""))
 
@@ -171,7 +174,7 @@ def chosen_checks(config: pytest.Config, provider: Provider, feeds: Sequence[Fee
     """Return the checks that hold for the provider and were asked for; UsageError if there are none."""
     for broken in unusable_checks():
         raise pytest.UsageError(str(broken))
-    holding = [one for one in all_checks() if one.among(feeds)]
+    holding = [one for one in all_checks(explored=_explores(config)) if one.among(feeds)]
     ids = Counter(one.id(provider) for one in holding)
     if doubled := [name for name, count in ids.items() if count > 1]:
         raise pytest.UsageError(
@@ -183,6 +186,8 @@ def chosen_checks(config: pytest.Config, provider: Provider, feeds: Sequence[Fee
                 one.source(feed)
     except MissingSource as error:
         raise pytest.UsageError(str(error)) from None
+    if option(config, "replay") is not None:
+        return [one for one in holding if one.preflight or one.function.__module__ == EXPLORED]
     globs = options(config, "check")
     for glob in globs:
         if not any(fnmatchcase(one.id(provider), glob) for one in holding):
@@ -210,13 +215,53 @@ def list_checks(config: pytest.Config) -> None:
     chosen = [provider(config)] if named else [providers.load(name) for name in providers.names()]
     globs = options(config, "check") or ["*"]
     for one in chosen:
-        for check in all_checks():
+        for check in all_checks(explored=_explores(config)):
             feeds = arriving(config, one) if named and option(config, "feed") else one.feeds
             level = check.level_among(feeds)
             if level is not None and any(fnmatchcase(check.id(one), glob) for glob in globs):
                 sys.stdout.write(
                     f"{check.id(one)}\t{level.value}\t{check.title}\t{check.source(check.among(feeds)[0])}\n"
                 )
+
+
+def _explores(config: pytest.Config) -> bool:
+    return option(config, "explore") is not None or option(config, "replay") is not None
+
+
+def _exploring(config: pytest.Config, provider: Provider) -> dict[str, Any]:
+    """Return what of the settings is about sequences of deliveries."""
+    seconds, replayed = option(config, "explore"), _file(config, "replay")
+    result = option(config, "json")
+    beside = (config.invocation_params.dir / result).parent if result else config.invocation_params.dir
+    found: dict[str, Any] = {"findings": beside if beside.is_dir() else config.invocation_params.dir}
+    if replayed is not None:
+        try:
+            recorded = read(replayed)
+        except NoFinding as error:
+            raise pytest.UsageError(f"--receiver-replay={replayed.name}: {error}") from None
+        if seconds is not None:
+            raise pytest.UsageError(
+                "--receiver-replay plays one sequence and nothing else; leave out --receiver-explore"
+            )
+        feeds = [feed.name for feed in arriving(config, provider)]
+        if recorded.provider != provider.name:
+            raise pytest.UsageError(
+                f"--receiver-replay={replayed.name}: it is a sequence of {recorded.provider}; "
+                f"give --receiver-provider={recorded.provider}"
+            )
+        if recorded.feed not in feeds:
+            raise pytest.UsageError(
+                f"--receiver-replay={replayed.name}: it is a sequence of the feed {recorded.feed}, not of "
+                f"{', '.join(feeds)}; give --receiver-feed={recorded.feed}"
+            )
+        return {**found, "replay": recorded}
+    if seconds is None:
+        return found
+    try:
+        must_be_there()
+        return {**found, "explore": _told(config, "explore", option_values.explore)}
+    except NoHypothesis as error:
+        raise pytest.UsageError(f"--receiver-explore={seconds}: {error}") from None
 
 
 def _url(url: str) -> str:

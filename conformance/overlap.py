@@ -2,15 +2,17 @@
 
 A task is a function that calls `pause` instead of sleeping. Tasks begin in their order, a further one only
 while all that have begun wait; so where nobody has to wait, they run one after the other. One that is alone
-begins when all before it have ended, and ends before the next begins.
+begins when all before it have ended, and ends before the next begins; those that are last begin when all
+others have ended.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -24,11 +26,12 @@ WIDTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[K, T]):
-    """What is to be done, under a key; `alone` if nothing else may be under way meanwhile."""
+    """What is to be done, under a key; `alone` if nothing else may be under way meanwhile, `last` if nothing but others."""
 
     key: K
     function: Callable[[], T]
     alone: bool = False
+    last: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +45,8 @@ class Overlap(Generic[K, T]):
     _waiting: dict[greenlet, float] = field(init=False, default_factory=dict)
     """Tasks that have begun, in their order, and when each goes on."""
     _alone: bool = field(init=False, default=False)
+    _last: bool = field(init=False, default=False)
+    """Whether those that are last have begun."""
     _results: dict[K, T] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,6 +73,31 @@ class Overlap(Generic[K, T]):
         assert current.parent is not None
         current.parent.switch()
 
+    def gather(self, functions: Sequence[Callable[[], None]]) -> None:
+        """Run functions as parts of the task that is under way, each going on while others wait; return when all ended.
+
+        They must not raise.
+        """
+        current = getcurrent()
+        if current not in self._waiting or len(functions) < 2:
+            for one in functions:
+                one()
+            return
+        left = len(functions)
+
+        def part(function: Callable[[], None]) -> None:
+            nonlocal left
+            function()
+            left -= 1
+            if not left:
+                self._waiting[current] = self.now()
+
+        self._waiting[current] = float("inf")
+        for one in functions:
+            self._waiting[greenlet(partial(part, one))] = self.now()
+        assert current.parent is not None
+        current.parent.switch()
+
     def close(self) -> None:
         """End the tasks that are under way, and begin no other."""
         self._pending.clear()
@@ -90,13 +120,15 @@ class Overlap(Generic[K, T]):
     def _may_begin(self) -> bool:
         if not self._pending or (self._alone and self._waiting):
             return False
-        return not self._waiting or not (self._pending[0].alone or len(self._waiting) >= WIDTH)
+        following = self._pending[0]
+        apart = following.alone or following.last != self._last or len(self._waiting) >= WIDTH
+        return not (self._waiting and apart)
 
     def _begin(self, task: Task[K, T]) -> None:
         def perform() -> None:
             self._results[task.key] = task.function()
 
-        self._alone = task.alone
+        self._alone, self._last = task.alone, task.last
         begun = greenlet(perform)
         self._waiting[begun] = self.now()
         self._switch(begun)

@@ -30,8 +30,7 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     (
         "effects",
         "SPEC",
-        "where to read what the receiver recorded: http(s)://… (a JSON array or JSON lines), an SQLAlchemy URL, "
-        "redis://HOST:PORT/KEY, file:PATH (JSON lines) or command:SHELL",
+        "where to read what the receiver recorded: http(s)://…, SQLAlchemy's URL, redis://…/KEY, file:PATH, command:SHELL",
     ),
     (
         "effects-map",
@@ -66,6 +65,8 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
         "the receiver's own store: a proxy in front of it can slow and cut it; {downstream} in the command is its port",
     ),
     ("downstream-port", "PORT", "where that proxy listens, on 127.0.0.1 (default: a free port, printed)"),
+    ("explore", "SECONDS", "after the checks, search for sequences of deliveries that fail; each is written to a file"),
+    ("replay", "FILE", "only deliver a sequence that --receiver-explore has written, and judge it"),
 )
 REPEATABLE: tuple[tuple[str, str, str], ...] = (
     (

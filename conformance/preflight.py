@@ -13,8 +13,9 @@ from typing import Any
 from im_callback.conformance.diagnosis import find_traces, raw_records, told_of, why_refused, why_unseen
 from im_callback.conformance.judge import AmbiguousRecord, Effects, Occurrence
 from im_callback.conformance.option_values import fits
-from im_callback.conformance.run import SHORTEST_PAUSE, Run, said_of
+from im_callback.conformance.run import SHORTEST_PAUSE, Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
+from im_callback.conformance.words import said_of
 from im_callback.provider_mock.contract import Event, NoReply
 from im_callback.provider_mock.history import Attempt
 from im_callback.provider_mock.traffic.generate import Generator

@@ -11,19 +11,22 @@ import copy
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from im_callback.conformance.around.command import Receiver
 from im_callback.conformance.around.command import said as status_said
 from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records
-from im_callback.conformance.judge import Effects, Matcher, Occurrence, occurrences_of, superseded, text
+from im_callback.conformance.judge import AmbiguousRecord, Effects, Matcher, Occurrence, occurrences_of, superseded
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
+from im_callback.conformance.shared import Found, Shared, one_by_one
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Outside
+from im_callback.conformance.words import more_of, note_of, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import (
     Credentials,
     Event,
@@ -45,40 +48,14 @@ from im_callback.provider_mock.wire import Wire
 from im_callback.schemas import MISSING, EventType, resolve
 
 Alter = Callable[[Request], Request]
+T = TypeVar("T")
 
 PATIENCE = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
 QUESTIONS = 5
 """How many are asked until one is let through, where the answer decides whether it shows."""
-NAMED = 20
-"""How many exchanges a failure names."""
 GONE_SECONDS = 3.0
 """How long nobody may listen before the receiver counts as gone: a supervisor may be starting it again."""
-
-
-@dataclass(slots=True)
-class Found:
-    """What preflight has found out about a feed: what it sent, by stage how that ended, and how many effects were due."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    done: dict[str, Outside | None] = field(default_factory=dict)
-    under_way: set[str] = field(default_factory=set)
-    due: int = 0
-
-
-@dataclass(slots=True)
-class Shared:
-    """What changes during a run, for all its checks."""
-
-    read_effects: ReadEffects | None
-    pause: Callable[[float], None] = time.sleep
-    """Passes seconds; other checks may go on meanwhile."""
-    now: Callable[[], float] = time.monotonic
-    gone: str = ""
-    """Where the receiver went away in the middle of the run: during which check."""
-    answered: bool = False
-    look: tuple[float, Effects] | None = None
-    """The last look at the effects, and when it began."""
 
 
 class Run:
@@ -172,7 +149,9 @@ class Run:
     def subject(self) -> EventType:
         """The event type to show a general rule with: one the receiver records, if effects show one."""
         candidates = self.handled or tuple(self.documented)
-        return next((one for one in candidates if one.items is None and one.identity), candidates[0])
+        plain = [one for one in candidates if one.items is None and one.identity]
+        # A recall says little, and is about something else.
+        return next((one for one in plain if one.recall is None), [*plain, *candidates][0])
 
     @property
     def sight(self) -> Literal["none", "blind", "clear"]:
@@ -412,7 +391,7 @@ class Run:
             first = others[0]
             raise Failed(
                 f"{what} acknowledged",
-                f"{said_of(first)}{_more(others)}",
+                f"{said_of(first)}{more_of(others)}",
                 others,
                 cause=refusal(first),
                 fix=fix,
@@ -489,6 +468,28 @@ class Run:
             effects = seen[1] if seen is not None and seen[0] >= due else self.effects()
         return effects
 
+    def each(self, things: Sequence[T], judge: Callable[[T], None]) -> list[Outside | AmbiguousRecord | None]:
+        """Judge things whose accounts and rooms cannot meet, at once where they wait; return how each ended, in order.
+
+        Raises `Gone` if the receiver went away, and what is our own error.
+        """
+        ended: list[Exception | None] = [None] * len(things)
+
+        def part(index: int) -> None:
+            try:
+                judge(things[index])
+            except Exception as error:  # noqa: BLE001 - It is raised once all have ended.
+                ended[index] = error
+
+        parts = [partial(part, index) for index in range(len(things))]
+        (one_by_one if self.settings.meeting else self.shared.gather)(parts)
+        found: list[Outside | AmbiguousRecord | None] = []
+        for error in ended:
+            if isinstance(error, Gone) or not (error is None or isinstance(error, (Outside, AmbiguousRecord))):
+                raise error
+            found.append(error)
+        return found
+
     def shown(self, events: Iterable[Event]) -> Effects:
         """Return the effects once everything in the events shows, or the settle time has passed."""
         return self._once_shown(set(self.occurrences(*self.recorded(events))) - self._replaced())
@@ -528,7 +529,7 @@ class Run:
         if lost:
             raise Failed(
                 f"{what} shows in the effects within {self.settings.settle if seconds is None else seconds:g} s",
-                f"acknowledged{_note(lost[0])}, but no effect of {gone[0][1][0]}{_more(lost)}",
+                f"acknowledged{note_of(lost[0])}, but no effect of {gone[0][1][0]}{more_of(lost)}",
                 lost,
                 cause=f"lost: {self.kind_of(lost[0].shot.events[0])}",
                 fix=fix,
@@ -597,41 +598,3 @@ def _connects(address: tuple[str, int]) -> bool:
     except OSError:
         return False
     return True
-
-
-def refusal(attempt: Attempt) -> str:
-    """Return the cause of a failure whose first refused delivery this is: the event type and what was said to it."""
-    events = attempt.shot.events
-    return f"not acknowledged: {events[0].type if events else ''} {attempt.words or attempt.outcome.value}"
-
-
-def said_of(attempt: Attempt) -> str:
-    """Return what became of an attempt: its outcome, the rule that decided, and the receiver's own words."""
-    _, _, body = attempt.words.partition(" ")
-    words = f"; it said: {body}" if body and body not in attempt.judgement.rule else ""
-    said = f"{attempt.judgement.rule}{words}"
-    # Words that are cut off may end inside a secret, where reports would not know it any more.
-    used = attempt.shot.credentials
-    return f"{attempt.outcome.value}{_note(attempt)}: {used.masked(said) if used else said}"
-
-
-def shorten(value: Any, limit: int = 160) -> str:
-    """Return a value as text that fits on a line."""
-    shown = text(value) if not isinstance(value, Mapping) else text(dict(value))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _note(attempt: Attempt) -> str:
-    return f" ({attempt.shot.note})" if attempt.shot.note else ""
-
-
-def notes_of(attempts: Iterable[Attempt]) -> str:
-    """Return what was sent, each once; of very many as many as fit on a few lines, and how many others there are."""
-    notes = list(dict.fromkeys(a.shot.note or "a valid delivery" for a in attempts))
-    left = len(notes) - NAMED
-    return ", ".join(notes[:NAMED]) + (f", and {left} more" if left > 0 else "")
-
-
-def _more(attempts: Sequence[Attempt]) -> str:
-    """Name the attempts after the first."""
-    return f" (and {len(attempts) - 1} more: {notes_of(attempts[1:])})" if len(attempts) > 1 else ""

@@ -81,12 +81,12 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
             raise NotApplicable(MISSING[check.option])
         if not check.preflight:
             Preflight(run).require(effects=check.effects)
-        check.function(run)
+        result.reason = check.function(run) or ""
     except Failed as failed:
         result.verdict, result.attempts = Verdict.FAIL, failed.attempts
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
-        result.cause = failed.cause
+        result.cause, result.details = failed.cause, failed.details
         if run.receiver is not None:
             result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()
@@ -119,10 +119,8 @@ def task(check: Check, run: Run) -> Task[str, Result]:
     What looks back needs the whole run behind it. Where events share accounts or fields, what one check
     delivers would be news to another.
     """
-    settings = run.settings
-    shared = bool(settings.fixed) or settings.accounts is not None
-    alone = check.preflight or check.last or check.alone or shared
-    return Task(check.id(run.provider), partial(run_check, check, run), alone)
+    alone = check.preflight or check.alone or run.settings.meeting
+    return Task(check.id(run.provider), partial(run_check, check, run), alone, check.last)
 
 
 def fold(result: Result, run: Run) -> None:

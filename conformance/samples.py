@@ -7,8 +7,9 @@ from typing import Any
 
 from im_callback.conformance.answers import modifies
 from im_callback.conformance.judge import Effects, in_record, text
-from im_callback.conformance.run import Run, notes_of, said_of, shorten
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed
+from im_callback.conformance.words import notes_of, said_of, shorten
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.traffic.shape import kind_at, leaves, own_fields
 from im_callback.schemas import MISSING, EventType, replace

@@ -81,6 +81,10 @@ class Sent:
             self._excused.add(id(attempt))
             self.indistinct.update(self.occurrences(*attempt.shot.events))
 
+    def counts(self, attempt: Attempt) -> bool:
+        """Return whether what became of an attempt is the receiver's doing, and nobody else's."""
+        return id(attempt) not in self._excused
+
     def valid(self, level: Level, *, blamed: bool = False) -> list[Attempt]:
         """Return the attempts that the provider could have made, of checks at least so binding.
 

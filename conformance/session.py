@@ -186,11 +186,11 @@ class ReceiverSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Keep the order of the catalogue, whatever other plugins made of it."""
-        order = {check.function: index for index, check in enumerate(all_checks())}
+        order = {check.function: index for index, check in enumerate(all_checks(explored=True))}
         session.items.sort(key=lambda item: order[item.check.function] if isinstance(item, CheckItem) else -1)
         checks = dict.fromkeys(item.check for item in session.items if isinstance(item, CheckItem))
         self.overlap = Overlap([task(check, self.run) for check in checks])
-        self.run.shared.pause = self.overlap.pause
+        self.run.shared.pause, self.run.shared.gather = self.overlap.pause, self.overlap.gather
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
@@ -269,7 +269,9 @@ class ReceiverSession:
         settings = self.run.settings
         if not self.results:
             return Conclusion("error", ExitStatus.BAD_OPTIONS, ["no check was selected: look at -k, -m, --deselect"])
-        ids = [check.id(settings.provider) for check in all_checks() if check.among(settings.provider.feeds)]
+        ids = [
+            check.id(settings.provider) for check in all_checks(explored=True) if check.among(settings.provider.feeds)
+        ]
         results = list(self.results.values())
         return conclude(results, settings.level, settings.baseline, ids, allow_incomplete=settings.allow_incomplete)
 
@@ -416,7 +418,7 @@ class CheckDirectory(pytest.Directory):
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a node per family that has chosen checks."""
-        for module in family_modules():
+        for module in family_modules(explored=True):
             found = [check for check in checks_of(module) if check in self.session_of.checks]
             if found:
                 path = Path(str(module.__file__))
@@ -438,7 +440,7 @@ class CheckModule(pytest.Module):
             yield CheckItem.from_parent(self, check=check, session_of=self.session_of)
 
     def _getobj(self) -> Any:
-        return next(module for module in family_modules() if Path(str(module.__file__)) == self.path)
+        return next(module for module in family_modules(explored=True) if Path(str(module.__file__)) == self.path)
 
 
 class CheckItem(pytest.Function):

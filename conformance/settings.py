@@ -8,6 +8,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+from im_callback.conformance.explore.finding import Recorded
 from im_callback.conformance.verdict import Level
 from im_callback.provider_mock.contract import DOCUMENTED, Credentials, Feed, Provider
 from im_callback.provider_mock.traffic.identity import tag_of
@@ -55,6 +56,12 @@ class Settings:
     rate: float | None = None
     wire: Wire = DOCUMENTED
     unordered: bool = False
+    explore: float | None = None
+    """For how many seconds failing sequences are searched for; None: not at all."""
+    replay: Recorded | None = None
+    """The recorded sequence that is played, and nothing else."""
+    findings: Path = field(default_factory=Path)
+    """Where what is found is written."""
     pinned: frozenset[str] | None = None
     """The checks, as family.slug, that can fail the run, of those that releases list; None: all."""
     dedupe_distance: int = 1000
@@ -74,6 +81,11 @@ class Settings:
     def tag(self) -> str:
         """What the identifiers of this run begin or end with, as far as their types allow."""
         return tag_of(self.run)
+
+    @property
+    def meeting(self) -> bool:
+        """Whether what one check delivers may share accounts or fields with what another does."""
+        return bool(self.fixed) or self.accounts is not None
 
     @property
     def arriving(self) -> tuple[Feed, ...]:

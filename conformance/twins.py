@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from im_callback.conformance.answers import decision
 from im_callback.conformance.judge import Effects
-from im_callback.conformance.run import Run, notes_of, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.words import notes_of, said_of
 from im_callback.provider_mock.contract import Event, NoReply, Outcome
 from im_callback.provider_mock.delivery.changes import Change
 from im_callback.provider_mock.history import Attempt, Shot

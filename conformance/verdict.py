@@ -44,11 +44,18 @@ class Failed(Outside):
     """The receiver is wrong: what was due, what happened, and all exchanges that show it.
 
     Failures with the same `cause` are one fault, seen more than once. `fix` takes the place of the
-    check's usual one where what happened calls for another.
+    check's usual one where what happened calls for another. `details` are lines that tell the whole story.
     """
 
     def __init__(
-        self, expected: str, actual: str, attempts: Sequence[Attempt] = (), *, cause: str = "", fix: str = ""
+        self,
+        expected: str,
+        actual: str,
+        attempts: Sequence[Attempt] = (),
+        *,
+        cause: str = "",
+        fix: str = "",
+        details: Sequence[str] = (),
     ) -> None:
         super().__init__(f"expected: {expected}; actual: {actual}")
         self.expected = expected
@@ -56,6 +63,7 @@ class Failed(Outside):
         self.attempts = tuple(attempts)
         self.cause = cause
         self.fix = fix
+        self.details = tuple(details)
 
 
 class CouldNotRun(Outside):
@@ -82,7 +90,7 @@ class NotApplicable(Outside):
 
 @dataclass(slots=True)
 class Result:
-    """What one check came to. `expected` and `actual` are filled where it failed."""
+    """What one check came to. `expected` and `actual` are filled where it failed, `details` where that is a long story."""
 
     id: str
     title: str
@@ -91,6 +99,7 @@ class Result:
     verdict: Verdict
     expected: str = ""
     actual: str = ""
+    details: tuple[str, ...] = ()
     reason: str = ""
     fix: str = ""
     seconds: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import pytest
@@ -13,7 +14,17 @@ from tests.programs import pytest_make_collect_report, pytest_runtest_makereport
 
 __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
+WORKERS_PER_CORE = 2
+"""Many tests wait for a process or a deadline; others can run meanwhile."""
 SETTINGS = ("IM_APP_KEY", "IM_APP_SECRET", "PROVIDER_MOCK_TOKEN", "PROVIDER_MOCK_SERVER")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` means."""
+    return WORKERS_PER_CORE * (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
 
 
 @pytest.fixture

@@ -189,6 +189,8 @@ class Receiver:
     def _started(self, end: float) -> bool:
         """Start it once; return False where its port was still taken and there is time to try again."""
         mark = self.mark()
+        if self._process is not None:
+            self._process.finish()
         process = self._process = _Process(self._text(), self._environment(), self._folder, self.log, self.tag)
         self.starts += 1
         try:
@@ -238,8 +240,9 @@ class Receiver:
             self._process.kill()
         self._must_be_gone("SIGKILL")
 
-    def stop(self, seconds: float = STOP_SECONDS) -> bool:
+    def stop(self, seconds: float | None = None) -> bool:
         """Ask everything of it to end, by SIGTERM, and return whether it did so in time; else it is killed."""
+        seconds = STOP_SECONDS if seconds is None else seconds
         if self._process is None:
             return True
         self._process.terminate()

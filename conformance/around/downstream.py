@@ -267,8 +267,8 @@ class Downstream:
 
     async def _may_go(self) -> None:
         """Wait as long as the mode says; a change of the mode counts at once."""
-        end = self._loop.time() + self._delay
-        while self.mode is Mode.SLOW and (left := end - self._loop.time()) > 0:
+        came = self._loop.time()
+        while self.mode is Mode.SLOW and (left := came + self._delay - self._loop.time()) > 0:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)
         await self._until_on()

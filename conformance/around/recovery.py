@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 
 from im_callback.conformance.around.command import Occupied, Receiver, ReceiverError
 from im_callback.conformance.around.downstream import Downstream
-from im_callback.conformance.judge import Occurrence
-from im_callback.conformance.run import Run, said_of
+from im_callback.conformance.judge import Occurrence, superseded
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone
+from im_callback.conformance.words import said_of
 from im_callback.provider_mock.contract import Event, Feed, Outcome
 from im_callback.provider_mock.history import Attempt
 from im_callback.schemas import EventType
@@ -22,7 +23,7 @@ KINDS = 6
 """Event types of which one is delivered in a disturbance."""
 COMES_BACK = 30.0
 """Seconds within which a receiver takes deliveries again, once its store is there or it was started."""
-APPEARS = 30.0
+APPEARS = 20.0
 """Seconds, at least, for what was taken meanwhile to show: who queues tries again after a while."""
 RETRIES = 3
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -113,27 +114,40 @@ def without_store(
     return attempts
 
 
-def comes_back(run: Run, after: str, shown: Sequence[Attempt] = ()) -> list[Attempt]:
+def comes_back(run: Run, after: str, shown: Sequence[Attempt] = (), *, anew: bool = True) -> list[Attempt]:
     """Deliver until something is accepted, and the effects can be read; return those attempts.
 
-    Fails if that takes too long; where we can, the receiver is then started anew for the sake of the other checks.
+    One that has ended over it is started again at once, as a supervisor would: to end is no fault of its own.
+    Fails if that takes too long; with `anew`, and where we can, the receiver is then started again for the sake of
+    the other checks.
     """
-    attempts = _accepted(run)
+    expected = f"deliveries accepted again within {COMES_BACK:g} s after {after}"
+
+    def supervise() -> None:
+        if anew and run.receiver is not None and not run.receiver.running:
+            run.notes.append(f"the receiver ended before {after}; it was started again, as a supervisor would do")
+            _started_again(run, expected, "it had ended", shown)
+
+    attempts = _accepted(run, supervise)
     if well(attempts[-1]):
         _readable(run)
         return attempts
     last = attempts[-1]
-    expected = f"deliveries accepted again within {COMES_BACK:g} s after {after}"
     said = f"none is; the last: {said_of(last)}"
-    if run.receiver is not None:
-        try:
-            run.receiver.restart()
-        except ReceiverError as error:
-            raise Gone(expected, f"{said}; nor does it start again: {error.reason}", [*shown, last]) from None
+    if anew and run.receiver is not None:
+        run.receiver.close()
+        _started_again(run, expected, said, [*shown, last])
         if well(_accepted(run)[-1]):
             _readable(run)
             raise Failed(expected, f"{said}; after a restart it accepts them", [*shown, last])
     raise Gone(expected, said, [*shown, last])
+
+
+def _started_again(run: Run, expected: str, said: str, shown: Sequence[Attempt]) -> None:
+    try:
+        process_of(run).start()
+    except ReceiverError as error:
+        raise Gone(expected, f"{said}; nor does it start again: {error.reason}", shown) from None
 
 
 def well(attempt: Attempt) -> bool:
@@ -141,12 +155,13 @@ def well(attempt: Attempt) -> bool:
     return attempt.acked and (attempt.status or 0) < 500
 
 
-def _accepted(run: Run) -> list[Attempt]:
-    """Deliver one after the other, until one is accepted or time is over."""
+def _accepted(run: Run, supervise: Callable[[], None] = lambda: None) -> list[Attempt]:
+    """Deliver one after the other, until one is accepted or time is over; `supervise` before each."""
     end = run.shared.now() + COMES_BACK
     pause = SHORTEST_PAUSE
     attempts: list[Attempt] = []
     while True:
+        supervise()
         with disturbing(run):
             attempts += run.send(run.shot(run.event(), note="a valid delivery, to see whether it is back"))
         if well(attempts[-1]) or run.shared.now() > end:
@@ -233,7 +248,7 @@ def must_start(run: Run, after: str, attempts: Sequence[Attempt]) -> None:
             attempts,
             fix="Let it start over whatever an earlier end has left: lock files, sockets, half-written data.",
         ) from None
-    comes_back(run, f"its start after {after}", attempts)
+    comes_back(run, f"its start after {after}", attempts, anew=False)
 
 
 def ended(run: Run, end: Callable[[], object], attempts: Sequence[Attempt] = ()) -> None:
@@ -245,12 +260,18 @@ def ended(run: Run, end: Callable[[], object], attempts: Sequence[Attempt] = ())
 
 
 def shown_now(run: Run) -> set[Occurrence]:
-    """Return what the application shows at the moment."""
-    return set(run.effects().counts)
+    """Return what the application shows at the moment, those that a newer state may take the place of aside."""
+    sent = [event for attempt in run.history if attempt.shot.valid for event in attempt.shot.events]
+    return set(run.effects().counts) - superseded(sent, run.provider.catalogue)
 
 
-def forget_vanished(run: Run, before: set[Occurrence]) -> int:
-    """Let nobody else judge what has gone with the process; return how many they are."""
-    vanished = before - shown_now(run)
+def forget_vanished(run: Run, before: set[Occurrence], seconds: float) -> int:
+    """Let nobody else judge what has gone with the process; return how many of them were acknowledged.
+
+    A receiver may need a moment, of so many seconds, until it shows again what it has.
+    """
+    effects = run.settle(lambda seen: all(seen.counts.get(one) for one in before), seconds)
+    vanished = {one for one in before if not effects.counts.get(one)}
+    judged = run.sent.to_judge(run.binding)
     run.sent.indistinct.update(vanished)
-    return len(vanished)
+    return len(vanished & judged)

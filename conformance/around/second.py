@@ -31,7 +31,7 @@ def second_receiver(run: Run) -> Iterator[str]:
             second.start()
         except ReceiverError as error:
             if second.status is not None:
-                last = f": {error.lines[-1]}" if error.lines else ""
+                last = f": {error.lines[-1].removeprefix(second.tag)}" if error.lines else ""
                 raise NotApplicable(
                     "the command starts no second receiver beside the first: it ended with "
                     f"{said(second.status)}{last}. {AT_ITS_PORT}"

@@ -62,14 +62,16 @@ class Watcher:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self.prctl = _prctl()
         self.prctl(SET_CHILD_SUBREAPER, 1)
-        self.leader = subprocess.Popen(  # noqa: S602 - It is the user's own shell text.
+        # Kept, because one that is thrown away asks after its process in our place.
+        self.started = subprocess.Popen(  # noqa: S602 - It is the user's own shell text.
             command,
             shell=True,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             # Should the watcher itself be killed, its child at least goes too.
             preexec_fn=lambda: self.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - One thread only.
-        ).pid
+        )
+        self.leader = self.started.pid
 
     def watch(self) -> None:
         """Return when nothing is left."""
@@ -130,11 +132,12 @@ class Watcher:
 
     def _signal(self, number: int) -> None:
         """Send a signal to the group, and to what has left it."""
+        # Looked for first: while parents end, their children are nobody's for a moment.
+        apart = [pid for pid in descendants(os.getpid()) if _group(pid) != self.leader]
         self._to_group(number)
-        for pid in descendants(os.getpid()):
-            if _group(pid) != self.leader:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
+        for pid in apart:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
     def _to_group(self, number: int) -> None:
         if not self.grouped:
@@ -146,13 +149,13 @@ class Watcher:
             self.grouped = False
 
     def _sweep(self) -> None:
-        """Kill everything, until nothing is left."""
+        """Kill everything, until nothing is left: twice, for an orphan may be nobody's at one look."""
         end = time.monotonic() + SWEEP
-        while time.monotonic() < end:
+        empty = 0
+        while empty < 2 and time.monotonic() < end:
             self._signal(signal.SIGKILL)
             self._reap()
-            if not self._left():
-                return
+            empty = 0 if self._left() else empty + 1
             time.sleep(0.005)
 
 

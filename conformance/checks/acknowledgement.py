@@ -9,6 +9,7 @@ from im_callback.conformance import needs
 from im_callback.conformance.answers import DECIDE_IN_TIME, such_as, without_answer, wrong_answer
 from im_callback.conformance.around.command import STOP_SECONDS
 from im_callback.conformance.around.recovery import (
+    APPEARS,
     LOST,
     comes_back,
     ended,
@@ -30,9 +31,10 @@ from im_callback.conformance.check import check
 from im_callback.conformance.diagnosis import why_refused
 from im_callback.conformance.judge import Occurrence, lost, superseded
 from im_callback.conformance.preflight import Preflight, handles
-from im_callback.conformance.run import Run, notes_of, refusal
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.words import notes_of, refusal
 from im_callback.provider_mock.contract import Event, Outcome, Reply
 from im_callback.provider_mock.history import Attempt
 
@@ -288,9 +290,16 @@ def _must_survive(run: Run, attempts: Sequence[Attempt], before: set[Occurrence]
     try:
         must_keep(run, attempts, what, cause=LOST)
     except Failed as failed:
-        if vanished := forget_vanished(run, before):
+        if vanished := forget_vanished(run, before, 0):
             failed.actual += f"; {vanished} effects that were there before are gone too"
         raise
+    if vanished := forget_vanished(run, before, max(APPEARS, run.settings.settle)):
+        raise Failed(
+            "whatever the effects showed before the end, after the start too",
+            f"{vanished} of {len(before)} are gone",
+            attempts[-1:],
+            cause=LOST,
+        )
 
 
 @check(

@@ -24,10 +24,11 @@ from im_callback.conformance.around.recovery import (
 )
 from im_callback.conformance.bursts import burst
 from im_callback.conformance.check import check
-from im_callback.conformance.run import Run, notes_of, refusal, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events
 from im_callback.conformance.twins import foreign, signed_only
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.words import notes_of, refusal, said_of
 from im_callback.provider_mock.contract import Outcome
 from im_callback.provider_mock.history import Attempt
 

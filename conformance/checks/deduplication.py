@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from im_callback.conformance import needs
-from im_callback.conformance.around.recovery import ended, must_start, process_of, sent_again
+from im_callback.conformance.around.recovery import (
+    ended,
+    forget_vanished,
+    must_start,
+    process_of,
+    sent_again,
+    shown_now,
+)
 from im_callback.conformance.around.second import second_receiver, to_address
 from im_callback.conformance.check import check
 from im_callback.conformance.disturbed import at_once, patience, performed
 from im_callback.conformance.judge import duplicated
-from im_callback.conformance.run import Run, notes_of, refusal, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
+from im_callback.conformance.words import notes_of, refusal, said_of
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.history import Attempt
@@ -275,8 +283,11 @@ def check_after_restart(run: Run) -> None:
     first = run.send_each(run.shot(run.event(one), note=one.name) for one in identified(run))
     run.must_ack(first, "the first delivery")
     run.must_show(first, "the first delivery")
+    before = shown_now(run)
     ended(run, process.stop, first)
     must_start(run, "SIGTERM", first)
+    # What has gone with the process is for acknowledgement.acked-survives-kill to tell.
+    forget_vanished(run, before, run.settings.settle)
     again = run.send_each(
         run.again(attempt, afresh=True, note=f"{attempt.shot.note}, again after a restart") for attempt in first
     )
@@ -455,8 +466,11 @@ def check_far_apart(run: Run) -> None:
 
 
 def lasts(run: Run, attempt: Attempt) -> bool:
-    """Return whether what a delivery brought is recorded for good: nothing that removes, or never happened."""
-    return all(
+    """Return whether what a delivery brought is recorded for good: nothing that removes, or never happened.
+
+    Nor is it what has gone with a process that a check has ended.
+    """
+    return run.sent.indistinct.isdisjoint(run.occurrences(*attempt.shot.events)) and all(
         run.keeps(event) and not run.failed(event) and not run.provider.catalogue[event.type].removes(event.payload)
         for event in attempt.shot.events
     )

@@ -16,7 +16,7 @@ from im_callback.conformance.recalls import look_at_recalls, recallable
 from im_callback.conformance.removals import Shape, removal_of, removals_of, shapes
 from im_callback.conformance.run import Run
 from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of
-from im_callback.conformance.verdict import Failed, Gone, NotApplicable
+from im_callback.conformance.verdict import Failed, NotApplicable
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.history import Attempt
 from im_callback.provider_mock.traffic.shape import leaves
@@ -53,9 +53,12 @@ def ordered(run: Run, rule: str) -> list[EventType]:
     return found
 
 
-def for_each(types: Sequence[EventType], judge: Each) -> None:
-    """Judge every event type; fail with all that is wrong, naming the types."""
-    failures = [(one.name, failed) for one in types if (failed := _failure(judge, one)) is not None]
+def for_each(run: Run, types: Sequence[EventType], judge: Each) -> None:
+    """Judge every event type; fail with all that is wrong, naming the types. Less than that is said if none failed."""
+    ended = run.each(types, judge)
+    failures = [(one.name, failed) for one, failed in zip(types, ended, strict=True) if isinstance(failed, Failed)]
+    if not failures and (other := next(filter(None, ended), None)):
+        raise other
     if failures:
         name, first = failures[0]
         more = f" (and the same for {', '.join(other for other, _ in failures[1:])})" if failures[1:] else ""
@@ -66,16 +69,6 @@ def for_each(types: Sequence[EventType], judge: Each) -> None:
             cause=first.cause,
             fix=first.fix,
         )
-
-
-def _failure(judge: Each, event_type: EventType) -> Failed | None:
-    try:
-        judge(event_type)
-    except Gone:
-        raise
-    except Failed as failed:
-        return failed
-    return None
 
 
 def series(run: Run, event_type: EventType, count: int) -> list[Event]:
@@ -166,7 +159,7 @@ def check_stale_ignored(run: Run) -> None:
         run.must_ack(attempts, "a state that arrives late")
         in_order(run, [older, newer], attempts, last=True)
 
-    for_each(ordered(run, "latest"), judge)
+    for_each(run, ordered(run, "latest"), judge)
 
 
 @check(
@@ -187,7 +180,7 @@ def check_newest_wins(run: Run) -> None:
         run.must_ack(attempts, "every state")
         in_order(run, events, attempts, last=True)
 
-    for_each(ordered(run, "latest"), judge)
+    for_each(run, ordered(run, "latest"), judge)
 
 
 @check(
@@ -220,7 +213,7 @@ def check_versions_at_once(run: Run) -> None:
         sent = run.occurrences(*group)
         shown = shown_among(tellable(effects, sent), sent)
         # Where the records have no order, it is enough that the newest is among them.
-        if not shown or (due not in shown if run.settings.unordered else shown[-1] != due):
+        if not shown or (due not in shown if run.unordered else shown[-1] != due):
             wrong.append((set(sent), due, shown[-1] if shown else "nothing"))
     if wrong:
         among = set().union(*(sent for sent, _, _ in wrong))
@@ -264,7 +257,7 @@ def check_reversed_batch(run: Run) -> None:
         run.must_ack([attempt], "an array with all states")
         in_order(run, events, [attempt], last=True)
 
-    for_each(ordered(run, "latest"), judge)
+    for_each(run, ordered(run, "latest"), judge)
 
 
 @check(
@@ -287,7 +280,7 @@ def check_order_field_decides(run: Run) -> None:
         run.must_ack(attempts, "every state")
         in_order(run, [low, middle, high], attempts, last=True)
 
-    for_each(ordered(run, "latest"), judge)
+    for_each(run, ordered(run, "latest"), judge)
 
 
 def against_the_others(run: Run, event_type: EventType) -> list[Event]:
@@ -355,7 +348,7 @@ def check_scopes_are_independent(run: Run) -> None:
         run.must_ack(attempts, "the same state in several scopes")
         run.must_show(attempts, "the same state in each of several scopes")
 
-    for_each(ordered(run, "latest"), judge)
+    for_each(run, ordered(run, "latest"), judge)
 
 
 @check(
@@ -384,7 +377,7 @@ def check_late_after_removal(run: Run) -> None:
             for shape, make in shapes(event_type, kind, removal):
                 stays_removed(run, event_type, shape, make)
 
-    for_each(list(dict.fromkeys(one for one, _, _ in pairs)), judge)
+    for_each(run, list(dict.fromkeys(one for one, _, _ in pairs)), judge)
     if not judged:
         raise NotApplicable("the effects do not show whether a removal is heeded: they keep what was before it")
 
@@ -454,7 +447,7 @@ def check_late_removal(run: Run) -> None:
                 for shape, make in shapes(event_type, kind, removal):
                     stays_there(run, event_type, removal, shape, make)
 
-    for_each(list(dict.fromkeys(one for one, _, _ in pairs)), judge)
+    for_each(run, list(dict.fromkeys(one for one, _, _ in pairs)), judge)
     if not judged:
         raise NotApplicable("nothing that the receiver records can be removed, or the effects do not show it")
 
@@ -474,7 +467,7 @@ def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, m
     run.settle(lambda seen: bool(seen.counts.get(due)))
     shown = shown_among(tellable(run.barrier(), [due, *ends]), [due, *ends])
     # What removes more than this one state may have removed others, and be shown for it.
-    after = shown[-1:] != [due] and removal.scope == order_of(event_type).scope and not run.settings.unordered
+    after = shown[-1:] != [due] and removal.scope == order_of(event_type).scope and not run.unordered
     if due not in shown or after:
         raise Failed(
             "the newer state shown in the end",
@@ -510,7 +503,7 @@ def check_recall_before_message(run: Run) -> None:
                 cause="recalled and shown",
             )
 
-    for_each([one for one, _ in pairs], judge)
+    for_each(run, [one for one, _ in pairs], judge)
 
 
 def conversation(run: Run, kind: EventType, steps: Sequence[tuple[int, int | None]]) -> list[Event]:
@@ -565,7 +558,7 @@ def check_listed_in_order(run: Run) -> None:
         else:
             list_in_order(run, conversation(run, kind, [(n * unit, None) for n in range(6)]))
 
-    for_each(listed(run), judge)
+    for_each(run, listed(run), judge)
 
 
 @check(
@@ -582,7 +575,7 @@ def check_order_beyond_31_bits(run: Run) -> None:
         steps = [(0, 9), (0, SIGNED - 2), (0, SIGNED + 5), (0, 2**32 - 20), (0, 2**32 - 2)]
         list_in_order(run, conversation(run, kind, steps))
 
-    for_each([one for one in listed(run) if len(order_of(one).by) > 1], judge)
+    for_each(run, [one for one in listed(run) if len(order_of(one).by) > 1], judge)
 
 
 @check(

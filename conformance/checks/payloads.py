@@ -13,9 +13,10 @@ from im_callback.conformance.content import Kept, lost_content
 from im_callback.conformance.drift import drifted, drifts, is_either
 from im_callback.conformance.embedded import holds_json, rewritten
 from im_callback.conformance.judge import Effects, in_record, text
-from im_callback.conformance.run import NAMED, Run, notes_of, shorten
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import kept_as_sent
 from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.conformance.words import NAMED, notes_of, shorten
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.traffic.generate import Generator
@@ -262,27 +263,21 @@ def check_type_drift(run: Run) -> None:
     generator = made(run)
     attempts: list[Attempt] = []
     for event_type in (one for one in run.documented if drifts(one)):
-        shots = []
         whole = run.event(event_type).payload
-        more = [
-            payload
-            for at, payload in alike(event_type, whole, with_optional(generator, event_type, whole))
-            if is_either(event_type, at)
-        ]
-        for model in (whole, *more):
-            event = run.event(event_type, model)
-            told = list(drifted(event_type, event.payload))
-            # Each in an event of its own; in one that a field was added to, only that.
-            for pointer, _ in told if model is whole else told[-1:]:
-                fresh = run.event(event_type, model)
-                changed = dict(drifted(event_type, fresh.payload)).get(pointer)
-                if changed is not None and not run.is_fixed(event_type, pointer):
+        more = alike(event_type, whole, with_optional(generator, event_type, whole))
+        for at, model in (("", whole), *((at, payload) for at, payload in more if is_either(event_type, at))):
+            shots = []
+            for pointer, _ in drifted(event_type, model):
+                # In an event that a field was added to, only that is changed.
+                if (at and pointer != at) or run.is_fixed(event_type, pointer):
+                    continue
+                changed = dict(drifted(event_type, run.event(event_type, model).payload)).get(pointer)
+                if changed is not None:
                     kind = "a number" if isinstance(resolve(changed, pointer), int) else "text"
-                    shots.append(
-                        run.shot(Event(event_type.name, changed), note=f"{event_type.name}, {pointer} as {kind}")
-                    )
-        if shots:
-            attempts += compared(run, event_type, whole, shots)
+                    note = f"{event_type.name}, {pointer} as {kind}"
+                    shots.append(run.shot(Event(event_type.name, changed), note=note))
+            if shots:
+                attempts += compared(run, event_type, model, shots)
     if not attempts:
         raise NotApplicable("no value of the samples may be of another type")
     run.must_ack(attempts, "a value of the other documented type")
@@ -303,24 +298,20 @@ def check_embedded_json(run: Run) -> None:
     attempts: list[Attempt] = []
     for event_type in (one for one in run.documented if holds_json(one)):
         models = [*event_type.examples, *(variant_payload(generator, event_type, one) for one in event_type.variants)]
-        forms: Counter[tuple[str, str]] = Counter()
-        shots = []
+        seen: Counter[tuple[str, str]] = Counter()
         for model in models:
-            event = run.event(event_type, model)
-            for pointer, form, _ in rewritten(event_type, event.payload):
-                forms[pointer, form] += 1
-                if forms[pointer, form] > ALIKE or run.is_fixed(event_type, pointer):
-                    continue
+            shots = []
+            for pointer, form, _ in rewritten(event_type, run.event(event_type, model).payload):
+                seen[pointer, form] += 1
                 fresh = run.event(event_type, model)
-                changed = next(
-                    (c for p, f, c in rewritten(event_type, fresh.payload) if (p, f) == (pointer, form)), None
-                )
-                if changed is not None:
-                    shots.append(
-                        run.shot(Event(event_type.name, changed), note=f"{run.kind_of(fresh)}, {pointer} {form}")
-                    )
-        if shots:
-            attempts += compared(run, event_type, run.event(event_type).payload, shots)
+                changed = {(at, which): one for at, which, one in rewritten(event_type, fresh.payload)}
+                payload = changed.get((pointer, form))
+                if payload is None or seen[pointer, form] > ALIKE or run.is_fixed(event_type, pointer):
+                    continue
+                note = f"{run.kind_of(fresh)}, {pointer} {form}"
+                shots.append(run.shot(Event(event_type.name, payload), note=note))
+            if shots:
+                attempts += compared(run, event_type, model, shots)
     run.must_ack(attempts, "an event with embedded JSON in another form")
     run.must_show(attempts, "an event with embedded JSON in another form")
 
@@ -342,8 +333,8 @@ def check_content(run: Run) -> None:
         sent = {}
         for label, payload in contents(run, event_type):
             sent[label] = run.deliver(run.event(event_type, payload), note=f"{event_type.name}/{label}")
-        attempts = [one for one in sent.values() if not modifies(one)]
-        run.must_ack(attempts, "every variant")
+        # What is not acknowledged, another check names.
+        attempts = [one for one in sent.values() if one.acked and not modifies(one)]
         effects = run.must_show(attempts, "every variant that is recorded")
         kept = [
             Kept(label, attempt.shot.events[0].payload, records[-1])

@@ -12,9 +12,10 @@ from im_callback.conformance.check import check
 from im_callback.conformance.checks.deduplication import once
 from im_callback.conformance.disturbed import performed
 from im_callback.conformance.judge import Effects, text
-from im_callback.conformance.run import Run, said_of, shorten
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import speaking_event
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, NotApplicable
+from im_callback.conformance.words import said_of, shorten
 from im_callback.conformance.wrong_types import mistyped
 from im_callback.provider_mock.contract import Event, NoReply, Outcome
 from im_callback.provider_mock.delivery.changes import CannotChange, Change
@@ -318,6 +319,7 @@ def _millis(attempt: Attempt) -> float:
     "Many deliveries over one connection are answered each by itself",
     topic="transport",
     level="should",
+    last=True,
     why="A refusal that leaves the body unread turns it into the next request: the deliveries behind it on the "
     "connection are lost, or answered for one another.",
     fix="Read the body before answering, or close the connection after a refusal.",
@@ -331,7 +333,7 @@ def check_connection_reuse(run: Run) -> None:
     bad = [one for one in (Change("drop", "signature"), Change("secret", value="other")) if _fits(run, one)]
     shots = []
     for n in range(1, count + 1):
-        change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 0 else None
+        change = bad[n // REFUSED_EACH % len(bad)] if bad and n % REFUSED_EACH == 1 else None
         note = f"{n} of {count} over one connection, {'to be refused' if change else 'valid'}"
         shot = run.shot(run.event(), change=change, note=note)
         # Whether what is to be refused is, others ask: here it is nobody's event.

@@ -10,10 +10,11 @@ from typing import Any
 from im_callback.conformance import needs
 from im_callback.conformance.check import check
 from im_callback.conformance.judge import phantoms
-from im_callback.conformance.run import Run, notes_of, said_of
+from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events, kept_as_sent, speaking_event
 from im_callback.conformance.twins import foreign, must_reject, signed_only
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
+from im_callback.conformance.words import notes_of, said_of
 from im_callback.provider_mock.contract import Event, Parameter, Request
 from im_callback.provider_mock.delivery.changes import Change
 from im_callback.provider_mock.history import Shot

@@ -10,6 +10,7 @@ cannot be loaded is passed over.
 
 from __future__ import annotations
 
+import marshal
 import pkgutil
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -120,6 +121,8 @@ class Records:
         self._mask = mask or Masking(())
         self._renamed: dict[int, tuple[Any, Any]] = {}
         """By its number as an object, a record and what it was renamed to."""
+        self._said: dict[bytes, Any] = {}
+        """By what it says, a record that was read."""
         self._skipping = True
         # Checks may look at the same time; a connection serves one of them.
         self._lock = threading.Lock()
@@ -187,8 +190,22 @@ class Records:
             )
         if hasattr(self._read, "whole"):
             return list(found)
-        # A function of somebody's own may change later what it has returned.
-        return [dict(one) if isinstance(one, Mapping) else one for one in found]
+        before, self._said = self._said, {}
+        return [self._again(one, before) for one in found]
+
+    def _again(self, one: Any, before: dict[bytes, Any]) -> Any:
+        """Return the same object for a record that says what one said before: it is not looked at again.
+
+        It is a copy: a function of somebody's own may change later what it has returned.
+        """
+        try:
+            # Version 2 writes the same value always alike; later ones note which objects are one.
+            key = marshal.dumps(one, 2)
+        except ValueError:
+            return dict(one) if isinstance(one, Mapping) else one
+        if key not in self._said:
+            self._said[key] = before[key] if key in before else marshal.loads(key)  # noqa: S302 - Written just now.
+        return self._said[key]
 
     def _once_renamed(self, raw: Any, before: dict[int, tuple[Any, Any]]) -> Any:
         known = before.get(id(raw))

@@ -22,13 +22,13 @@ def open_source(spec: str, options: SourceOptions) -> Command:
     line = spec.partition(":")[2].strip()
     if not line:
         raise BadEffects("--receiver-effects=command: names no command; give command:SHELL, as in command:./effects.sh")
-    return Command(options.filled(line), options)
+    return Command(options.filled(line), options, SECONDS)
 
 
 class Command:
     """Runs a command and reads what it prints."""
 
-    def __init__(self, line: str, options: SourceOptions, seconds: float = SECONDS) -> None:
+    def __init__(self, line: str, options: SourceOptions, seconds: float) -> None:
         self._line = line
         self._folder = options.folder
         self._seconds = seconds

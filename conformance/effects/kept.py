@@ -33,7 +33,8 @@ class Kept(Generic[K]):
         return [self._known[key] for key in keys]
 
     def _new(self, keys: Sequence[K]) -> list[K]:
-        old, left, new = self._old, {}, []
+        old, new = self._old, []
+        left: dict[K, int] = {}
         for key in keys:
             if key not in old:
                 new.append(key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 _TOKEN = re.compile(
     r"""\s+|'(?:[^'\\]|'')*'|"(?:[^"\\]|"")*"|`[^`\\]*`|[A-Za-z_][A-Za-z0-9_$]*|\d+(?:\.\d+)?|::|:[A-Za-z_]\w*"""
@@ -169,7 +170,7 @@ def plain(query: str) -> PlainSelect | None:
     words = [token.lower() for token, _ in tokens]
     if words[:1] != ["select"] or words.count("select") > 1 or not _FORBIDDEN.isdisjoint(words):
         return None
-    called = [before for before, after in zip(words, words[1:], strict=False) if after == "(" and before[0].isalnum()]
+    called = [before for before, after in pairwise(words) if after == "(" and before[0].isalnum()]
     if any(name not in _SCALAR for name in called):
         return None
     outer = _outer(words)

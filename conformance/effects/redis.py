@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from im_callback.conformance.effects.kept import Kept
@@ -27,6 +27,7 @@ BATCH = 500
 """Keys that are asked for at once."""
 ANCHOR = 8
 """Members at the end of what was there before the run: as long as they stand there, what follows is new."""
+T = TypeVar("T")
 _GLOB = re.compile(r"(?<!\\)[*?\[]")
 _NUMBER = re.compile(r"(\d+)")
 
@@ -49,7 +50,8 @@ def open_source(spec: str, options: SourceOptions) -> Store:
         socket_timeout=SECONDS,
         socket_connect_timeout=SECONDS,
         retry=Retry(NoBackoff(), 0),
-        **({"ssl": True, "ssl_ca_certs": options.ca_file and str(options.ca_file)} if where.scheme == "rediss" else {}),
+        ssl=where.scheme == "rediss",
+        ssl_ca_certs=str(options.ca_file) if options.ca_file else None,
     )
     return Store(client, name, f"{where.hostname}:{where.port or 6379}", recurring=options.recurring)
 
@@ -117,7 +119,7 @@ class Store:
         """Let go of the connection."""
         self._client.close()
 
-    def _told(self, act: Callable[[], Any]) -> Any:
+    def _told(self, act: Callable[[], T]) -> T:
         from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
 
         self._deadline = time.monotonic() + SECONDS
@@ -192,7 +194,7 @@ class Store:
 
     def _reader(self, key: bytes, kind: str) -> Reader | None:
         """Return, and keep, what reads a key with many records in an order; None where it is one value."""
-        made = {"stream": Stream, "list": List, "zset": SortedSet, "set": Set}.get(kind)
+        made = READERS.get(kind)
         if made is not None and key not in self._readers:
             self._readers[key] = made(self._client, key, tagged=self._many)
         return self._readers.get(key)
@@ -202,7 +204,7 @@ class Store:
         kinds = dict(self._kinds(keys))
         hashes = [key for key in keys if kinds[key] == "hash"]
         texts = [key for key in keys if kinds[key] == "string"]
-        if odd := sorted({kind for kind in kinds.values()} - {"hash", "string", "none"}):
+        if odd := sorted(set(kinds.values()) - {"hash", "string", "none"}):
             raise EffectsError(
                 f"a key holds {odd[0]}", "Give one that holds a stream, list, sorted set, set, hash or text"
             )
@@ -303,65 +305,65 @@ class List(Members):
         self._old = 0
         self._first: list[bytes] = []
         self._last: list[bytes] = []
-        self._before: list[bytes] = []
         self._in_front: bool | None = None
 
     def mark(self, *, passing: bool) -> None:
         """Note what is there now, to pass it over with `passing`."""
-        if not passing:
-            self._before = self._members()
-            return
         with self._client.pipeline(transaction=True) as pipe:
             pipe.llen(self._key)
             pipe.lrange(self._key, 0, ANCHOR - 1)
             pipe.lrange(self._key, -ANCHOR, -1)
-            self._old, self._first, self._last = pipe.execute()
+            length, self._first, self._last = pipe.execute()
+        self._old = length if passing else 0
 
     def __call__(self, *, whole: bool = False) -> list[Any]:
         """Return the records, the oldest first."""
-        members = self._members() if whole else self._added()
-        if not whole:
+        members = None if whole else self._added()
+        if members is None:
+            members = self._members()
             self._notice(members)
         return self._kept.records(members[::-1] if self._in_front else members, self._record)
 
     def _members(self) -> list[Any]:
         return list(self._client.lrange(self._key, 0, -1))
 
-    def _added(self) -> list[bytes]:
-        """Return what was added since the mark, as it stands in the list; everything where that cannot be told."""
+    def _added(self) -> list[bytes] | None:
+        """Return what was added since the mark, as it stands in the list; None where that cannot be told."""
         if not self._old:
-            return self._members()
+            return None
         kept = len(self._last)
-        if self._in_front is not True:
-            found = self._client.lrange(self._key, self._old - kept, -1)
-            if found[:kept] == self._last and (len(found) > kept or self._client.llen(self._key) == self._old):
-                if len(found) > kept and self._in_front is None:
-                    self._in_front = self._looks_in_front()
-                if not self._in_front:
-                    return list(found[kept:])
-        kept = len(self._first)
-        found = self._client.lrange(self._key, 0, -1 - (self._old - kept))
-        if found[len(found) - kept :] == self._first and len(found) >= kept:
-            if len(found) > kept:
-                self._in_front = True
-            return list(found[: len(found) - kept])
-        return self._members()
-
-    def _looks_in_front(self) -> bool:
-        """Return whether a list that has grown has others in front than it had, and the same at its end."""
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.lrange(self._key, 0, ANCHOR - 1)
-            pipe.lrange(self._key, -ANCHOR, -1)
-            first, last = pipe.execute()
-        return bool(first != self._first and last == self._last)
+            pipe.lrange(self._key, self._old - kept, -1)
+            pipe.lrange(self._key, 0, kept - 1 - self._old)
+            behind, in_front = pipe.execute()
+        # Both hold where nothing was added, and where all members are alike.
+        if self._in_front is not True and behind[:kept] == self._last and in_front[:kept] == self._first:
+            return list(behind[kept:])
+        if in_front[len(in_front) - kept :] == self._first:
+            self._in_front = True
+            return list(in_front[: len(in_front) - kept])
+        return None
 
     def _notice(self, members: list[bytes]) -> None:
-        """Find out at which end a list grows that was empty before the run."""
-        before, self._before = self._before, members
-        if self._in_front is None and before and len(members) > len(before):
-            behind, in_front = members[: len(before)] == before, members[-len(before) :] == before
-            if behind != in_front:
-                self._in_front = in_front
+        """Find out at which end the list has grown since it was read last."""
+        if self._in_front is not None:
+            return
+        first, last = self._first, self._last
+        if first and members:
+            self._in_front = _grown_in_front(first, last, members)
+        self._first, self._last = members[:ANCHOR], members[-ANCHOR:]
+
+
+def _grown_in_front(first: list[bytes], last: list[bytes], members: list[bytes]) -> bool | None:
+    """Return whether a list that began and ended so has grown in front; None where that cannot be told."""
+    behind = in_front = False
+    if last[-1] in members:
+        end = members.index(last[-1]) + 1
+        behind = end < len(members) and members[max(0, end - len(last)) : end] == last[-end:]
+    if first[0] in members:
+        start = members.index(first[0])
+        in_front = start > 0 and members[start : start + len(first)] == first[: len(members) - start]
+    return in_front if behind != in_front else None
 
 
 class Stream:
@@ -413,7 +415,7 @@ class Stream:
         found = self._client.xrange(self._key, min=self._start)
         there = {name for name, _ in found}
         if not there and not first:
-            # Deleted as a whole: what comes now begins anew.
+            # Emptied: what comes now begins anew.
             self._start, self._entries = b"-", {}
             return
         oldest = _numbers(first[0][0]) if first else (0, 0)
@@ -437,3 +439,7 @@ def _after(name: bytes) -> bytes:
     """Return the least id behind another: Redis before 6.2 knows no open ranges."""
     first, second = _numbers(name)
     return f"{first}-{second + 1}".encode() if second < 2**64 - 1 else f"{first + 1}-0".encode()
+
+
+READERS: dict[str, Callable[..., Reader]] = {"stream": Stream, "list": List, "zset": SortedSet, "set": Set}
+"""By Redis's word for what a key holds, what reads it: many records under one key."""

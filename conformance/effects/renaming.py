@@ -130,11 +130,11 @@ def _search(expression: str, where: str) -> Callable[[Any], Any]:
     except JMESPathError as error:
         raise BadEffects(f"{where} is not JMESPath: {_line(error)}") from None
     known = _functions()
+    assert known.custom_functions is not None
+    names = known.custom_functions.FUNCTION_TABLE
     for name in _called(parsed.parsed):
-        if name not in known.custom_functions.FUNCTION_TABLE:
-            raise BadEffects(
-                f"{where}: there is no function {name}; there are {', '.join(sorted(known.custom_functions.FUNCTION_TABLE))}"
-            )
+        if name not in names:
+            raise BadEffects(f"{where}: there is no function {name}; there are {', '.join(sorted(names))}")
 
     def search(record: Any) -> Any:
         try:

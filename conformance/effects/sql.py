@@ -39,7 +39,7 @@ _COLON = re.compile(rf"(?<![:\w\\]):(?!(?:run|{MARK})\b)(?=\w)")
 _RUN = re.compile(r"(?<![:\w\\]):run\b")
 _PASSWORD = re.compile(r"(?i)denied|authentication|password|role .* does not exist")
 _UNKNOWN = re.compile(r"(?i)no such (table|column)|does not exist|doesn't exist|unknown (column|table)")
-_BROKEN_OFF = re.compile(r"(?i)interrupt|statement timeout|query_canceled|max_statement_time")
+_BROKEN_OFF = re.compile(r"(?i)interrupt|timed out|statement timeout|query_canceled|max_statement_time")
 
 
 def open_source(spec: str, options: SourceOptions) -> Database:
@@ -83,7 +83,7 @@ def open_source(spec: str, options: SourceOptions) -> Database:
         raise missing_driver(driver, name, *(extras.split(",") if extras else ["sql"])) from None
     except (ArgumentError, TypeError, ValueError) as error:
         raise BadEffects(f"--receiver-effects={spec}: {_line(error)}") from None
-    return Database(engine, options.query, options)
+    return Database(engine, options.query, options, SECONDS)
 
 
 def _limits(url: URL, options: SourceOptions) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _limits(url: URL, options: SourceOptions) -> dict[str, Any]:
 class Database:
     """Asks a query, each time in a transaction of its own, over a connection that is kept."""
 
-    def __init__(self, engine: Engine, query: str, options: SourceOptions, seconds: float = SECONDS) -> None:
+    def __init__(self, engine: Engine, query: str, options: SourceOptions, seconds: float) -> None:
         self._engine = engine
         self._query = query.strip().rstrip(";")
         self._run = options.run
@@ -123,7 +123,9 @@ class Database:
             column = _numbered_by(connection, select)
             if column is None:
                 return
-            highest = connection.exec_driver_sql(f"SELECT max({column}) FROM {select.table}").scalar()
+            highest = connection.exec_driver_sql(
+                f"SELECT max({column}) FROM {select.table}"  # noqa: S608 - As it was typed.
+            ).scalar()
         if isinstance(highest, int):
             self._since = (select.since(f"{select.called}.{column} > :{MARK}"), highest)
 
@@ -180,7 +182,8 @@ class Database:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with Watch(_breaker(self._connection), self._seconds) as watch:
+            watch = Watch(_breaker(self._connection), self._seconds)
+            with watch:
                 yield self._connection
                 self._connection.rollback()
         except EffectsError:
@@ -193,7 +196,7 @@ class Database:
 
     def _told(self, error: Exception, place: str, *, connected: bool, late: bool) -> EffectsError:
         words = _line(getattr(error, "orig", None) or error)
-        if late or _BROKEN_OFF.search(words):
+        if connected and (late or _BROKEN_OFF.search(words)):
             return EffectsError(
                 f"{place} was not ready with the query after {self._seconds:g} s",
                 "Let the query list this run's records alone (:run is what their identifiers begin with), or give it an index",
@@ -231,9 +234,8 @@ class Watch:
         self._timer.daemon = True
         self.late = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> None:
         self._timer.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
@@ -280,7 +282,7 @@ def _numbered_by(connection: Connection, select: PlainSelect) -> str | None:
         if len(key) == 1 and str(columns[key[0]]["type"]).upper() == "INTEGER":
             return str(quote(key[0]))
         with suppress(SQLAlchemyError):
-            connection.exec_driver_sql(f"SELECT rowid FROM {select.table} LIMIT 0")
+            connection.exec_driver_sql(f"SELECT rowid FROM {select.table} LIMIT 0")  # noqa: S608 - As it was typed.
             return "rowid" if "rowid" not in columns else None
         return None
     for column in columns.values():

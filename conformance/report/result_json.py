@@ -52,7 +52,7 @@ def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask:
 
 def acks(run: Run) -> dict[str, float]:
     """Return how many valid deliveries were acknowledged, and how fast, in milliseconds."""
-    times = sorted(a.reply.seconds * 1000 for a in run.history if a.acked and a.shot.valid)
+    times = sorted(a.reply.seconds * 1000 for a in run.history if a.acked and a.shot.valid and run.sent.counts(a))
     return {
         "count": len(times),
         "p50_ms": _percentile(times, 50),
@@ -70,6 +70,7 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
     failed = result.verdict is Verdict.FAIL
     optional: dict[str, Any] = {
         "folded_into": result.folded_into,
+        "timeline": list(result.details),
         "newer": result.newer,
         "exchanges_left_out": max(0, len(attempts) - SHOWN),
         "log": log_lines.shown(result.log, mask, log_lines.KEPT) if failed else [],

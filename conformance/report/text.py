@@ -33,6 +33,7 @@ def block(result: Result, settings: Settings, mask: Masking | None = None) -> st
     if result.verdict is Verdict.FAIL:
         lines += _labelled("expected", mask(result.expected))
         lines += _labelled("actual", mask(result.actual))
+        lines += _indented(map(mask, result.details))
     elif result.verdict is Verdict.HARNESS_ERROR:
         lines += ["our own error, not the receiver's; please report it:", mask(result.reason.rstrip())]
     else:

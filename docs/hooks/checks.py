@@ -41,6 +41,7 @@ def rows_of(check: Check, provider: Provider) -> Iterator[str]:
 def section(check: Check, known: list[Provider]) -> list[str]:
     """Return what there is to say about one check."""
     needs = " Needs effects." if check.effects else ""
+    needs += f" Needs `--receiver-{check.option}`." if check.option else ""
     rows = [row for one in known for row in rows_of(check, one)]
     return [
         f"### {check.title}",

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
-PATIENT = 60.0
+PATIENT = 20.0
 
 
 class Lost(Exception):
@@ -218,6 +218,16 @@ class Stuck(Good):
             raise
 
 
+class Crashes(Good):
+    """Ends when its store fails, and has a supervisor start it again."""
+
+    def answer(self, items: list[Any]) -> tuple[int, bytes]:
+        status, body = super().answer(items)
+        if status == 503:
+            os._exit(1)
+        return status, body
+
+
 class LockFile(Good):
     """Does not start where an earlier life has left its lock."""
 
@@ -249,12 +259,38 @@ class Careless(Good):
         time.sleep(PATIENT)
 
 
-class Apart(Good):
-    """Never turns to a store over the network."""
+class Mortal(Good):
+    """Ends in the middle of a request."""
+
+    left = 150
+
+    def answer(self, items: list[Any]) -> tuple[int, bytes]:
+        self.left -= 1
+        if self.left < 0:
+            print("out of memory, password=hunter2 key is verysecretkey1", flush=True)
+            os._exit(9)
+        return super().answer(items)
+
+
+class Sql(Good):
+    """Has its store in PostgreSQL, with a unique key; hangs with it, and connects anew when a connection has failed."""
 
     def put(self, key: str | None, item: Any) -> None:
-        with Path("apart.jsonl").open("a") as file:
-            file.write(json.dumps(item) + "\n")
+        import psycopg
+
+        with self.lock:
+            try:
+                if self.sql is None:
+                    place = f"host=127.0.0.1 port={self.options.store} user=postgres connect_timeout=2"
+                    self.sql = psycopg.connect(place, autocommit=True)
+                self.sql.execute(
+                    "INSERT INTO events (key, said) VALUES (%s, %s) ON CONFLICT DO NOTHING", (key, json.dumps(item))
+                )
+            except psycopg.Error as error:
+                self.sql = None
+                raise Lost(str(error)) from error
+
+    sql: Any = None
 
 
 class Allows(Good):

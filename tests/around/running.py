@@ -10,12 +10,10 @@ from typing import Any
 
 from im_callback.conformance.around.command import free_port
 from im_callback.conformance.around.surroundings import Surroundings
-from im_callback.conformance.check import Check, all_checks
+from im_callback.conformance.check import all_checks
 from im_callback.conformance.effects import mapped
 from im_callback.conformance.run import Run
-from im_callback.conformance.runner import run_check
 from im_callback.conformance.settings import Settings
-from im_callback.conformance.verdict import Result
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Provider
 
@@ -23,7 +21,7 @@ from tests.around.store import Store, storing
 from tests.feeds import changed
 
 PROGRAM = Path(__file__).with_name("receiver.py")
-DEADLINE = 1.0
+DEADLINE = 0.8
 """Seconds that the provider of these tests waits for an answer."""
 AROUND = {one.slug: one for one in all_checks() if one.option}
 
@@ -44,12 +42,13 @@ def surrounded(
 ) -> Iterator[tuple[Run, Store]]:
     """Yield a run against what the command starts, and its store."""
     with storing() as store:
+        (folder / "store").write_text(str(store.port), encoding="utf-8")
         chosen = Settings(
             f"http://127.0.0.1:{free_port()}/hook",
             provider,
             provider.defaults,
             seed=1,
-            settle=1.0,
+            settle=0.6,
             command=text,
             downstream=("127.0.0.1", store.port),
             folder=folder,
@@ -65,8 +64,3 @@ def surrounded(
             yield run, store
         finally:
             around.close()
-
-
-def result(check: Check, run: Run) -> Result:
-    """Return what a check comes to."""
-    return run_check(check, run)

@@ -16,6 +16,8 @@ class Store:
     def __init__(self) -> None:
         self.records: list[Any] = []
         self.port = 0
+        self.limit: int | None = None
+        """How many records it takes before it is gone; None: any number."""
         self._known: set[str] = set()
         self._lock = threading.Lock()
 
@@ -38,6 +40,8 @@ def storing() -> Iterator[Store]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             for line in self.rfile:
+                if store.limit is not None and len(store.records) >= store.limit:
+                    return
                 self.wfile.write(store.put(*json.loads(line)).encode() + b"\n")
 
     class Server(socketserver.ThreadingTCPServer):

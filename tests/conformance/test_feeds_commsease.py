@@ -95,7 +95,11 @@ class Trusting(Run):
 
 def checks_of(kind: type[FeedGood]) -> list[Check]:
     """Return the checks that hold at a receiver's feed."""
-    return [one for one in all_checks() if one.among([COMMSEASE.feed(kind.feed)]) and one.family != "decision"]
+    return [
+        one
+        for one in all_checks()
+        if one.among([COMMSEASE.feed(kind.feed)]) and one.family != "decision" and not one.option
+    ]
 
 
 def results(kind: type[FeedGood], run_class: type[Run] = Run) -> list[Result]:

@@ -91,10 +91,29 @@ LAST = {
     "settle": ("1.5", "2.5", "3.5", lambda s: str(s.settle)),
     "ca": ("ini.pem", "env.pem", "line.pem", lambda s: s.ca_file.name),
     "baseline": ("ini.json", "env.json", "line.json", lambda s: s.baseline["from"]),
+    "command": ("ini", "env", "line", lambda s: s.command),
+    "downstream": (
+        "ini:1",
+        "[::1]:2",
+        "line:3",
+        lambda s: ("{}:{}" if s.downstream[0] != "::1" else "[{}]:{}").format(*s.downstream),
+    ),
+    "downstream-port": ("1", "2", "3", lambda s: str(s.downstream_port)),
+    "dedupe-distance": ("1", "2", "3", lambda s: str(s.dedupe_distance)),
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
 }
 """By option: its value in the ini file, the environment and the command line, and how it shows in the settings."""
-ELSEWHERE = {"effects", "effects-map", "effects-query", "json", "check", "allow-incomplete", "checks-as-of"}
+ELSEWHERE = {
+    "effects",
+    "effects-map",
+    "effects-query",
+    "json",
+    "check",
+    "allow-incomplete",
+    "checks-as-of",
+    "explore",
+    "replay",
+}
 """Options that are no part of the settings, or for which there are no three values."""
 
 
@@ -234,10 +253,28 @@ class TestDefaults:
         made = config()
         assert options.effects(made, options.settings(made)) is None
 
-    @pytest.mark.parametrize("url", ["https://h/", "http://[::1]:80/x", "http://u:p@h:1/x?a=b", "http://127.0.0.1:0/"])
+    @pytest.mark.parametrize("url", ["https://h/", "http://[::1]:80/x", "http://u:p@h:1/x?a=b"])
     def test_url(self, url: str, config: Callable[..., pytest.Config]) -> None:
         """Any address with a scheme and a host will do."""
         assert url == options.settings(config(f"--receiver-url={url}")).url
+
+    def test_port_of_our_own(self, config: Callable[..., pytest.Config]) -> None:
+        """Where we start the receiver port 0 stands for a free one, which the address of the effects may name."""
+        with serving(lambda request: (200, "application/json", b"[]")) as little:
+            made = config(
+                "--receiver-url=http://127.0.0.1:0/x",
+                "--receiver-command=serve {port}",
+                f"--receiver-effects={little.url}/{{port}}",
+            )
+            found = options.settings(made)
+            assert found.url.startswith("http://127.0.0.1:")
+            port = found.url.removeprefix("http://127.0.0.1:").removesuffix("/x")
+            assert int(port) > 1024
+            assert "serve {port}" == found.command
+            read = options.effects(made, found)
+            assert read is not None
+            read()
+        assert [f"{little.url}/{port}"] == [one.url for one in little.got]
 
     def test_url_beyond_ascii(self, config: Callable[..., pytest.Config]) -> None:
         """It is written as it goes over the wire, as `provider-mock send` does."""
@@ -413,6 +450,12 @@ class TestRefused:
             ),
             ("--receiver-accounts=file:.: it cannot be read (Is a directory)", "accounts=file:."),
             ("--receiver-accounts=file:/dev/null: it names no account; write one a line", "accounts=file:/dev/null"),
+            ("--receiver-url: port 0 is for a receiver that --receiver-command starts", "url=http://127.0.0.1:0/"),
+            ("--receiver-downstream=5432: give host and port of the store, as in 127.0.0.1:5432", "downstream=5432"),
+            ("--receiver-downstream=db:: it has no port from 1 to 65535", "downstream=db:"),
+            ("--receiver-downstream=::1:5432: give host and port", "downstream=::1:5432"),
+            ("--receiver-downstream=tcp://db:1: give host and port", "downstream=tcp://db:1"),
+            ("--receiver-downstream-port=0: give a port, from 1 to 65535", "downstream-port=0"),
             ("--receiver-rate=0: give deliveries per second, a number above 0", "rate=0"),
             ("--receiver-rate=-1: give deliveries per second", "rate=-1"),
             ("--receiver-rate=inf: give deliveries per second", "rate=inf"),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from zlib import crc32
 
 import pytest
+from im_callback.conformance.check import all_checks
+from im_callback.conformance.effects import mapped
 from im_callback.conformance.overlap import WIDTH, Overlap, Task
+from im_callback.conformance.run import Run
+from im_callback.conformance.runner import task
+from im_callback.conformance.settings import Settings
+from im_callback.provider_mock import providers
+
+from tests.receivers.direct import hand_over
+from tests.receivers.good import Good
 
 
 class Stage:
@@ -66,6 +79,35 @@ class TestOverlap:
         assert ["D", "A", "C", "B"] == [overlap.result(key) for key in "dacb"]
         assert ["a0@0", "a.@5", "b0@5", "b.@7", "c0@7", "d.@7", "c.@8"] == stage.said
 
+    def test_last(self) -> None:
+        """They begin when all others have ended, and wait at the same time."""
+        stage = Stage()
+        overlap = stage.play(("a", [5], False), ("b", [2], False), ("c", [1], False))
+        overlap.tasks = [replace(one, last=one.key in "bc") for one in overlap.tasks]
+        overlap = stage.overlap = Overlap(overlap.tasks, lambda: stage.now, stage.sleep)
+        assert ["C", "B", "A"] == [overlap.result(key) for key in "cba"]
+        assert ["a0@0", "a.@5", "b0@5", "c0@5", "c.@6", "b.@7"] == stage.said
+
+    def test_gather(self) -> None:
+        """Parts of a task wait at the same time, and so do others; the task goes on when all have ended."""
+        stage = Stage()
+        a, b, c = (stage._steps(name, pauses) for name, pauses in (("a", [3.0]), ("b", [1.0, 1.0]), ("c", [2.5])))
+
+        def whole() -> str:
+            stage.overlap.gather([lambda: stage.said.append(a()), lambda: stage.said.append(b())])
+            stage.said.append(f"whole@{stage.now:g}")
+            return "whole"
+
+        stage.overlap = Overlap([Task("w", whole), Task("c", c)], lambda: stage.now, stage.sleep)
+        assert "whole" == stage.overlap.result("w")
+        assert ["a0@0", "b0@0", "c0@0", "b1@1", "b.@2", "B", "c.@2.5", "a.@3", "A", "whole@3"] == stage.said
+
+    def test_gather_outside(self) -> None:
+        """Where no task is under way parts run one after the other."""
+        done: list[int] = []
+        Stage().play().gather([lambda: done.append(1), lambda: done.append(2)])
+        assert [1, 2] == done
+
     def test_width(self) -> None:
         """So many wait at once, and no more."""
         stage = Stage()
@@ -114,3 +156,44 @@ class TestOverlap:
         assert ["a"] == ended
         with pytest.raises(KeyError):
             stage.overlap.result("a")
+
+
+class Forgetful(Good):
+    """Acknowledges everything, and shows two of three events."""
+
+    def effects(self) -> list[Any]:
+        return [one for one in super().effects() if crc32(json.dumps(one, sort_keys=True).encode()) % 3]
+
+
+class TestRuns:
+    """How long a whole run waits for what never comes, on a clock that passes by waiting alone."""
+
+    @staticmethod
+    def _waited(*, overlapping: bool) -> tuple[float, dict[str, str]]:
+        """Return the seconds that a run against the forgetful receiver waits, and what its checks come to."""
+        provider = providers.load("commsease")
+        receiver = Forgetful("commsease")
+        settings = Settings(
+            "http://127.0.0.1/", provider, provider.defaults, seed=4, settle=5, feeds=provider.feeds[:1]
+        )
+        run = Run(replace(settings, dedupe_distance=10), mapped(receiver.effects, None))
+        hand_over(run, receiver)
+        stage = Stage()
+        tasks = [task(one, run) for one in all_checks() if one.among(run.feeds) and not one.option]
+        overlap = Overlap(
+            [one if overlapping else replace(one, alone=True) for one in tasks], lambda: stage.now, stage.sleep
+        )
+        run.shared.now, run.shared.pause = lambda: stage.now, overlap.pause
+        run.shared.gather = overlap.gather
+        found = {one.key: overlap.result(one.key) for one in tasks}
+        receiver.close()
+        return stage.now, {key: one.verdict.value for key, one in found.items()}
+
+    def test_together(self) -> None:
+        """Checks wait at the same time: a red run waits a few times, not once for each of its failures."""
+        seconds, verdicts = self._waited(overlapping=True)
+        failed = sum(one == "fail" for one in verdicts.values())
+        assert failed > 20
+        one_by_one, _ = self._waited(overlapping=False)
+        # Preflight, what is judged as it goes, what looks back: each waits for a check that waits twice at most.
+        assert seconds < 5 * (1 + 2 + 2) < one_by_one / 5

@@ -106,6 +106,7 @@ class TestBlame:
         kept, excused = sent(to, MUST, "a"), sent(to, MUST, "b")
         to.excuse([excused])
         assert [kept] == to.valid(MUST) == to.valid(MUST, blamed=True)
+        assert [True, False] == [to.counts(kept), to.counts(excused)]
         assert {of("a")} == to.to_judge(MUST)
 
     def test_indistinct(self) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -54,14 +54,6 @@ def mariadb() -> Iterator[Mariadb]:
     folder = Path(tempfile.mkdtemp(prefix="effects-my-"))
     # A user of its own, whoever runs the tests.
     options = [f"--datadir={folder / 'data'}", *(["--user=root"] if os.geteuid() == 0 else [])]
-    install = found("mariadb-install-db")
-    with (folder / "log").open("ab") as log:
-        subprocess.run(
-            [install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", *options],
-            stdout=log,
-            stderr=log,
-            check=True,
-        )
 
     def command(port: int) -> list[str | Path]:
         quick = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--innodb-buffer-pool-size=32M"]
@@ -81,11 +73,23 @@ def mariadb() -> Iterator[Mariadb]:
             cursor.execute(f"CREATE OR REPLACE USER reader@'%' IDENTIFIED BY '{PASSWORD}'")
             cursor.execute("GRANT ALL ON *.* TO reader@'%'")
 
+    # Two that start at once must not share a folder for what is temporary.
+    apart = {**os.environ, "TMPDIR": str(folder)}
     try:
-        with started(command, answers, folder / "log") as port:
+        _installed(folder, options, apart)
+        with started(command, answers, folder / "log", apart) as port:
             yield Mariadb(folder / "s", port)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _installed(folder: Path, options: Sequence[str], environment: Mapping[str, str]) -> None:
+    command = [found("mariadb-install-db") or "mariadb-install-db", "--no-defaults", "--skip-test-db", *options]
+    with (folder / "log").open("ab") as log:
+        done = subprocess.run(
+            [*command, "--auth-root-authentication-method=normal"], stdout=log, stderr=log, env=environment, check=False
+        )
+    assert done.returncode == 0, (folder / "log").read_text(encoding="utf-8", errors="replace")
 
 
 @contextmanager
@@ -108,7 +112,10 @@ def redis_server() -> Iterator[int]:
 
 @contextmanager
 def started(
-    command: Callable[[int], Sequence[str | Path]], answers: Callable[[int], None], log_file: Path
+    command: Callable[[int], Sequence[str | Path]],
+    answers: Callable[[int], None],
+    log_file: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """Run a server on a free port until the block ends; give the port once it answers."""
     for _ in range(STARTS):
@@ -116,7 +123,7 @@ def started(
             port = free.getsockname()[1]
         with log_file.open("ab") as log:
             process = subprocess.Popen(
-                command(port), cwd=log_file.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command(port), cwd=log_file.parent, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         try:
             if _answering(process, answers, port):

@@ -46,6 +46,9 @@ class Store:
         """Take a row away."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Let go of the application's connection."""
+
 
 class Sql(Store):
     """A table with a number of its own and the row as a text."""
@@ -105,11 +108,15 @@ class Postgres(Sql):
 
     def __init__(self, cluster: Cluster) -> None:
         self.spec = cluster.new_database()
+        self.connection = psycopg.connect(self.spec, autocommit=True)
         self.make()
 
     def run(self, statement: str, rows: Sequence[tuple[Any, ...]] = ((),)) -> None:
-        with psycopg.connect(self.spec, autocommit=True) as connection, connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.executemany(statement, rows) if rows != ((),) else cursor.execute(statement)
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 class PostgresSerial(Postgres):
@@ -126,13 +133,17 @@ class MariadbTable(Sql):
     key = "BIGINT AUTO_INCREMENT PRIMARY KEY"
 
     def __init__(self, server: Mariadb) -> None:
-        self.server, self.name = server, server.new_database()
+        self.name = server.new_database()
         self.spec = server.url(self.name)
+        self.connection = server.connect(self.name)
         self.make()
 
     def run(self, statement: str, rows: Sequence[tuple[Any, ...]] = ((),)) -> None:
-        with self.server.connect(self.name) as connection, connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.executemany(statement, rows) if rows != ((),) else cursor.execute(statement)
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 class MariadbJoined(MariadbTable):
@@ -149,6 +160,9 @@ class RedisKey(Store):
         self.client = redis.Redis(port=port, password=PASSWORD, db=3)
         self.key = f"app:{next(_NUMBERS)}"
         self.spec = f"redis://:{PASSWORD}@127.0.0.1:{port}/3/{self.key}"
+
+    def close(self) -> None:
+        self.client.close()
 
 
 class RedisList(RedisKey):

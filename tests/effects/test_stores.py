@@ -31,14 +31,17 @@ ANN, BOB, EVE, DAN = ({"n": n, "who": who} for n, who in enumerate(("ann", "bob"
 
 
 @pytest.fixture
-def make(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]:
     """Return the function that makes an empty store."""
+    with ExitStack() as opened:
 
-    def made(kind: type[Store]) -> Store:
-        server = next(name for name, kinds in KINDS.items() if kind in kinds)
-        return kind(request.getfixturevalue(server) if server else tmp_path)
+        def made(kind: type[Store]) -> Store:
+            server = next(name for name, kinds in KINDS.items() if kind in kinds)
+            store = kind(request.getfixturevalue(server) if server else tmp_path)
+            opened.callback(store.close)
+            return store
 
-    return made
+        yield made
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def versions(lock: str, python: str) -> dict[str, str]:
 def test_all() -> None:
     """Each lock has its purpose, and each dependency its lock."""
     assert set(LOCKS) == {file.stem for file in FOLDER.glob("*.txt")}
-    assert set(GROUPS) == {"test", "lint", "docs", "release", "package", "ci", "installer", "schemathesis"}
+    assert set(GROUPS) == {"test", "lint", "docs", "release", "package", "ci", "installer", "schemathesis", "examples"}
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
 from im_callback.provider_mock import providers
+
+from tests.cases import in_each
 
 ROOT = Path(__file__).parents[2]
 OURS = [
@@ -80,7 +81,7 @@ def test_found() -> None:
     assert len(naming) > 3
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+@in_each("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_named_nowhere_else(file: Path) -> None:
     """No other file knows a provider, but for as many texts as the list above allows."""
     pattern = words()

@@ -33,7 +33,7 @@ def test_own_tests(command: tuple[str, ...], settings: str, tmp_path: Path) -> N
 def test_gate(command: tuple[str, ...], settings: str, good: str, tmp_path: Path) -> None:
     """The gate imports ours, and does not run theirs."""
     write(tmp_path, settings)
-    ended = pytest_in(tmp_path, *options_for(good), "--receiver-check=*.signature.*", command=command)
+    ended = pytest_in(tmp_path, *options_for(good), "--receiver-check=*.signature.rejects-*", command=command)
     assert 0 == ended.status, ended.output
     assert {"pass"} == set(ended.verdicts.values())
     assert "test_own" not in ended.output

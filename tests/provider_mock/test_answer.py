@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.answer import QUOTED, UNPACKED, declines, quoted, readable
 
+from tests.cases import in_each
+
 OBJECTS_FINE: list[dict[str, Any]] = [
     {},
     # Codes that are a yes everywhere.
@@ -264,12 +266,12 @@ def shortened(text: str) -> str:
 class TestDeclines:
     """Tests for `declines`."""
 
-    @pytest.mark.parametrize("text", FINE, ids=shortened)
+    @in_each("text", FINE, ids=shortened)
     def test_fine(self, text: str) -> None:
         """What is a yes, or is not clear, does not decline."""
         assert not declines(text.encode())
 
-    @pytest.mark.parametrize("text", DECLINING, ids=shortened)
+    @in_each("text", DECLINING, ids=shortened)
     def test_declining(self, text: str) -> None:
         """What says no clearly declines."""
         assert declines(text.encode())

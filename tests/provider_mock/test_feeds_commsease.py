@@ -34,6 +34,7 @@ from im_callback.provider_mock.traffic.world import tell
 from im_callback.provider_mock.wire import combined
 from im_callback.schemas import EventType
 
+from tests.cases import in_each
 from tests.provider_mock.commsease_reader import Reader, listening, understand
 
 NOW = 1_767_225_600_000
@@ -44,7 +45,7 @@ DESCRIBED = [one for one in COMMSEASE.catalogue if one.examples and (one.feed !=
 BARE = [one for one in COMMSEASE.catalogue if not one.examples and one.feed != "data-sync"]
 SECRET = "test-secret"
 each_feed = pytest.mark.parametrize("feed", COMMSEASE.feeds, ids=lambda feed: feed.name)
-each_type = pytest.mark.parametrize("event_type", DESCRIBED, ids=lambda one: one.name)
+each_type = in_each("event_type", DESCRIBED, ids=lambda one: one.name)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ class TestDelivered:
         read = [payload for _, payload in reader.read[before:]]
         assert sorted(map(json.dumps, payloads)) == sorted(map(json.dumps, read))
 
-    @pytest.mark.parametrize("event_type", BARE, ids=lambda one: one.name)
+    @in_each("event_type", BARE, ids=lambda one: one.name)
     def test_undescribed(self, event_type: EventType, reader: Reader) -> None:
         """What is only named arrives with nothing but its number."""
         bare = {name: part.get("const", {}) for name, part in event_type.schema["properties"].items()}

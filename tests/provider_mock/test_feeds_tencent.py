@@ -37,6 +37,7 @@ from im_callback.provider_mock.wire import Wire
 from im_callback.schemas import EventType, resolve
 from im_callback.schemas import replace as changed
 
+from tests.cases import in_each
 from tests.provider_mock.plain_tencent import APP, TOKEN, Webhooks, listening
 
 TENCENT = providers.load("tencent")
@@ -355,14 +356,14 @@ class TestContract:
 class TestBroken:
     """Broken payloads of every event type are recognised, and rejected."""
 
-    @pytest.mark.parametrize("one", [one for one in TENCENT.catalogue if one.examples], ids=lambda one: one.name)
+    @in_each("one", [one for one in TENCENT.catalogue if one.examples], ids=lambda one: one.name)
     def test_missing(self, one: EventType) -> None:
         """Each required field of the payload is missed."""
         sample = one.examples[0]
         for name in one.schema["required"]:
             assert one.problems({key: value for key, value in sample.items() if key != name}), name
 
-    @pytest.mark.parametrize("one", [one for one in TENCENT.catalogue if one.examples], ids=lambda one: one.name)
+    @in_each("one", [one for one in TENCENT.catalogue if one.examples], ids=lambda one: one.name)
     def test_wrong_type(self, one: EventType) -> None:
         """Each described field with a value of a type that nobody sends."""
         for name in one.schema["properties"]:

@@ -18,6 +18,7 @@ from im_callback.schemas.applicable import speaking
 from im_callback.schemas.kinds import unique_kinds
 from im_callback.schemas.pointer import join
 
+from tests.cases import in_each
 from tests.provider_mock.traffic_types import BY_NAME, DESCRIBED, NOW, TYPES, VARIED
 from tests.schemas.strategies import places as pointers_in
 from tests.schemas.strategies import unfolded
@@ -86,14 +87,14 @@ def occurrences_in(text: str) -> list[Any]:
 class TestFresh:
     """Tests for `Identities.fresh`."""
 
-    @pytest.mark.parametrize(("event_type", "sample"), SAMPLES)
+    @in_each(("event_type", "sample"), SAMPLES)
     def test_valid(self, event_type: EventType, sample: Any) -> None:
         """A documented sample with a new identity is as valid as before."""
         event = identities().fresh(event_type, sample)
         assert event_type.name == event.type
         assert [] == event_type.problems(event.payload)
 
-    @pytest.mark.parametrize(("event_type", "sample"), SAMPLES)
+    @in_each(("event_type", "sample"), SAMPLES)
     def test_leaves_the_rest_alone(self, event_type: EventType, sample: Any) -> None:
         """What is neither identity nor order nor unique, and neither follows nor repeats these, stays; so does the keys' order."""
         before = json.dumps(sample)
@@ -108,14 +109,14 @@ class TestFresh:
         )
         assert before == json.dumps(sample), "the sample itself was changed"
 
-    @pytest.mark.parametrize(("event_type", "sample"), SAMPLES)
+    @in_each(("event_type", "sample"), SAMPLES)
     def test_keeps_types(self, event_type: EventType, sample: Any) -> None:
         """A number stays a number and a text a text, as the sample has it."""
         fresh = identities().fresh(event_type, sample).payload
         for place in moving(event_type, sample) | unique(event_type, sample):
             assert type(resolve(sample, place)) is type(resolve(fresh, place)), place
 
-    @pytest.mark.parametrize("event_type", WITH_IDENTITY, ids=lambda one: one.name)
+    @in_each("event_type", WITH_IDENTITY, ids=lambda one: one.name)
     def test_unique(self, event_type: EventType) -> None:
         """No two of a run have the same identity, whatever sample they come from."""
         source = identities()
@@ -155,7 +156,7 @@ class TestFresh:
             when.append(int(resolve(payload, place + event_type.order.by[0])))
         assert sorted(when) == when
 
-    @pytest.mark.parametrize(("event_type", "sample"), SAMPLES)
+    @in_each(("event_type", "sample"), SAMPLES)
     def test_same_seed(self, event_type: EventType, sample: Any) -> None:
         """The same seed and time give the same event, another seed another one."""
         first, second = (identities().fresh(event_type, sample) for _ in range(2))
@@ -228,7 +229,7 @@ class TestFresh:
         uid = identities().fresh(message, message.examples[0]).payload["msgUID"]
         assert re.fullmatch("[0-9A-V]{4}(-[0-9A-V]{4}){3}", uid)
 
-    @pytest.mark.parametrize(("event_type", "sample"), SAMPLES)
+    @in_each(("event_type", "sample"), SAMPLES)
     def test_everything_unique(self, event_type: EventType, sample: Any) -> None:
         """Every field that is unique in reality is different in every event, wherever in the payload it stands."""
         source = identities()

@@ -7,7 +7,7 @@ many) is proven where they are served.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Barrier
@@ -31,6 +31,8 @@ def hand_over(run: Run, receiver: Good) -> None:
 
 def handed(receiver: Good, request: contract.Request) -> Reply:
     """Return what a receiver answers; as behind a web server, header names have one case and errors are a 500."""
+    if request.method != "POST" and not receiver.any_method:
+        return Reply(405, (), b"", 0.0)
     lengths = (("TRANSFER-ENCODING", "chunked"),) if request.chunked else (("CONTENT-LENGTH", str(len(request.body))),)
     headers = tuple((name.upper(), value) for name, value in request.headers)
     started = time.monotonic()
@@ -48,8 +50,12 @@ class Direct(Courier):
 
     receiver: Good | None = None
 
-    def _send(self, shots: Sequence[Shot]) -> list[Attempt]:
-        return [self._handed(shot) for shot in shots]
+    def _send(self, shots: Sequence[Shot], noticed: Callable[[Attempt], None]) -> list[Attempt]:
+        attempts = []
+        for shot in shots:
+            attempts.append(self._handed(shot))
+            noticed(attempts[-1])
+        return attempts
 
     def together(self, shots: Sequence[Shot]) -> list[Attempt]:
         """Hand the shots over at one moment."""

@@ -203,12 +203,18 @@ class RefusesRepeats(Mutant):
 
     caught_by = {
         C: {
+            "deduplication.far-apart",
+            "deduplication.retry-after-lost-ack",
+            "deduplication.retry-after-timeout",
             "deduplication.same-request-again",
             "deduplication.retry-signed-afresh",
             "deduplication.retry-reformatted",
             "deduplication.concurrent",
         },
         T: {
+            "deduplication.far-apart",
+            "deduplication.retry-after-lost-ack",
+            "deduplication.retry-after-timeout",
             "deduplication.same-request-again",
             "deduplication.retry-signed-afresh",
             "deduplication.retry-reformatted",

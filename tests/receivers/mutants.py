@@ -90,21 +90,45 @@ REJECTS = {
 }
 """Every check for a bad signature."""
 REPEATS = {
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.same-request-again",
     "deduplication.retry-signed-afresh",
     "deduplication.retry-reformatted",
     "deduplication.concurrent",
 }
 """Every check for repeated deliveries."""
-STALE = {"ordering.stale-ignored", "ordering.newest-wins", "ordering.order-field-decides"}
+UNSEEN = {"deduplication.retry-after-lost-ack", "deduplication.retry-after-timeout"}
+"""Every check for what is delivered again because nobody saw the answer."""
+STALE = {
+    "ordering.stale-ignored",
+    "ordering.newest-wins",
+    "ordering.order-field-decides",
+    "ordering.versions-at-once",
+}
 """Every check for states that overtake each other."""
+NO_STATES = STALE | {
+    "ordering.late-after-removal",
+    "ordering.late-removal",
+    "ordering.recall-before-message",
+    "ordering.scopes-are-independent",
+}
+"""What does not apply to a receiver that records neither states nor recalls."""
 UNPROVEN = {
     C: {"deduplication.nothing-doubled", "signature.no-phantoms"},
     R: {"deduplication.nothing-doubled", "signature.no-phantoms"},
     T: {"deduplication.nothing-doubled", "signature.no-phantoms", "signature.rejects-command-mismatch"},
 }
 """What cannot be judged, beside refusals, once valid deliveries leave no effect."""
-AFTER_BROKEN_JSON = {
+LATER = {"deduplication.far-apart", "robustness.connection-reuse"}
+"""What is sent at the end, where nothing may work any more."""
+AFTER_BROKEN_JSON = LATER | {
+    "robustness.cut-off-body",
+    "robustness.oversized",
+    "robustness.trickled-body",
+    "robustness.wrong-method",
+    "robustness.wrong-types",
     "robustness.empty-body",
     "robustness.invalid-utf8",
     "signature.accepts-chunked",
@@ -140,8 +164,6 @@ class Mutant(Good):
     """Seconds that the run waits in the place of the provider's, so that the proof is quick."""
     races: ClassVar[int] = 1
     """How often identical requests are sent at once, so that the proof is quick."""
-    rooms: ClassVar[int] = 1
-    """In how many scopes versions arrive at once, so that the proof is quick."""
     burst: ClassVar[int] = 40
     """How many deliveries make a burst, so that the proof is quick."""
 
@@ -195,7 +217,7 @@ class LosesAType(Mutant):
 
     handles = ("commsease.conversation", "commsease.message-recall")
     caught_by = {C: {"preflight.records"}}
-    not_applicable = {C: STALE | {"ordering.late-after-removal", "ordering.scopes-are-independent"}}
+    not_applicable = {C: NO_STATES}
     records = {C: frozenset({"1", "2", "3"})}
 
 
@@ -204,7 +226,7 @@ class LosesRecalls(Mutant):
 
     handles = ("tencent.c2c-after-send", "tencent.c2c-after-recall")
     caught_by = {T: {"preflight.records"}}
-    not_applicable = {T: STALE | {"ordering.late-after-removal", "ordering.scopes-are-independent"}}
+    not_applicable = {T: NO_STATES}
     records = {T: frozenset({"C2C.CallbackAfterSendMsg"})}
 
 
@@ -473,9 +495,9 @@ class LocksOut(Mutant):
 
     caught_by = everywhere("robustness.still-alive")
     could_not_run = {
-        C: REJECTS[C] | UNPROVEN[C],
-        R: REJECTS[R] | UNPROVEN[R] | {"signature.accepts-legacy-names"},
-        T: REJECTS[T] | UNPROVEN[T] | {"signature.accepts-platforms"},
+        C: REJECTS[C] | UNPROVEN[C] | LATER,
+        R: REJECTS[R] | UNPROVEN[R] | LATER | {"signature.accepts-legacy-names"},
+        T: REJECTS[T] | UNPROVEN[T] | LATER | {"signature.accepts-platforms"},
     }
 
     def refusal(self) -> Answer:
@@ -618,6 +640,7 @@ class RefusesWhatItDoesNotUse(Mutant):
         },
         R: {
             "ordering.late-after-removal",
+            "ordering.late-removal",
             "acknowledgement.acks-every-type",
             "acknowledgement.acks-unknown-type",
             "payloads.every-variant",
@@ -625,6 +648,8 @@ class RefusesWhatItDoesNotUse(Mutant):
         },
         T: {"acknowledgement.acks-every-type", "payloads.every-variant", "signature.accepts-documented"},
     }
+
+    not_applicable = {C: {"ordering.recall-before-message"}, T: {"payloads.content"}}
 
     def code(self, request: Request, item: dict[str, Any]) -> str:
         code = super().code(request, item)
@@ -657,6 +682,7 @@ class AnswersDeletionsWith204(Mutant):
     caught_by = {
         R: {
             "ordering.late-after-removal",
+            "ordering.late-removal",
             "acknowledgement.acks-every-type",
             "acknowledgement.exact-status",
             "payloads.every-variant",
@@ -803,7 +829,7 @@ class KeepsTheLast(Mutant):
 class LosesAfterARefusal(Mutant):
     """Acknowledges and drops the delivery that follows a refused one, as its connection is still in error."""
 
-    caught_by = {T: {"acknowledgement.nothing-acked-is-lost"}}
+    caught_by = {T: {"acknowledgement.nothing-acked-is-lost", "robustness.connection-reuse"}}
     could_not_run = {T: REJECTS[T]}
     broken = False
 
@@ -846,13 +872,14 @@ class KnowsEventsByTheirSignature(Mutant):
     """Tells deliveries apart by their signature."""
 
     caught_by = {
-        C: {"deduplication.retry-signed-afresh", "deduplication.retry-reformatted"},
+        C: {"deduplication.far-apart", "deduplication.retry-signed-afresh", "deduplication.retry-reformatted"},
         R: {
+            "deduplication.far-apart",
             "deduplication.retry-signed-afresh",
             "deduplication.retry-reformatted",
             "deduplication.across-batches",
         },
-        T: {"deduplication.retry-signed-afresh", "deduplication.retry-reformatted"},
+        T: {"deduplication.far-apart", "deduplication.retry-signed-afresh", "deduplication.retry-reformatted"},
     }
 
     def entries_of(self, request: Request, item: dict[str, Any]) -> Iterable[Entry]:
@@ -866,13 +893,14 @@ class LooksInAReplica(Mutant):
     """Looks for repeats in a copy of its store that lags behind: it is brought up to date when somebody looks."""
 
     caught_by = {
-        C: {"deduplication.concurrent"},
+        C: {*UNSEEN, "deduplication.concurrent"},
         R: {
+            *UNSEEN,
             "deduplication.concurrent",
             "deduplication.inside-one-batch",
             "deduplication.across-batches",
         },
-        T: {"deduplication.concurrent"},
+        T: {*UNSEEN, "deduplication.concurrent"},
     }
     replica: AbstractSet[tuple[str, ...]] = frozenset()
 
@@ -945,7 +973,12 @@ class KnowsEventsByTheirContent(Mutant):
 
     caught_by = {
         C: {"deduplication.twins-are-kept"},
-        R: {"deduplication.twins-are-kept", "ordering.newest-wins"},
+        R: {
+            "deduplication.twins-are-kept",
+            "ordering.late-removal",
+            "ordering.newest-wins",
+            "ordering.versions-at-once",
+        },
         T: {"deduplication.twins-are-kept", "ordering.listed-in-order", "ordering.order-beyond-31-bits"},
     }
     told_apart_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -977,9 +1010,9 @@ class LetsTheLastWin(Mutant):
     """Lets whatever arrives last win."""
 
     caught_by = {
-        C: STALE | {"ordering.late-after-removal"},
+        C: STALE | {"ordering.late-after-removal", "ordering.late-removal"},
         R: STALE | {"ordering.late-after-removal", "ordering.reversed-batch"},
-        T: STALE | {"ordering.late-after-removal"},
+        T: STALE | {"ordering.late-after-removal", "ordering.late-removal"},
     }
 
     def stale(self, entry: Entry) -> bool:
@@ -999,10 +1032,15 @@ class LetsTheFirstWin(Mutant):
     """Never changes a state that it has."""
 
     caught_by = {
-        C: {"deduplication.twins-are-kept", "ordering.newest-wins"},
-        R: {"deduplication.twins-are-kept", "ordering.newest-wins"},
+        C: {"deduplication.twins-are-kept", "ordering.newest-wins", "ordering.versions-at-once"},
+        R: {
+            "deduplication.twins-are-kept",
+            "ordering.late-removal",
+            "ordering.newest-wins",
+            "ordering.versions-at-once",
+        },
     }
-    not_applicable = {C: {"ordering.late-after-removal"}}
+    not_applicable = {C: {"ordering.late-after-removal", "ordering.late-removal"}}
 
     def stale(self, entry: Entry) -> bool:
         return entry.scope in self.newest
@@ -1020,7 +1058,7 @@ class LetsStaleLoginsWin(Mutant):
 class LetsStaleEntriesWin(Mutant):
     """Shows people in a room who have left it."""
 
-    caught_by = {C: STALE | {"ordering.late-after-removal"}}
+    caught_by = {C: STALE | {"ordering.late-after-removal", "ordering.late-removal"}}
 
     def stale(self, entry: Entry) -> bool:
         return entry.kind.stream != "room-presence" and super().stale(entry)
@@ -1058,7 +1096,7 @@ class ComparesVersionsAsTexts(Mutant):
 class GoesByTimestamp(Mutant):
     """Lets the newest timestamp win, not the newest version."""
 
-    caught_by = {R: STALE | {"ordering.reversed-batch"}}
+    caught_by = {R: STALE | {"ordering.late-removal", "ordering.reversed-batch"}}
 
     def entry(self, kind: Any, code: str, item: dict[str, Any]) -> Entry:
         return replace(super().entry(kind, code, item), at=(number(item.get("timestamp")),))
@@ -1152,10 +1190,13 @@ class TakesTheFirstObject(Mutant):
     caught_by = {
         C: {
             "deduplication.same-request-again",
+            "deduplication.retry-after-lost-ack",
+            "deduplication.retry-after-timeout",
             "deduplication.retry-signed-afresh",
             "deduplication.retry-reformatted",
             "deduplication.twins-are-kept",
             "acknowledgement.nothing-acked-is-lost",
+            "payloads.embedded-json",
             "payloads.limits",
             "payloads.optional-absent",
             "payloads.unknown-field",

@@ -16,11 +16,12 @@ from im_callback.schemas.agreement import PROBES, Probe
 from im_callback.schemas.quick import quick
 from im_callback.schemas.validate import Checker, problems, validator
 
+from tests.cases import in_each
 from tests.schemas import strategies
 from tests.schemas.payloads import EVENT_TYPES
 
 FEATURES = frozenset().union(*(probe.features for probe in PROBES))
-by_probe = pytest.mark.parametrize("probe", PROBES, ids=lambda probe: ascii(probe.schema)[:70])
+by_probe = in_each("probe", PROBES, ids=lambda probe: ascii(probe.schema)[:70])
 
 
 def exactly(schema: Any, value: Any) -> bool:

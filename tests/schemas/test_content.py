@@ -11,6 +11,7 @@ from im_callback.schemas import EventType, catalogue, replace
 from im_callback.schemas.applicable import embeds, speaking
 from im_callback.schemas.jsontext import dump
 
+from tests.cases import in_each
 from tests.schemas.payloads import BEYOND_SAMPLES, EVENT_TYPES
 
 BY_NAME = {one.name: one for one in EVENT_TYPES}
@@ -120,14 +121,14 @@ def type_of(payload: Any) -> EventType:
 class TestApplications:
     """What an application defines is free."""
 
-    @pytest.mark.parametrize(("payload", "pointer"), PLACES)
+    @in_each(("payload", "pointer"), PLACES)
     def test_anything(self, payload: Any, pointer: str) -> None:
         """Any text is valid there: no JSON, broken JSON, JSON of any shape, nothing."""
         event_type = type_of(payload)
         for text in ODD:
             assert [] == event_type.problems(replace(payload, pointer, text)), text
 
-    @pytest.mark.parametrize(("payload", "pointer"), PLACES)
+    @in_each(("payload", "pointer"), PLACES)
     def test_not_claimed(self, payload: Any, pointer: str) -> None:
         """No schema claims to know what is in it, for the payload as it is."""
         assert not [one for one in speaking(type_of(payload).schema, payload, pointer) if embeds(one)]

@@ -24,6 +24,7 @@ from im_callback.schemas.kinds import kinds
 from im_callback.schemas.pointer import join
 from im_callback.schemas.validate import problems, validator
 
+from tests.cases import in_each
 from tests.schemas.mutations import Mutant, assertions, mutants
 from tests.schemas.payloads import (
     BEYOND_SAMPLES,
@@ -44,7 +45,7 @@ PRINTED = [
 ]
 # Every eventType of data sync: those that its overview lists, and those of newer pages.
 LISTED = [*range(1, 15), *range(20, 24), *range(25, 32), 35, 36, 42, 80, 83, 84, 85, 89, 90, 91]
-by_name = pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda one: one.name)
+by_name = in_each("event_type", EVENT_TYPES, ids=lambda one: one.name)
 
 
 def read(file: Path) -> Any:
@@ -83,7 +84,7 @@ def decisive_places(detect: Mapping[str, Any], place: str = "") -> set[str]:
 class TestDialect:
     """Tests for `dialect.schema.json`."""
 
-    @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+    @in_each("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
     def test_files_keep_it(self, file: Path) -> None:
         """Every file satisfies the dialect."""
         assert [] == dialect_problems(json.loads(file.read_text(encoding="utf-8")))
@@ -193,7 +194,7 @@ class TestFiles:
         codes = [one.code for one in UNDOCUMENTED if one.feed == "data-sync"]
         assert ["13", "22", "23", "26", "27", "28", "29", "35", "80"] == codes
 
-    @pytest.mark.parametrize("event_type", UNDOCUMENTED, ids=lambda one: one.name)
+    @in_each("event_type", UNDOCUMENTED, ids=lambda one: one.name)
     def test_undocumented_is_bare(self, event_type: EventType) -> None:
         """They require what they are recognised by and nothing else, and have no samples."""
         recognised = event_type.schema["x-detect"]["required"]
@@ -208,7 +209,7 @@ class TestFiles:
             if {"string", "integer", "number"} & set([types] if isinstance(types, str) else types):
                 assert {"x-kind", "const", "enum", "contentSchema"} & set(schema), path
 
-    @pytest.mark.parametrize("event_type", DOCUMENTED, ids=lambda one: one.name)
+    @in_each("event_type", DOCUMENTED, ids=lambda one: one.name)
     def test_identity_fields_are_declared(self, event_type: EventType) -> None:
         """Identity, scope and order point at fields that some valid payload carries."""
         order = event_type.order
@@ -217,7 +218,7 @@ class TestFiles:
         for pointer in pointers:
             assert any(resolve(thing, pointer) is not MISSING for thing in things), pointer
 
-    @pytest.mark.parametrize("event_type", DOCUMENTED, ids=lambda one: one.name)
+    @in_each("event_type", DOCUMENTED, ids=lambda one: one.name)
     def test_samples_differ(self, event_type: EventType) -> None:
         """No sample is listed twice."""
         texts = [json.dumps(one, sort_keys=True) for one in event_type.examples]
@@ -252,7 +253,7 @@ class TestPayloads:
         assert [] == [one.name for one in DOCUMENTED if not one.examples]
         assert set(BEYOND_SAMPLES) <= {one.name for one in EVENT_TYPES}
 
-    @pytest.mark.parametrize("line", PRINTED, ids=lambda line: line["source"])
+    @in_each("line", PRINTED, ids=lambda line: line["source"])
     def test_printed(self, line: dict[str, str]) -> None:
         """Every body printed in the documents is recognised and valid."""
         body = json.loads(line["body"])

@@ -10,6 +10,7 @@ from im_callback.schemas import MISSING, EventType, replace
 from im_callback.schemas.kinds import kinds, unique_kinds
 from im_callback.schemas.validate import problems, validator
 
+from tests.cases import in_each
 from tests.schemas.payloads import EVENT_TYPES, valid_payloads
 
 BY_NAME = {one.name: one for one in EVENT_TYPES}
@@ -50,7 +51,7 @@ class TestDefault:
         """What the documents say that absence means; relative to an element where the payload is a list."""
         assert expected is BY_NAME[name].default(pointer) or expected == BY_NAME[name].default(pointer) == "false"
 
-    @pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda one: one.name)
+    @in_each("event_type", EVENT_TYPES, ids=lambda one: one.name)
     def test_admitted(self, event_type: EventType) -> None:
         """A default is a value that the field may have."""
         for part in defaults(event_type.schema):
@@ -101,7 +102,7 @@ class TestRemovals:
         assert order is not None
         assert [{"/Info/Action": "Logout"}] == [removal.values for removal in order.removals]
 
-    @pytest.mark.parametrize("event_type", LATEST, ids=lambda one: one.name)
+    @in_each("event_type", LATEST, ids=lambda one: one.name)
     def test_scope(self, event_type: EventType) -> None:
         """What a removal takes away lies in the scope of the state, or is all of several such scopes."""
         assert event_type.order is not None

@@ -16,11 +16,12 @@ from im_callback.schemas.quick import quick
 from im_callback.schemas.validate import Checker, problems, validator
 from im_callback.schemas.values import DEEPEST
 
+from tests.cases import in_each
 from tests.schemas import strategies
 from tests.schemas.mutations import mutants
 from tests.schemas.payloads import EVENT_TYPES, PROVIDERS, valid_payloads
 
-by_name = pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda one: one.name)
+by_name = in_each("event_type", EVENT_TYPES, ids=lambda one: one.name)
 
 NAN, INFINITY = float("nan"), float("inf")
 SURROGATE = "\ud800"

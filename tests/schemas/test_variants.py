@@ -9,6 +9,7 @@ import pytest
 from im_callback.schemas import MISSING, BadSchema, EventType, catalogue, load, resolve
 from im_callback.schemas.variants import as_text, placed
 
+from tests.cases import in_each
 from tests.schemas.payloads import DOCUMENTED, EVENT_TYPES, valid_payloads
 from tests.schemas.test_loader import THING, write
 
@@ -70,14 +71,14 @@ class TestVariants:
         assert "P2P_MSG_AUDIO" in antispam.variants
         assert "peer-to-peer_MSG_AUDIO" not in antispam.variants
 
-    @pytest.mark.parametrize("event_type", DOCUMENTED, ids=lambda one: one.name)
+    @in_each("event_type", DOCUMENTED, ids=lambda one: one.name)
     def test_samples(self, event_type: EventType) -> None:
         """Every documented sample is one of them, or several where it holds elements of several kinds."""
         for sample in event_type.examples:
             kinds = event_type.variant_of(sample).split("+")
             assert set(kinds) <= set(event_type.variants or [""])
 
-    @pytest.mark.parametrize("event_type", [one for one in EVENT_TYPES if one.variants], ids=lambda one: one.name)
+    @in_each("event_type", [one for one in EVENT_TYPES if one.variants], ids=lambda one: one.name)
     def test_values(self, event_type: EventType) -> None:
         """The values of a variant, put into a payload whose lists hold no other, make that variant."""
         inner = [pointer for pointer in event_type.variant_pointers if "/0/" in pointer]
