@@ -64,7 +64,7 @@ class Gate:
 class Example:
     """A receiver: the folder, how it is built and started there, and its gates.
 
-    `store` is what runs behind it; the receiver reaches PostgreSQL through the gate's proxy.
+    `store` is what runs behind it; the receiver reaches it through the gate's proxy.
     """
 
     folder: str
@@ -111,7 +111,7 @@ EXAMPLES = {
             "express_receiver",
             ("node", "npm"),
             "npm ci --silent",
-            "REDIS_URL={store} exec node {built}/server.js",
+            "REDIS_URL={proxied} exec node {built}/server.js",
             "rongcloud",
             (
                 Gate("message-route", "/message-route", 50, effects="{store}/messages:*"),
@@ -334,7 +334,8 @@ def stored(one: Example, request: pytest.FixtureRequest) -> Iterator[tuple[dict[
         )
     elif one.store == "redis":
         port = request.getfixturevalue("redis_port")
-        yield {"store": f"redis://:{servers.PASSWORD}@127.0.0.1:{port}"}, []
+        at, proxied = (f"redis://:{servers.PASSWORD}@127.0.0.1:{where}" for where in (port, "{downstream}"))
+        yield {"store": at, "proxied": proxied}, [f"--receiver-downstream=127.0.0.1:{port}"]
     else:
         yield {}, []
 

@@ -57,9 +57,9 @@ export async function openStore(url) {
   const client = createClient({
     url,
     scripts: { addMessage, change },
-    // RongCloud waits for 5 s: what Redis has not done by then is not acknowledged.
+    // While Redis is away a request is answered with 503 at once, and not kept waiting for it.
     disableOfflineQueue: true,
-    socket: { connectTimeout: 2000, socketTimeout: 3000 },
+    socket: { connectTimeout: 2000 },
   });
   client.on("error", (error) => console.error("redis:", error.message));
   await client.connect();
