@@ -87,7 +87,7 @@ EXAMPLES = {
             "DATABASE_URL={proxied} exec {built}/receiver",
             "rongcloud",
             (
-                Gate("chatroom-kv", "/chatroom-kv", 50, "SELECT payload FROM shown WHERE feed = 'chatroom-kv'"),
+                Gate("chatroom-kv", "/chatroom-kv", 66, "SELECT payload FROM shown WHERE feed = 'chatroom-kv'"),
                 Gate("chatroom-status", "/chatroom-status", 65, GO_STATUS),
             ),
             "postgresql",
@@ -101,8 +101,8 @@ EXAMPLES = {
             "DATABASE_URL={jdbc} exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -jar {built}/target/receiver.jar",
             "commsease",
             (
-                Gate("data-sync", "/data-sync", 50, SPRING.format("data-sync")),
-                Gate("rtc", "/rtc", 50, SPRING.format("rtc")),
+                Gate("data-sync", "/data-sync", 70, SPRING.format("data-sync")),
+                Gate("rtc", "/rtc", 68, SPRING.format("rtc")),
             ),
             "postgresql",
             COMMSEASE,
@@ -114,8 +114,8 @@ EXAMPLES = {
             "REDIS_URL={proxied} exec node {built}/server.js",
             "rongcloud",
             (
-                Gate("message-route", "/message-route", 50, effects="{store}/messages:*"),
-                Gate("chatroom-kv", "/chatroom-kv", 50, effects="{store}/attributes:*"),
+                Gate("message-route", "/message-route", 56, effects="{store}/messages:*"),
+                Gate("chatroom-kv", "/chatroom-kv", 66, effects="{store}/attributes:*"),
             ),
             "redis",
             RONGCLOUD,
@@ -131,12 +131,12 @@ EXAMPLES = {
                 Gate(
                     "data-sync",
                     "/data-sync",
-                    50,
+                    68,
                     "SELECT payload FROM (SELECT payload, at FROM message UNION ALL SELECT payload, at FROM presence) ORDER BY at",
                     "sqlite:///{folder}/receiver.db",
                 ),
                 Gate(
-                    "third-party", "/third-party", 50, "SELECT payload FROM question", "sqlite:///{folder}/receiver.db"
+                    "third-party", "/third-party", 59, "SELECT payload FROM question", "sqlite:///{folder}/receiver.db"
                 ),
             ),
             "",
@@ -151,8 +151,8 @@ EXAMPLES = {
             f" && exec {sys.executable} -m waitress --listen=127.0.0.1:{{port}} --threads=8 wsgi:application",
             "tencent",
             (
-                Gate("after", "/after", 50, DJANGO_AFTER),
-                Gate("before", "/before", 50, "SELECT payload FROM callbacks_question ORDER BY time, seq"),
+                Gate("after", "/after", 68, DJANGO_AFTER),
+                Gate("before", "/before", 59, "SELECT payload FROM callbacks_question ORDER BY time, seq"),
             ),
             "postgresql",
             {**TENCENT, "DJANGO_SECRET_KEY": "only-for-tests"},
@@ -377,7 +377,7 @@ def test_a_good_one_passes(
     sys.stdout.write(f"{one.folder} {at.feed}: {dict(counts)}, records {', '.join(ended.result['handles'])}\n")
     sys.stdout.write(f"    {ended.output.splitlines()[-1].strip(' =')}\n")
     assert ended.status == 0, ended.output
-    assert set(counts) == {"pass", "not-applicable"}, ended.output
+    assert set(counts) <= {"pass", "not-applicable"}, ended.output
     assert counts["pass"] >= at.passed, ended.output
 
 
