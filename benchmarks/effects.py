@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 RECEIVER = ROOT / "examples/flask_receiver/receiver.py"
 QUERY = (
     "SELECT payload FROM events WHERE shown AND provider = 'commsease' "
-    "ORDER BY stream, CAST(json_extract(position, '$[0]') AS INTEGER), id"
+    "ORDER BY stream, CAST(json_extract(position, '$[0][1]') AS INTEGER), id"
 )
 GOAL = 5.0
 """Seconds that the old rows may cost."""
@@ -46,7 +46,7 @@ def fill(database: Path, rows: int) -> None:
     payloads = (
         (
             f"old-{n}",
-            json.dumps([n]),
+            json.dumps([[False, n]]),
             json.dumps({"eventType": "1", "convType": "PERSON", "msgidServer": str(n), "body": "x" * 60}),
         )
         for n in range(rows)
@@ -64,7 +64,7 @@ def run(rows: int, query: str, seed: int, arguments: list[str]) -> float:
         folder = Path(name)
         with receiver(folder) as base:
             fill(folder / "receiver.db", rows)
-            command = [sys.executable, "-m", "pytest", "-q", f"--receiver-url={base}/callbacks/commsease"]
+            command = [sys.executable, "-m", "pytest", "-q", f"--receiver-url={base}/commsease"]
             command += [f"--receiver-effects=sqlite:///{folder / 'receiver.db'}", f"--receiver-effects-query={query}"]
             started = time.perf_counter()
             ended = subprocess.run(

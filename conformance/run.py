@@ -422,21 +422,26 @@ class Run:
         self.shared.look = (began, effects)
         return effects
 
-    def all_effects(self, seen: Effects) -> Effects:
+    def all_effects(self, seen: Effects, since: float | None = None) -> Effects:
         """Return the effects read in whole, where records from before the run are passed over; else those seen.
 
         If it shows more of this run than was seen, nothing is passed over from now on: this store gives new events a
-        place among old ones.
+        place among old ones. What another check has read in whole after `since` will do.
         """
-        read = self.read_effects
+        read, last = self.read_effects, self.shared.whole
         if not isinstance(read, Records) or not read.skips:
             return seen
+        if since is not None and last is not None and last[0] >= since:
+            return last[1]
+        began = self.shared.now()
         try:
-            everything = self.matcher.match(read.whole())
+            # What fits nothing is news of this run only where it was seen without the old records.
+            everything = replace(self.matcher.match(read.whole()), unmatched=seen.unmatched)
         except EffectsError:
             return seen
         if len(everything.order) > len(seen.order) or not everything.ambiguous.keys() <= seen.ambiguous.keys():
             read.skip_nothing()
+        self.shared.whole = (began, everything)
         return everything
 
     def was_hidden(self) -> bool:
@@ -460,7 +465,7 @@ class Run:
         effects = self.effects()
         while not done(effects):
             if (left := deadline - self.shared.now()) <= 0:
-                return self.all_effects(effects)
+                return self.all_effects(effects, deadline)
             due = self.shared.now() + min(pause, left)
             self.shared.pause(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)

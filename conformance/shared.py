@@ -46,3 +46,5 @@ class Shared:
     answered: bool = False
     look: tuple[float, Effects] | None = None
     """The last look at the effects, and when it began."""
+    whole: tuple[float, Effects] | None = None
+    """The last look at all of them, those from before the run too, and when it began."""

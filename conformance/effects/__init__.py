@@ -165,8 +165,8 @@ class Records:
         return self.read(whole=True).records
 
     def read_raw(self) -> Sequence[Any]:
-        """Return all records as the source gives them."""
-        return self.read(whole=True).raw
+        """Return the records as the source gives them."""
+        return self.read().raw
 
     def read(self, *, whole: bool = False) -> Reading:
         """Return the records, read once: renamed, and as they are; raises `EffectsError`."""

@@ -26,6 +26,10 @@ CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-
 
 def explored(run: Run) -> Explored:
     """Return what the search, or the replay, came to at the run's feed; it is done once."""
+    if run.shared.gone:
+        raise CouldNotRun(
+            f"the receiver went away during {run.shared.gone}", "Start it again; its log says why it ended"
+        )
     if run.found.explored is None:
         try:
             run.found.explored = _replayed(run) if run.settings.replay is not None else _searched(run)

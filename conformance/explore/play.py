@@ -122,9 +122,12 @@ class Player:
         self.deliveries = 0
         self.tick_seconds = 0.02
         """How long the last requests took that left at the same time."""
+        self.seconds_each = 0.005
+        """How long one of them took, by how many left at the same time."""
+        self.starts = 0
+        """How often the receiver was started again."""
         self.around_seconds = 0.0
         """How long has taken what happens around the scripts."""
-        self.seconds_of_start = 0.0
         self._sleep = sleep
         self._sick = False
         self._exact = True
@@ -231,6 +234,7 @@ class Player:
             courier.history.append(entry.attempt)
         if entries:
             self.tick_seconds = time.monotonic() - began
+            self.seconds_each = self.tick_seconds / len(entries)
 
     def _entries(
         self, now: Sequence[tuple[Played, Step]], started: float
@@ -356,9 +360,8 @@ class Player:
 
     def _start(self) -> None:
         assert self.receiver is not None
-        before = time.monotonic()
+        self.starts += 1
         self.receiver.start()
-        self.seconds_of_start = time.monotonic() - before
 
     def _client(self) -> RawClient:
         if self._raw is None:

@@ -22,8 +22,9 @@ AROUND: frozenset[str] = frozenset({"others", "wait", "restart", "store"})
 """What happens to the receiver as a whole, and so to all scripts that are played at the same time."""
 PARTS = (0.02, 0.25, 0.5, 0.75, 0.9)
 """What is tried of a number."""
-GROUPS = 2 + len(PARTS)
-"""How many groups of simpler scripts there are."""
+NUMBERS = 2
+"""The first of the groups of simpler scripts in which numbers alone are smaller."""
+GROUPS = NUMBERS + len(PARTS)
 SICK: frozenset[str] = frozenset({"hang", "slow", "refuse"})
 """What a store suffers from until it is healed."""
 

@@ -18,7 +18,7 @@ from random import Random
 from im_callback.conformance.around.command import ReceiverError
 from im_callback.conformance.explore.judging import IMMEDIATE, INVARIANTS, Fact, Invariant, Wrong, wrongs
 from im_callback.conformance.explore.play import Played, Player, told
-from im_callback.conformance.explore.script import GROUPS, Script, Step, retimed, simpler, spaced, widened
+from im_callback.conformance.explore.script import GROUPS, NUMBERS, Script, Step, retimed, simpler, spaced, widened
 from im_callback.conformance.explore.stock import Stock, Unusable, stock_of
 from im_callback.conformance.explore.strategies import Frame, made_up, shortest
 from im_callback.conformance.explore.timeline import timeline
@@ -30,6 +30,8 @@ BELIEVE_SECONDS = 8.0
 """How long a script is tried that failed among others."""
 QUIET = 1.0
 """Seconds in which a receiver gets over a restart."""
+SOONER = (0.5, 0.25, 0.1, 2.0)
+"""What part of the time may have passed instead when a receiver is killed."""
 LAST = 2
 """Scripts at the end of the way to the simplest that are all tried before it is doubted."""
 AHEAD = 48
@@ -48,7 +50,7 @@ BATCH_SECONDS = 1.0
 SOON = 0.3
 """Seconds for which effects are waited for at least, where they have always been there at once."""
 SHRINK_SECONDS = 15.0
-FEW = 200
+FEW = 60
 """Other deliveries up to which the copies of a script are played one after the other."""
 
 
@@ -115,10 +117,11 @@ class Search:
         self._sleep = sleep
         self._gone = False
         """Whether the receiver is no longer there, and nobody can start it."""
+        self._starts = 0
         self._looked = 0.0
         """Seconds that were spent looking at effects."""
         self._slowest = 0.0
-        """Seconds that effects have taken to appear so far."""
+        """Seconds that effects have taken to appear so far; 0 where they have always been there at once."""
 
     def explore(
         self,
@@ -240,7 +243,8 @@ class Search:
             right = not any(one.wrongs for one in found)
             waited = self._now() - started
             if right and not behind:
-                self._slowest = max(self._slowest, waited)
+                if pause > SHORTEST_PAUSE:
+                    self._slowest = max(self._slowest, waited)
                 return found, effects
             if waited >= patience or (at_once and not behind):
                 if not right and not at_once:
@@ -267,9 +271,10 @@ class Search:
         stop = self._now() + BELIEVE_SECONDS
         script = one.played.script
         gap = one.played.longest_gap
-        forms = [(script, COPIES), (widened(script, others), COPIES)]
-        forms += [(spaced(script, gap), COPIES)] if gap > SOON / 3 else []
-        forms += [(other, COPIES) for factor in (0.5, 2.0) if (other := retimed(script, factor)) != script]
+        # A few are answered sooner than many, so what is killed meanwhile has to be killed sooner.
+        others_too = [retimed(script, factor) for factor in SOONER] if script != retimed(script, 0.5) else []
+        others_too += [widened(script, others), *([spaced(script, gap)] if gap > SOON / 3 else [])]
+        forms = [(form, COPIES) for form in (script, *others_too)]
         for form, copies in [*forms, (script, MOST_COPIES), (widened(script, others), MOST_COPIES)]:
             if self._now() >= stop:
                 return None
@@ -281,9 +286,7 @@ class Search:
         rate = failed / copies
         enough = 3 if rate == 1 else min(MOST_COPIES, max(3, ceil(log(0.05) / log(1 - rate))))
         path = self._shortened(form, invariant, enough)
-        if self.player.receiver is not None:
-            # What a restart shortly before has left behind is not the script's.
-            self._sleep(QUIET)
+        self._let_rest()
         for each in dict.fromkeys((*path[::-1][:LAST], *path[::-1][LAST::4], form)):
             if (again := self.confirmed(each, invariant, max(COPIES, enough))) is not None:
                 return again
@@ -303,8 +306,7 @@ class Search:
             if one not in tried:
                 if self._now() >= stop:
                     return False
-                if not one.needs_command and script.needs_command:
-                    self._sleep(QUIET)
+                self._let_rest(one)
                 try:
                     tried[one] = bool(self._failures(one, invariant, copies, quick=True))
                 except Unusable:
@@ -317,8 +319,11 @@ class Search:
             for group in range(GROUPS):
                 while self._now() < stop:
                     # Each time from what the one before has left.
-                    ones = [one for one in list(simpler(path[-1]))[group] if one not in tried][:AHEAD]
-                    found = next((one for one in self._ahead(ones, invariant, copies) if fails(one)), None)
+                    ones = [one for one in list(simpler(path[-1]))[group] if one not in tried]
+                    ones = ones[: self._ahead_at_most(ones, copies)]
+                    # Smaller numbers cannot be played side by side; the smallest ones take least.
+                    ahead = self._ahead(ones, invariant, copies) if group < NUMBERS else ones
+                    found = next((one for one in ahead if fails(one)), None)
                     if found is None:
                         break
                     path.append(found)
@@ -338,7 +343,7 @@ class Search:
             except Unusable:
                 found += group
                 continue
-            judged, _ = self.judge(played, self.patience, at_once=invariant in IMMEDIATE)
+            judged, _ = self.judge(played, self.patience, at_once=self._at_once(invariant))
             failed = {seen.played.script for seen in judged if seen.breaks(invariant)}
             found += [script for script in group if script in failed]
         return sorted(found, key=lambda one: one.weight)
@@ -348,10 +353,25 @@ class Search:
         judged, effects = self.judge(self.copies(script, copies), self.run.settings.settle)
         return failing(judged, effects, invariant)
 
+    def _let_rest(self, script: Script | None = None) -> None:
+        """Wait until a restart is over, unless the script has one: what it has left behind is not the script's."""
+        if self.player.starts > self._starts and not (script and script.needs_command):
+            self._starts = self.player.starts
+            self._sleep(QUIET)
+
+    def _ahead_at_most(self, scripts: Sequence[Script], copies: int) -> int:
+        """Return how many of the scripts can be played so often within about a second."""
+        largest = max((one.deliveries for one in scripts), default=1)
+        return max(4, min(AHEAD, int(BATCH_SECONDS / (self.player.seconds_each * largest * copies))))
+
+    def _at_once(self, invariant: Invariant) -> bool:
+        """Return whether it need not be waited to see an invariant broken; in the end it is, all the same."""
+        return invariant in IMMEDIATE or not self._slowest
+
     def _failures(self, script: Script, invariant: Invariant, copies: int, *, quick: bool = False) -> int:
         """Play a script so often; return how often it failed."""
         played = self.copies(script, copies)
-        judged, _ = self.judge(played, self.patience, at_once=quick and invariant in IMMEDIATE)
+        judged, _ = self.judge(played, self.patience, at_once=quick and self._at_once(invariant))
         return sum(one.breaks(invariant) is not None for one in judged)
 
     def copies(self, script: Script, copies: int) -> list[Played]:
@@ -386,7 +406,7 @@ def frames(player: Player, seconds: float, random: Random) -> Iterator[Frame]:
             (Step("store", how="hang"), heal),
             (Step("store", how="reset"),),
         ]
-    mixed = [one for group in zip_longest_lists(others, around, wait) for one in group]
+    mixed = [one for group in zip_longest_lists(around, others, wait) for one in group]
     for number in count():
         yield Frame((), apart)
         yield Frame(tuple(_timed(step, player, random) for step in mixed[number % len(mixed)]), apart)
@@ -439,13 +459,18 @@ def explore(
     batches: int | None = None,
     together: int | None = None,
     enough: Collection[Invariant] = INVARIANTS,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Explored:
-    """Search at the run's feed for so many seconds; return what was found. The limits are those of `Search.explore`."""
+    """Search at the run's feed for so many seconds; return what was found. The limits are those of `Search.explore`.
+
+    `now` gives seconds, `sleep` passes them.
+    """
     stock = stock_of(run)
     if not stock.kinds:
         return Explored()
-    with Player(run, stock) as player:
-        return Search(run, player, Random(run.settings.seed)).explore(seconds, batches, together, enough)
+    with Player(run, stock, sleep) as player:
+        return Search(run, player, Random(run.settings.seed), now, sleep).explore(seconds, batches, together, enough)
 
 
 def replay(run: Run, script: Script, copies: int) -> Explored:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from im_callback.conformance.check import all_checks
-from im_callback.conformance.checks import acknowledgement, deduplication
+from im_callback.conformance.checks import acknowledgement
 from im_callback.conformance.effects import mapped
 from im_callback.conformance.run import Run, Settings
 from im_callback.conformance.runner import ExitStatus, conclude, run_check
@@ -15,6 +15,7 @@ from im_callback.conformance.verdict import Level, Result, Verdict
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Decision, Feed, Outcome, Provider, Reply
 
+from tests.conformance.quick import FAR, quick
 from tests.feeds import changed
 from tests.receivers import deciding
 from tests.receivers.deciding import GOOD, MUTANTS, PROVIDERS, CommsEase, Deciding, Gifts, Mutant, RongCloud
@@ -28,6 +29,9 @@ FAMILY = {"answer-decides", "decides-in-time", "same-question-same-answer", "ref
 NEEDS_RECORDS = {
     "acknowledgement.nothing-acked-is-lost",
     "deduplication.concurrent",
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.nothing-doubled",
     "deduplication.retry-reformatted",
     "deduplication.retry-signed-afresh",
@@ -57,9 +61,9 @@ MATRIX = [
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Race once, and in smaller crowds where nothing is asked: both are tried out elsewhere."""
-    monkeypatch.setattr(deduplication, "RACES", 1)
+    quick(monkeypatch, rooms=1)
     monkeypatch.setattr(acknowledgement, "BURST", 20)
 
 
@@ -75,11 +79,11 @@ def results(
     """Return what every check says about a receiver of these feeds, and the run, over a network if it is `served`."""
     feeds = tuple(provider.feed(name) for name in names)
     with serve(receiver) as url:
-        settings = Settings(url, provider, provider.defaults, seed=seed, settle=0.0, feeds=feeds)
+        settings = Settings(url, provider, provider.defaults, seed=seed, settle=0.0, feeds=feeds, dedupe_distance=FAR)
         run = Run(settings, mapped(receiver.effects, None) if effects else None)
         if not served:
             hand_over(run, receiver)
-        return [run_check(check, run) for check in all_checks() if check.among(feeds)], run
+        return [run_check(check, run) for check in all_checks() if not check.option and check.among(feeds)], run
 
 
 def slugs(found: Iterable[Result], *verdicts: Verdict) -> set[str]:
@@ -188,7 +192,7 @@ class TestFamily:
     def test_others(self, name: str) -> None:
         """A feed that only tells has none of it, and those that ask have nothing that is only for those that tell."""
         for feed in providers.load(name).feeds:
-            held = {check.slug for check in all_checks() if check.among([feed])}
+            held = {check.slug for check in all_checks() if not check.option and check.among([feed])}
             assert (FAMILY <= held) is feed.decides
             assert bool(FAMILY & held) is feed.decides
             assert ("within-deadline-under-burst" in held) is not feed.decides

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 from im_callback.conformance.check import Check, all_checks
-from im_callback.conformance.checks import acknowledgement, deduplication
+from im_callback.conformance.checks import acknowledgement
 from im_callback.conformance.effects import mapped
 from im_callback.conformance.preflight import Preflight
 from im_callback.conformance.run import Run
@@ -16,6 +16,7 @@ from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Event
 
+from tests.conformance.quick import FAR, quick
 from tests.receivers import commsease_feeds as receivers
 from tests.receivers.commsease_feeds import GOOD, FeedGood
 from tests.receivers.direct import hand_over
@@ -23,22 +24,31 @@ from tests.receivers.serving import serve
 
 COMMSEASE = providers.load("commsease")
 REPEATS = {f"deduplication.{name}" for name in ("same-request-again", "retry-signed-afresh", "retry-reformatted")}
-REPEATS |= {"deduplication.concurrent"}
+REPEATS |= {
+    f"deduplication.{name}" for name in ("concurrent", "far-apart", "retry-after-lost-ack", "retry-after-timeout")
+}
 OVERTAKEN = {f"ordering.{name}" for name in ("stale-ignored", "newest-wins", "order-field-decides")}
-OVERTAKEN |= {"ordering.late-after-removal"}
+OVERTAKEN |= {"ordering.late-after-removal", "ordering.late-removal", "ordering.versions-at-once"}
 NOT_RECORDED = {
     "preflight.effects-show-delivery",
     "preflight.records",
     "acknowledgement.nothing-acked-is-lost",
     "deduplication.twins-are-kept",
     "deduplication.nothing-doubled",
+    "payloads.content",
     "signature.no-phantoms",
     *REPEATS,
 }
 """What does not apply to a receiver that decides and records nothing."""
+NO_OTHER_TYPE = {"payloads.type-drift"}
+"""What does not apply where the samples show no field of which the type is in doubt."""
 EVERYTHING = "everything that comes after preflight"
 NOT_APPLICABLE: dict[type[FeedGood], set[str]] = {
-    receivers.OnlyAnswers: NOT_RECORDED,
+    receivers.OnlyAnswers: NOT_RECORDED | NO_OTHER_TYPE,
+    receivers.Answers: NO_OTHER_TYPE,
+    receivers.Rooms: NO_OTHER_TYPE,
+    receivers.RoomsOpen: NO_OTHER_TYPE,
+    receivers.RoomsInALog: NO_OTHER_TYPE,
     receivers.CallsForwarded: {"ordering.newest-wins", "ordering.late-after-removal"},
 }
 CAUGHT: dict[type[FeedGood], set[str]] = {
@@ -65,7 +75,12 @@ CAUGHT: dict[type[FeedGood], set[str]] = {
     receivers.LastOneWins: OVERTAKEN,
     receivers.KeepsRepeats: REPEATS,
     receivers.NeedsCreatetime: {"acknowledgement.acks-with-200"},
-    receivers.TellsByRoom: {"deduplication.twins-are-kept", "ordering.newest-wins"},
+    receivers.TellsByRoom: {
+        "deduplication.twins-are-kept",
+        "ordering.late-removal",
+        "ordering.newest-wins",
+        "ordering.versions-at-once",
+    },
     receivers.HashesWhatItRead: {"signature.accepts-raw-bytes"},
     receivers.LeavesTheNonceOut: {"preflight.accepts-valid"},
 }
@@ -114,6 +129,7 @@ def results(kind: type[FeedGood], run_class: type[Run] = Run) -> list[Result]:
             settle=kind.settle,
             unordered=kind.unordered,
             feeds=(COMMSEASE.feed(kind.feed),),
+            dedupe_distance=FAR,
         )
         run = run_class(settings, mapped(receiver.effects, None))
         if run_class is Trusting:
@@ -132,9 +148,9 @@ def said(found: Iterable[Result]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Race once; races are tried out elsewhere."""
-    monkeypatch.setattr(deduplication, "RACES", 1)
+    quick(monkeypatch)
 
 
 class TestGood:

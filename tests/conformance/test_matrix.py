@@ -140,7 +140,6 @@ def ids_of(provider: str, *, preflight: bool = True, effects_only: bool = False)
         check.id(contract).partition(".")[2]
         for check in proven()
         if check.among(contract.feeds[:1])
-        and not check.option
         and (preflight or not check.preflight)
         and (check.effects or not effects_only)
     }
@@ -148,18 +147,7 @@ def ids_of(provider: str, *, preflight: bool = True, effects_only: bool = False)
 
 def never_applicable(provider: str) -> set[str]:
     """Return the ids, without the provider, of the checks that apply to no receiver of a provider."""
-    found = ids_of(provider) & (NEVER_APPLICABLE | {name for one, name in NOTHING_MORE if one == provider})
-    return found | without_options(provider)
-
-
-def without_options(provider: str) -> set[str]:
-    """Return the ids, without the provider, of the checks that need an option which these runs do not give."""
-    contract = providers.load(provider)
-    return {
-        check.id(contract).partition(".")[2]
-        for check in all_checks()
-        if check.option and check.among(contract.feeds[:1])
-    }
+    return ids_of(provider) & (NEVER_APPLICABLE | {name for one, name in NOTHING_MORE if one == provider})
 
 
 def spelled_out(provider: str, names: Iterable[str]) -> set[str]:

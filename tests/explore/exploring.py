@@ -14,13 +14,14 @@ from im_callback.conformance.settings import Settings
 from im_callback.provider_mock import providers
 
 from tests.explore.faulty import Restarting
+from tests.receivers.direct import hand_over
 from tests.receivers.good import Good
 from tests.receivers.serving import serve
 
 
 @contextmanager
-def exploring(receiver: Good, *, settle: float = 0.3, **settings: Any) -> Iterator[Run]:
-    """Yield a run against the receiver, after its preflight."""
+def exploring(receiver: Good, *, settle: float = 0.3, direct: bool = True, **settings: Any) -> Iterator[Run]:
+    """Yield a run against the receiver, after its preflight; one that is not killed gets its requests without a network."""
     provider = providers.load(receiver.provider)
     with serve(receiver) as url:
         chosen = {
@@ -34,6 +35,8 @@ def exploring(receiver: Good, *, settle: float = 0.3, **settings: Any) -> Iterat
         }
         run = Run(Settings(url, provider, provider.defaults, **chosen), mapped(receiver.effects, None))
         if isinstance(receiver, Restarting):
-            run.receiver = receiver  # type: ignore[attr-defined]
+            run.receiver = receiver  # type: ignore[assignment]
+        elif direct:
+            hand_over(run, receiver)
         Preflight(run).require(effects=True)
         yield run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -10,11 +11,30 @@ from typing import ClassVar
 from tests.receivers.good import Entry, Good
 
 
+class Clock:
+    """Seconds that pass by themselves, and more where somebody sleeps, who need not wait for it."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def now(self) -> float:
+        """Return the seconds."""
+        return time.monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass at once."""
+        self.slept += seconds
+
+
 class Faulty(Good):
     """A receiver with one fault. `invariant` is what breaks, `most` how many deliveries show it at most."""
 
     invariant: ClassVar[str]
     most: ClassVar[int] = 5
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.clock = Clock()
 
 
 class RemembersFewOfEach(Faulty):
@@ -67,7 +87,7 @@ class RemembersForSeconds(Faulty):
         self.until: dict[tuple[str, ...], float] = {}
 
     def repeated(self, entry: Entry) -> bool:
-        identity, now = entry.identity or (), time.monotonic()
+        identity, now = entry.identity or (), self.clock.now()
         if self.until.get(identity, 0.0) > now:
             return True
         self.until[identity] = now + self.seconds
@@ -144,11 +164,22 @@ class MarksFirst(Restarting):
 
     invariant = "lost"
 
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self.between = threading.Semaphore(0)
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass, or as much of them, and a little more, until a request stands between its two steps."""
+        while self.between.acquire(blocking=False):
+            pass
+        self.between.acquire(timeout=max(seconds, 0.3))
+
     def take(self, entries: Sequence[Entry]) -> None:
         life = self.lives
         with self.lock:
             new = [entry for entry in entries if not self.repeated(entry)]
-        self.stopped.wait(0.08)
+        self.between.release()
+        self.stopped.wait(0.02)
         with self.lock:
             self.must_live(life)
             for entry in new:
@@ -168,11 +199,11 @@ class LoadsLate(Restarting):
 
     def start(self) -> None:
         super().start()
-        self.loaded = time.monotonic() + self.loading
+        self.loaded = self.clock.now() + self.loading
 
     def repeated(self, entry: Entry) -> bool:
         again = super().repeated(entry)
-        return again and time.monotonic() >= self.loaded
+        return again and self.clock.now() >= self.loaded
 
 
 class Survives(Restarting):

@@ -14,7 +14,7 @@ from im_callback.provider_mock.contract import Outcome
 
 from tests.explore import faulty
 from tests.explore.exploring import exploring
-from tests.explore.faulty import Faulty, Restarting, Survives
+from tests.explore.faulty import Faulty, MarksFirst, Restarting, Survives
 from tests.receivers.good import Behind, Good, StateOnly
 from tests.receivers.honest import KeepsRemovals, NoOrder, PerDevice, Present
 
@@ -53,7 +53,13 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def searched(receiver: Good, batches: int, **limits: Any) -> Explored:
     """Return what a search of so many batches finds."""
     with exploring(receiver) as run:
-        return explore(run, 1000.0, batches=batches, together=TOGETHER, **limits)
+        if isinstance(receiver, MarksFirst):
+            # Whatever the moment, it is the one that counts.
+            limits["sleep"] = receiver.sleep
+        elif isinstance(receiver, Faulty) and not isinstance(receiver, Survives):
+            # Nothing in them takes time, and so nobody has to wait.
+            limits |= {"now": receiver.clock.now, "sleep": receiver.clock.sleep}
+        return explore(run, 1e6, batches=batches, together=TOGETHER, **limits)
 
 
 @pytest.mark.parametrize(("kind", "provider"), FAULTS)
@@ -79,7 +85,7 @@ def test_gone() -> None:
     """Where nothing is answered any more, and nobody can start it again, the search ends and says so."""
     receiver = faulty.StopsForGood(R)
     with exploring(receiver) as run:
-        found = explore(run, 1000.0, batches=20, together=TOGETHER)
+        found = explore(run, 1e6, batches=20, together=TOGETHER)
         assert ["crash"] == list(found.findings)
         assert (1, 1) == (found.findings["crash"].failed, found.findings["crash"].of)
         assert Outcome.REFUSED is run.history.since(len(run.history) - 1)[0].outcome

@@ -214,12 +214,20 @@ REJECTS = {
     )
 }
 REPEATS = {
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.same-request-again",
     "deduplication.retry-signed-afresh",
     "deduplication.retry-reformatted",
     "deduplication.concurrent",
 }
-OVERTAKEN = {"ordering.stale-ignored", "ordering.newest-wins", "ordering.order-field-decides"}
+OVERTAKEN = {
+    "ordering.stale-ignored",
+    "ordering.newest-wins",
+    "ordering.order-field-decides",
+    "ordering.versions-at-once",
+}
 
 
 class AcceptsAnySignature(History):
@@ -336,7 +344,9 @@ class DeduplicatesNothing(Hooks):
 class KnowsSignatures(Hooks):
     """Tells deliveries apart by their signatures."""
 
-    caught_by = frozenset({"deduplication.retry-signed-afresh", "deduplication.retry-reformatted"})
+    caught_by = frozenset(
+        {"deduplication.far-apart", "deduplication.retry-signed-afresh", "deduplication.retry-reformatted"}
+    )
 
     def key(self, metadata: Sequence[str], event: dict[str, Any]) -> Any:
         return metadata[2]
@@ -363,7 +373,7 @@ class KnowsNoOthers(Hooks):
 class LetsTheLastWin(Hooks):
     """Keeps whatever state comes last."""
 
-    caught_by = OVERTAKEN | {"ordering.late-after-removal"}
+    caught_by = OVERTAKEN | {"ordering.late-after-removal", "ordering.late-removal"}
 
     def presence(self, data: dict[str, Any]) -> None:
         if data["state"] == "offline":
@@ -406,8 +416,8 @@ class LosesWhatItAcknowledged(Hooks):
 
     def message(self, data: dict[str, Any]) -> None:
         super().message(data)
-        self.arrived = [*getattr(self, "arrived", []), data["id"]][-100:]
-        self.messages = [one for one in self.messages if one["id"] in set(self.arrived)]
+        self.arrived = [*getattr(self, "arrived", []), str(data["id"])][-100:]
+        self.messages = [one for one in self.messages if str(one["id"]) in set(self.arrived)]
 
 
 class AnswersTooLate(Hooks):

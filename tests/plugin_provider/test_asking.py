@@ -108,7 +108,11 @@ class RefusesByDecision(Judge):
 
 def test_fitting(asking: Provider) -> None:
     """All checks of decisions hold."""
-    holding = {check.id(asking).removeprefix("asking.") for check in all_checks() if check.among(asking.feeds)}
+    holding = {
+        check.id(asking).removeprefix("asking.")
+        for check in all_checks()
+        if not check.option and check.among(asking.feeds)
+    }
     assert {one for one in holding if one.startswith("decision.")} >= FITTING
 
 
@@ -117,7 +121,9 @@ def test_judged(kind: type[Judge], asking: Provider) -> None:
     """A good receiver passes them, a broken one fails the one for its defect."""
     with serve(kind()) as url:
         run = Run(Settings(url, asking, asking.defaults, seed=20))
-        checks = [one for one in all_checks() if one.among(asking.feeds) and one.family == "decision"]
+        checks = [
+            one for one in all_checks() if not one.option and one.among(asking.feeds) and one.family == "decision"
+        ]
         found = [run_check(one, run) for one in checks]
     said = "\n".join(f"{one.id}: {one.verdict.value}: {one.actual or one.reason}" for one in found)
     assert {one.id.removeprefix("asking.") for one in found if one.verdict is Verdict.FAIL} == kind.caught_by, said

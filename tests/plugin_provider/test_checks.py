@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 from im_callback.conformance.check import all_checks
-from im_callback.conformance.checks import acknowledgement, deduplication
+from im_callback.conformance.checks import acknowledgement
 from im_callback.conformance.effects import mapped
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import run_check
@@ -14,6 +14,7 @@ from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock.contract import Provider
 
+from tests.conformance.quick import FAR, quick
 from tests.plugin_provider.receivers import GOOD, MUTANTS, Hooks
 from tests.receivers.serving import serve
 
@@ -26,11 +27,14 @@ EFFECTS = {
 """What only looks whether effects show anything."""
 FITTING = {
     "acknowledgement": "acks-every-type acks-unknown-type within-deadline within-deadline-under-burst nothing-acked-is-lost",
-    "deduplication": "same-request-again retry-signed-afresh retry-reformatted concurrent twins-are-kept nothing-doubled",
-    "ordering": "stale-ignored newest-wins order-field-decides scopes-are-independent late-after-removal listed-in-order",
-    "payloads": "optional-absent optional-present every-variant limits unknown-field",
+    "deduplication": "same-request-again retry-signed-afresh retry-reformatted retry-after-lost-ack retry-after-timeout "
+    "concurrent twins-are-kept far-apart nothing-doubled",
+    "ordering": "stale-ignored newest-wins versions-at-once order-field-decides scopes-are-independent late-after-removal "
+    "late-removal listed-in-order",
+    "payloads": "optional-absent optional-present every-variant limits unknown-field content",
     "preflight": "reachable accepts-valid effects-answer effects-show-delivery records",
-    "robustness": "malformed-json invalid-utf8 empty-body still-alive",
+    "robustness": "malformed-json invalid-utf8 empty-body wrong-types wrong-method oversized cut-off-body trickled-body "
+    "connection-reuse still-alive",
     "rotation": "accepts-any-of-several rejects-none-of-several",
     "signature": "accepts-documented accepts-header-case accepts-raw-bytes accepts-non-ascii accepts-content-type "
     "accepts-chunked rejects-tampered-body rejects-foreign-headers rejects-wrong-secret rejects-empty-secret "
@@ -48,8 +52,11 @@ def results(kind: type[Hooks], provider: Provider, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(feed, "deadline", kind.deadline or feed.deadline)
     receiver = kind()
     with serve(receiver) as url:
-        run = Run(Settings(url, provider, provider.defaults, seed=SEED, settle=0), mapped(receiver.effects, None))
-        return [run_check(check, run) for check in all_checks() if check.among(provider.feeds)]
+        run = Run(
+            Settings(url, provider, provider.defaults, seed=SEED, settle=0, dedupe_distance=FAR),
+            mapped(receiver.effects, None),
+        )
+        return [run_check(check, run) for check in all_checks() if not check.option and check.among(provider.feeds)]
 
 
 def slugs(found: Iterable[Result], verdict: Verdict) -> set[str]:
@@ -67,7 +74,7 @@ def said(found: Iterable[Result]) -> str:
 def test_fitting(acme: Provider) -> None:
     """Exactly these hold, each with a source of its own provider; its own family is among them."""
     (feed,) = acme.feeds
-    holding = [check for check in all_checks() if check.among(acme.feeds)]
+    holding = [check for check in all_checks() if not check.option and check.among(acme.feeds)]
     assert sorted(IDS) == sorted(check.id(acme).removeprefix("acme.") for check in holding)
     assert all("Standard Webhooks" in check.source(feed) or "Acme" in check.source(feed) for check in holding)
 
@@ -93,7 +100,7 @@ def test_good(kind: type[Hooks], acme: Provider, monkeypatch: pytest.MonkeyPatch
 def test_caught(kind: type[Hooks], acme: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken one fails exactly the checks that it names."""
     monkeypatch.setattr(acknowledgement, "BURST", 40)
-    monkeypatch.setattr(deduplication, "RACES", 1)
+    quick(monkeypatch)
     found = results(kind, acme, monkeypatch)
     assert not slugs(found, Verdict.HARNESS_ERROR), said(found)
     assert slugs(found, Verdict.FAIL) == kind.caught_by, said(found)
@@ -105,7 +112,9 @@ def test_without_effects(acme: Provider) -> None:
     """Without effects exactly the checks that need them could not run."""
     with serve(Hooks()) as url:
         run = Run(Settings(url, acme, acme.defaults, seed=SEED))
-        found = [run_check(check, run) for check in all_checks() if check.among(acme.feeds)]
-    needing = {check.id(acme).removeprefix("acme.") for check in all_checks() if check.effects} & IDS
+        found = [run_check(check, run) for check in all_checks() if not check.option and check.among(acme.feeds)]
+    needing = {
+        check.id(acme).removeprefix("acme.") for check in all_checks() if check.effects and not check.option
+    } & IDS
     assert slugs(found, Verdict.COULD_NOT_RUN) == needing, said(found)
     assert slugs(found, Verdict.PASS) == IDS - needing, said(found)

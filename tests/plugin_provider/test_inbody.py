@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 from im_callback.conformance.check import all_checks
-from im_callback.conformance.checks import acknowledgement, deduplication
+from im_callback.conformance.checks import acknowledgement
 from im_callback.conformance.effects import mapped
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import run_check
@@ -24,6 +24,7 @@ from im_callback.provider_mock.traffic.generate import Generator
 from im_callback.provider_mock.wire import Wire
 
 from tests.conformance.little_server import serving
+from tests.conformance.quick import FAR, quick
 from tests.conformance.test_curl import Place
 from tests.plugin_provider.inbody.provider import PROVIDER
 from tests.programs import needed
@@ -35,11 +36,13 @@ STAMP = Stamp(1_700_000_000_000, "1", "7")
 FITTING = {
     "acknowledgement": "acks-every-type acks-unknown-type exact-status within-deadline within-deadline-under-burst "
     "nothing-acked-is-lost",
-    "deduplication": "same-request-again retry-signed-afresh retry-reformatted concurrent twins-are-kept nothing-doubled",
+    "deduplication": "same-request-again retry-signed-afresh retry-reformatted retry-after-lost-ack retry-after-timeout "
+    "concurrent twins-are-kept far-apart nothing-doubled",
     "ordering": "no-order",
-    "payloads": "optional-absent optional-present every-variant limits unknown-field",
+    "payloads": "optional-absent optional-present every-variant limits unknown-field content",
     "preflight": "reachable accepts-valid effects-answer effects-show-delivery records",
-    "robustness": "malformed-json invalid-utf8 empty-body still-alive",
+    "robustness": "malformed-json invalid-utf8 empty-body wrong-types wrong-method oversized cut-off-body trickled-body "
+    "connection-reuse still-alive",
     "signature": "accepts-documented accepts-non-ascii accepts-content-type accepts-chunked rejects-wrong-secret "
     "rejects-empty-secret rejects-altered-time rejects-altered-id rejects-missing rejects-truncated-signature "
     "rejects-stale refusal-is-visible no-phantoms",
@@ -108,7 +111,15 @@ class KeepsEverything(Inbox):
 
     caught_by = {
         f"deduplication.{slug}"
-        for slug in ("same-request-again", "retry-signed-afresh", "retry-reformatted", "concurrent")
+        for slug in (
+            "same-request-again",
+            "retry-signed-afresh",
+            "retry-reformatted",
+            "retry-after-lost-ack",
+            "retry-after-timeout",
+            "concurrent",
+            "far-apart",
+        )
     }
 
     def key(self, event: dict[str, Any]) -> Any:
@@ -118,7 +129,7 @@ class KeepsEverything(Inbox):
 class KnowsTimes(Inbox):
     """Tells messages apart by when they were signed."""
 
-    caught_by = {"deduplication.retry-signed-afresh", "deduplication.retry-reformatted"}
+    caught_by = {"deduplication.far-apart", "deduplication.retry-signed-afresh", "deduplication.retry-reformatted"}
 
     def key(self, event: dict[str, Any]) -> Any:
         return event["msg_id"], event["timestamp"]
@@ -146,8 +157,11 @@ def results(kind: type[Inbox]) -> list[Result]:
     """Return what every check says about a receiver."""
     receiver = kind()
     with serve(receiver) as url:
-        run = Run(Settings(url, PROVIDER, PROVIDER.defaults, seed=20, settle=0), mapped(receiver.effects, None))
-        return [run_check(check, run) for check in all_checks() if check.among(PROVIDER.feeds)]
+        run = Run(
+            Settings(url, PROVIDER, PROVIDER.defaults, seed=20, settle=0, dedupe_distance=FAR),
+            mapped(receiver.effects, None),
+        )
+        return [run_check(check, run) for check in all_checks() if not check.option and check.among(PROVIDER.feeds)]
 
 
 def slugs(found: list[Result], verdict: Verdict) -> set[str]:
@@ -165,7 +179,7 @@ class TestChecks:
 
     def test_fitting(self) -> None:
         """Exactly these hold."""
-        holding = [check.id(PROVIDER) for check in all_checks() if check.among(PROVIDER.feeds)]
+        holding = [check.id(PROVIDER) for check in all_checks() if not check.option and check.among(PROVIDER.feeds)]
         assert sorted(IDS) == sorted(one.removeprefix("inbody.") for one in holding)
 
     def test_good(self) -> None:
@@ -178,7 +192,7 @@ class TestChecks:
     def test_caught(self, kind: type[Inbox], monkeypatch: pytest.MonkeyPatch) -> None:
         """A broken one fails exactly the checks that it names."""
         monkeypatch.setattr(acknowledgement, "BURST", 40)
-        monkeypatch.setattr(deduplication, "RACES", 1)
+        quick(monkeypatch)
         found = results(kind)
         assert slugs(found, Verdict.FAIL) == kind.caught_by, said(found)
 

@@ -215,9 +215,9 @@ class KeepsRemovals(Feed):
     """Shows the history of what it applied, removals included."""
 
     def record(self, entry: Entry) -> None:
-        known = len(self.known)
+        known, late = len(self.known), bool(entry.scope) and self.stale(entry)
         super().record(entry)
-        if entry.kind.erases and len(self.known) > known:
+        if entry.kind.erases and len(self.known) > known and not late:
             self.show(entry)
 
     def note(self, entry: Entry) -> None:
@@ -268,11 +268,19 @@ FORGED = (
 )
 REPEATS = (
     "deduplication.concurrent",
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.retry-reformatted",
     "deduplication.retry-signed-afresh",
     "deduplication.same-request-again",
 )
-STALE = ("ordering.newest-wins", "ordering.order-field-decides", "ordering.stale-ignored")
+STALE = (
+    "ordering.newest-wins",
+    "ordering.order-field-decides",
+    "ordering.stale-ignored",
+    "ordering.versions-at-once",
+)
 
 
 class TakesAnySignature(Feed):

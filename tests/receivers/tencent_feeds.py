@@ -199,12 +199,20 @@ REJECTS = {
 }
 """Every check for a bad signature of the right application and time."""
 REPEATS = {
+    "deduplication.far-apart",
+    "deduplication.retry-after-lost-ack",
+    "deduplication.retry-after-timeout",
     "deduplication.same-request-again",
     "deduplication.retry-signed-afresh",
     "deduplication.retry-reformatted",
     "deduplication.concurrent",
 }
-STALE = {"ordering.stale-ignored", "ordering.newest-wins", "ordering.order-field-decides"}
+STALE = {
+    "ordering.stale-ignored",
+    "ordering.newest-wins",
+    "ordering.order-field-decides",
+    "ordering.versions-at-once",
+}
 LISTED = {"ordering.listed-in-order", "ordering.order-beyond-31-bits"}
 DOUBLED = "deduplication.nothing-doubled"
 VISIBLE = "signature.refusal-is-visible"
@@ -261,7 +269,7 @@ class ByArrival(Broken):
     """Shows everything as it came."""
 
     caught_by: ClassVar = {
-        "after": {*STALE, *LISTED, "ordering.late-after-removal"},
+        "after": {*STALE, *LISTED, "ordering.late-after-removal", "ordering.late-removal"},
         **dict.fromkeys(("call", "live"), STALE),
     }
 
