@@ -8,13 +8,17 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 # Everything comes in the versions that were tried, and unchanged: requirements/ is written by `tox run -e lock`.
 LOCKED = --quiet --require-hashes --requirement
 
-.PHONY: demo test docs clean
+.PHONY: demo test examples docs clean
 
 demo: $(VENV)/demo
 	@$(VENV)/bin/provider-mock demo
 
 test: $(VENV)/test
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal -rfEs --no-fold-skipped $(ARGS)
+
+# The receivers in examples/, built and run through the whole gate; what they are built with comes from package registries.
+examples: $(VENV)/test
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -rA --no-fold-skipped examples/test_examples.py $(ARGS)
 
 docs: $(VENV)/docs
 	$(VENV)/bin/python -m mkdocs build --strict

@@ -19,10 +19,15 @@ PACKAGES: Final = {
     "go": "golang-go",
     "initdb": "postgresql",
     "java": "default-jdk-headless",
+    "javac": "default-jdk-headless",
     "mariadb-install-db": "mariadb-server-core",
     "mariadbd": "mariadb-server-core",
+    "mvn": "maven",
     "node": "nodejs",
+    "npm": "npm",
     "openssl": "openssl",
+    "php": "php-cli php-pgsql",
+    "psql": "postgresql-client",
     "redis-server": "redis-server",
 }
 

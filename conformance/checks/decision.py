@@ -170,12 +170,17 @@ def check_fails_as_told(run: Run) -> None:
         if store.connections:
             raise NotApplicable("the receiver answers without its store")
         raise CouldNotRun(nothing_went_through(run), NOTHING_WENT_THROUGH)
+    undecided = undecided_types(run)
     for how, disturb in (("hangs", store.hang), ("refuses connections", store.refuse)):
         again = [run.event(run.provider.catalogue[event.type], event.payload) for event in asked]
         attempts = without_store(run, disturb, again, how)
         comes_back(run, f"its store {how} no more", attempts)
         answered = [attempt for attempt in attempts if attempt.status == 200]
-        wrong = [(attempt, problem) for attempt in answered if (problem := wrong_decision(run, attempt))]
+        wrong = [
+            (attempt, problem)
+            for attempt in answered
+            if attempt.shot.events[0].type not in undecided and (problem := wrong_decision(run, attempt))
+        ]
         if wrong:
             raise Failed(
                 f"while its store {how}, an answer that decides{such_as(run, wrong[0][0])}, or no 200",
@@ -183,6 +188,12 @@ def check_fails_as_told(run: Run) -> None:
                 [attempt for attempt, _ in wrong],
             )
         run.notes.append(f"while its store {how}: {told(run, attempts)}")
+
+
+def undecided_types(run: Run) -> set[str]:
+    """Return the event types about which an answer decides nothing with the store there either: that is not its doing."""
+    asked = [attempt for attempt in run.sent.valid(run.binding, blamed=True) if attempt.shot.events]
+    return {attempt.shot.events[0].type for attempt in asked if attempt.acked and wrong_decision(run, attempt)}
 
 
 def told(run: Run, attempts: Sequence[Attempt]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from im_callback.conformance.check import all_checks
@@ -19,7 +20,7 @@ from tests.feeds import changed
 from tests.receivers import deciding
 from tests.receivers.deciding import GOOD, MUTANTS, PROVIDERS, CommsEase, Deciding, Gifts, Mutant, RongCloud
 from tests.receivers.direct import hand_over
-from tests.receivers.good import Good
+from tests.receivers.good import Answer, Good
 from tests.receivers.serving import serve
 from tests.receivers.tencent_feeds import KeepsQuestions
 
@@ -183,7 +184,7 @@ class TestFamily:
     def test_sources(self, feed: Feed) -> None:
         """Every feed that asks has the whole family, each check with a source."""
         holding = {check.slug: check.source(feed) for check in all_checks() if check.family == "decision"}
-        assert FAMILY == set(holding)
+        assert FAMILY | {"fails-as-told"} == set(holding)
         assert all(holding.values())
         assert all(feed.provider.catalogue.answer(one.name) for one in feed.event_types)
 
@@ -258,3 +259,55 @@ class TestModified:
         assert first is not None
         assert second is not None
         assert (first.word, first.said) == (second.word, second.said)
+
+
+class OnOff:
+    """A store that is there, or not."""
+
+    touches, connections, there = 0, 1, True
+
+    def hang(self) -> None:
+        self.there = False
+
+    refuse = hang
+
+    def heal(self) -> None:
+        self.there = True
+
+
+class TestWithoutItsStore:
+    """A receiver that asks its store is judged by what it answers when that is away."""
+
+    def result(self, answer: str, command: str) -> Result:
+        """Return what comes of a receiver that answers so about these commands while its store is away."""
+        store = OnOff()
+
+        class Receiver(deciding.Allows, deciding.Tencent):
+            def answered(self, request: Any) -> Answer:
+                store.touches += 1
+                if not store.there and self.command(request).startswith(command):
+                    return Answer(200, answer)
+                # Nothing but chats is its business.
+                said = super().answered(request)
+                return said if self.command(request).startswith("C2C.") else Answer(200, PLAIN)
+
+        tencent = providers.load("tencent")
+        with serve(Receiver()) as url:
+            settings = Settings(url, tencent, tencent.defaults, seed=3, settle=0.0, feeds=(tencent.feed("before"),))
+            run = Run(settings, None)
+            run.downstream = store
+            (check,) = (one for one in all_checks() if one.slug == "fails-as-told")
+            return run_check(check, run)
+
+    def test_what_it_never_decides_is_no_matter(self) -> None:
+        """What is let through by the plain answer of other kinds is so with the store too."""
+        found = self.result(PLAIN, "C2C.")
+        assert (Verdict.PASS, "") == (found.verdict, found.actual)
+
+    @pytest.mark.parametrize("answer", ['{"error": "database"}', '{"ActionStatus": "FAIL", "ErrorInfo": "down"}'])
+    def test_an_error_page_is_no_answer(self, answer: str) -> None:
+        """A 200 that decides nothing is one, where with the store there it decides."""
+        assert Verdict.FAIL is self.result(answer, "C2C.").verdict
+
+
+PLAIN = '{"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}'

@@ -28,6 +28,7 @@ LOCKS = {
     "demo": [*CORE, *EXTRAS["demo"]],
     "test": [*CORE, *(one for extra in EXTRAS.values() for one in extra), *GROUPS["test"]],
     "schemathesis": GROUPS["schemathesis"],
+    "examples": GROUPS["examples"],
     "lint": GROUPS["lint"],
     "docs": GROUPS["docs"],
     "tools": [*GROUPS["package"], *GROUPS["release"], *GROUPS["ci"]],
@@ -71,7 +72,7 @@ def versions(lock: str, python: str) -> dict[str, str]:
 def test_all() -> None:
     """Each lock has its purpose, and each dependency its lock."""
     assert set(LOCKS) == {file.stem for file in FOLDER.glob("*.txt")}
-    assert set(GROUPS) == {"test", "lint", "docs", "release", "package", "ci", "installer", "schemathesis"}
+    assert set(GROUPS) == {"test", "lint", "docs", "release", "package", "ci", "installer", "schemathesis", "examples"}
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own in a temporary folder, on a Unix socket, gone afterwards."""
+"""A PostgreSQL of our own in a temporary folder, on a Unix socket and a port if need be, gone afterwards."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def programs() -> Path | None:
 class Cluster:
     """A running server; `new_database` gives a URL that nobody had before."""
 
-    def __init__(self, folder: Path, programs: Path, *, durable: bool) -> None:
+    def __init__(self, folder: Path, programs: Path, *, durable: bool, port: int | None = None) -> None:
         self._folder, self._programs = folder, programs
+        self.port = port
         self._numbers = count(1)
         self._run("initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         with (folder / "data/postgresql.conf").open("a") as settings:
-            settings.write(f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 50\n")
+            settings.write(f"listen_addresses = '{'127.0.0.1' if port else ''}'\nport = {port or 5432}\n")
+            settings.write(f"unix_socket_directories = '{folder}'\nmax_connections = 50\n")
             settings.write(f"fsync = {'on' if durable else 'off'}\n")
 
     def start(self) -> None:
@@ -60,7 +62,7 @@ class Cluster:
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""
-        return f"postgresql://postgres@/{name}?host={self._folder}"
+        return f"postgresql://postgres@/{name}?host={self._folder}{f'&port={self.port}' if self.port else ''}"
 
     def new_database(self, *, options: str = "") -> str:
         """Make an empty database and return its URL."""
@@ -76,7 +78,8 @@ class Cluster:
 
     def sql(self, name: str | None, statements: str) -> None:
         """Run statements in a database."""
-        with psycopg.connect(host=str(self._folder), user="postgres", dbname=name, autocommit=True) as connection:
+        place = {"host": str(self._folder), "port": self.port or 5432}
+        with psycopg.connect(**place, user="postgres", dbname=name, autocommit=True) as connection:
             connection.execute(statements.encode())
 
     def _run(self, program: str, *arguments: str | Path) -> None:
@@ -94,13 +97,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster(programs: Path, *, durable: bool = False) -> Iterator[Cluster]:
-    """Run a server; with `durable`, it waits for the disk as in production."""
+def cluster(programs: Path, *, durable: bool = False, port: int | None = None) -> Iterator[Cluster]:
+    """Run a server; with `durable`, it waits for the disk as in production; with a port, it also listens there."""
     folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))  # short: a socket's path has 107 bytes at most
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     try:
-        server = Cluster(folder, programs, durable=durable)
+        server = Cluster(folder, programs, durable=durable, port=port)
         server.start()
         try:
             yield server
