@@ -180,6 +180,8 @@ class Receiver:
 
     def __call__(self, request: Request) -> Answer:
         feed = self.feed
+        if request.method != "POST":
+            return 405, "text/plain", b"only POST"
         if self.verifies and feed.verify(request, feed.provider.defaults, round(time.time() * 1000)):
             return 401, "text/plain", b"wrong"
         try:

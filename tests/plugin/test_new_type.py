@@ -100,6 +100,7 @@ def test_state(late_wins: bool, copied: Path, tmp_path: Path) -> None:
     expected = {
         "commsease.ordering.stale-ignored",
         "commsease.ordering.newest-wins",
+        "commsease.ordering.versions-at-once",
         "commsease.ordering.order-field-decides",
     }
     assert (expected if late_wins else set()) == failed, ended.output

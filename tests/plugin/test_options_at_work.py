@@ -216,7 +216,7 @@ class TestSeed:
         ended = pytest_in(tmp_path, *options_for(good), FIRST)
         (line,) = ended.lines("checks: ")
         assert ended.result is not None
-        assert re.fullmatch(rf"checks: 5, level should, seed {ended.result['seed']}", line)
+        assert re.fullmatch(rf"checks: 5, level should, seed {ended.result['seed']}, run [0-9]{{8}}", line)
         seed = ended.result["seed"]
         again = pytest_in(tmp_path, *options_for(good), FIRST, f"--receiver-seed={seed}")
         assert again.result is not None

@@ -382,7 +382,7 @@ class FirstOfList(Feed):
 
 
 class LateForPictures(Feed):
-    """Answers when it is too late, if a message is no text."""
+    """Answers when it is too late, if a message is a picture or a voice."""
 
     caught_by = at("message-route", "acknowledgement.within-deadline")
     deadline: ClassVar[float] = 0.4
@@ -390,7 +390,7 @@ class LateForPictures(Feed):
 
     def receive(self, request: Request) -> Answer:
         answer = super().receive(request)
-        if "TxtMsg" not in dict(self.fields(request.body)).get("objectName", "TxtMsg"):
+        if dict(self.fields(request.body)).get("objectName") in ("RC:ImgMsg", "RC:HQVCMsg"):
             self.stopped.wait(self.deadline + 0.2)
         return answer
 

@@ -306,7 +306,12 @@ class TimesAreText(Broken):
     """Reads EventTime as text, as the international samples of groups have it."""
 
     caught_by: ClassVar = {
-        "after": {"acknowledgement.acks-every-type", "payloads.every-variant", "signature.accepts-documented"}
+        "after": {
+            "acknowledgement.acks-every-type",
+            "payloads.every-variant",
+            "payloads.type-drift",
+            "signature.accepts-documented",
+        }
     }
 
     def entry(self, kind: Kind, code: str, item: dict[str, Any]) -> Entry:
