@@ -185,20 +185,24 @@ class Preflight:
     def _enough(self, awaited: set[Occurrence]) -> Callable[[Effects], bool]:
         """Return what tells whether there is more to wait for: all show, or what has come came long ago.
 
-        Where the user says what is recorded all of that is waited for.
+        Where the user says what is recorded all of that is waited for. How slow the receiver is, is known from its
+        other feeds too.
         """
-        began = progress = self.run.shared.now()
+        shared = self.run.shared
+        began = progress = shared.now()
         most = 0
 
         def enough(seen: Effects) -> bool:
             nonlocal most, progress
-            now, shown = self.run.shared.now(), sum(bool(seen.counts.get(one)) for one in awaited)
+            now, shown = shared.now(), sum(bool(seen.counts.get(one)) for one in awaited)
             if shown > most:
                 most, progress = shown, now
+                shared.delay = max(shared.delay or 0.0, now - began)
             if shown == len(awaited):
                 return True
-            patience = max(QUIET, SLOWER * (progress - began))
-            return self.run.settings.handles is None and most > 0 and now - progress > patience
+            if self.run.settings.handles is not None or shared.delay is None:
+                return False
+            return now - progress > max(QUIET, SLOWER * shared.delay)
 
         return enough
 

@@ -44,6 +44,8 @@ class Shared:
     gone: str = ""
     """Where the receiver went away in the middle of the run: during which check."""
     answered: bool = False
+    delay: float | None = None
+    """Seconds that the slowest effect took to show in preflight, once one has."""
     look: tuple[float, Effects] | None = None
     """The last look at the effects, and when it began."""
     whole: tuple[float, Effects] | None = None

@@ -11,6 +11,7 @@ import pytest
 from im_callback.conformance import preflight
 from im_callback.conformance.check import all_checks
 from im_callback.conformance.effects import EffectsError, ReadEffects
+from im_callback.conformance.judge import Occurrence
 from im_callback.conformance.preflight import Preflight
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import run_check
@@ -303,6 +304,18 @@ class TestWaiting:
             Preflight(run).effects_show_delivery()
         assert set(map(full, found)) == set(run.models)
         assert seconds[0] <= receiver.now <= seconds[1]
+
+    def test_another_feed(self) -> None:
+        """How slow the receiver is, is known from another feed: one of which nothing shows is not waited for longer."""
+        receiver = Slow(login=0.4)
+        with serving(receiver) as server:
+            run = receiver.run(server.url)
+            Preflight(run).effects_show_delivery()
+            found = receiver.now
+            enough = Preflight(run.at(run.provider.feed("rtc")))._enough({Occurrence("commsease.login", ("nobody",))})
+            run.settle(enough)
+        assert 0.4 <= found <= 0.7
+        assert 5 * 0.4 <= receiver.now - found <= 5 * 0.7 + 0.5
 
     def test_late(self) -> None:
         """What shows after all is said, with the option to give: it was not judged."""
