@@ -10,6 +10,7 @@ import pytest
 from im_callback.conformance.check import all_checks
 from im_callback.conformance.checks import robustness
 from im_callback.conformance.disturbed import SHORT, patience
+from im_callback.conformance.report.result_json import acks
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import run_check
 from im_callback.conformance.verdict import Result, Verdict
@@ -40,6 +41,17 @@ def kept_again(keeper: Keeper) -> None:
         return None
 
     keeper.refuses = again
+
+
+class TestTrickle:
+    """A body that trickles in."""
+
+    def test_no_answer_time(self) -> None:
+        """How long it takes is ours: it counts neither as an acknowledgement time nor against the deadline."""
+        result, run = judged(Keeper(PROVIDER), "trickled-body")
+        assert result.verdict is Verdict.PASS, result.actual
+        assert max(one.reply.seconds for one in run.history) >= robustness.TRICKLE
+        assert acks(run)["max_ms"] < robustness.TRICKLE * 1000
 
 
 class TestNoAnswer:
