@@ -305,6 +305,26 @@ class TestWaiting:
         assert set(map(full, found)) == set(run.models)
         assert seconds[0] <= receiver.now <= seconds[1]
 
+    @pytest.mark.parametrize(("there", "seconds"), [(3, (3, 3.5)), (99, (20, 20.5))])
+    def test_no_store_yet(self, there: float, seconds: tuple[float, float]) -> None:
+        """A store that the first delivery makes is waited for as effects are, and no longer."""
+        receiver = Slow(login=0)
+
+        def read() -> list[Any]:
+            if receiver.now < there:
+                raise EffectsError("there is no file", "Is it right?")
+            return receiver.records
+
+        with serving(receiver) as server:
+            run = receiver.run(server.url)
+            run.read_effects = read
+            if there < 20:
+                Preflight(run).effects_answer()
+            else:
+                with pytest.raises(CouldNotRun, match="there is no file"):
+                    Preflight(run).effects_answer()
+        assert seconds[0] <= receiver.now <= seconds[1]
+
     def test_another_feed(self) -> None:
         """How slow the receiver is, is known from another feed: one of which nothing shows is not waited for longer."""
         receiver = Slow(login=0.4)
