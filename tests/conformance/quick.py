@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from im_callback.conformance.checks import deduplication, ordering, robustness
 
-TRICKLE = 0.3
+TRICKLE = 0.5
 """Seconds for which a body trickles in."""
 ROOMS = 8
 """In how many scopes of each type versions arrive at once, where one of them is to go wrong."""
@@ -19,4 +19,3 @@ def quick(monkeypatch: pytest.MonkeyPatch, *, races: int = 1, rooms: int = ROOMS
     monkeypatch.setattr(ordering, "ROOMS", rooms)
     monkeypatch.setattr(ordering, "ROOMS_EACH", rooms)
     monkeypatch.setattr(robustness, "TRICKLE", TRICKLE)
-    monkeypatch.setattr(robustness, "TRIES", 1)
