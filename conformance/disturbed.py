@@ -24,8 +24,7 @@ def performed(run: Run, plan: Plan, shots: Sequence[Shot]) -> list[PlannedAttemp
     An attempt whose answer is kept from coming back says nothing of the receiver, and is not looked back at; neither is
     one that is to be refused, which is for others to judge.
     """
-    # Ends the check here where the receiver is gone.
-    run.send()
+    run.must_be_there()
     for shot in shots:
         run.matcher.add(shot.events)
         run.sent.leaving(shot.events, run.binding, valid=shot.valid)

@@ -8,6 +8,7 @@ from typing import Any
 
 from im_callback.provider_mock.traffic.shape import leaves, schemas_at
 from im_callback.schemas import EventType, replace
+from im_callback.schemas.applicable import anywhere
 
 DIGITS = 15
 """Digits of a text at most that a number in JSON holds everywhere."""
@@ -17,7 +18,7 @@ NUMBERS = frozenset({"integer", "number"})
 @lru_cache(maxsize=1024)
 def drifts(event_type: EventType) -> bool:
     """Return whether the schema of an event type admits a number and a text in the same place."""
-    return _either_somewhere(event_type.schema)
+    return anywhere(event_type.schema, _either)
 
 
 def is_either(event_type: EventType, pointer: str) -> bool:
@@ -49,9 +50,3 @@ def _other(value: Any) -> Any:
 def _either(schema: Mapping[str, Any]) -> bool:
     kinds = schema.get("type")
     return isinstance(kinds, list) and "string" in kinds and not NUMBERS.isdisjoint(kinds)
-
-
-def _either_somewhere(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        return _either(schema) or any(map(_either_somewhere, schema.values()))
-    return isinstance(schema, list) and any(map(_either_somewhere, schema))

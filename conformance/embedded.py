@@ -9,7 +9,7 @@ from typing import Any
 
 from im_callback.provider_mock.traffic.shape import schemas_at
 from im_callback.schemas import EventType, jsontext, replace
-from im_callback.schemas.applicable import embeds
+from im_callback.schemas.applicable import anywhere, embeds
 from im_callback.schemas.pointer import join
 
 NOT_JSON = ("{not JSON", "plain words")
@@ -19,7 +19,7 @@ NOT_JSON = ("{not JSON", "plain words")
 @lru_cache(maxsize=1024)
 def holds_json(event_type: EventType) -> bool:
     """Return whether payloads of an event type hold JSON inside strings."""
-    return _embeds_somewhere(event_type.schema)
+    return anywhere(event_type.schema, embeds)
 
 
 def rewritten(event_type: EventType, payload: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -58,9 +58,3 @@ def _texts(event_type: EventType, value: Any, pointer: str) -> Iterator[tuple[st
             yield from _texts(event_type, inner, f"{pointer}/{number}")
     elif isinstance(value, str) and any(map(embeds, schemas_at(event_type.schema, pointer))):
         yield pointer, value
-
-
-def _embeds_somewhere(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        return embeds(schema) or any(map(_embeds_somewhere, schema.values()))
-    return isinstance(schema, list) and any(map(_embeds_somewhere, schema))

@@ -16,6 +16,15 @@ def genuine() -> type[socket.socket]:
     return next((one for one in kinds if one.__module__ == "socket" and one.__name__ == "socket"), socket.socket)
 
 
+def connects(host: str, port: int) -> bool:
+    """Return whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def allowed() -> Iterator[None]:
     """Take guards off `socket.socket` until the block ends, then put them back."""

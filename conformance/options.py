@@ -154,7 +154,7 @@ def effects(config: pytest.Config, settings: Settings) -> ReadEffects | None:
         folder=folder,
         query=query,
         run=settings.tag,
-        recurring=settings.accounts is not None or bool(settings.fixed),
+        recurring=settings.meeting,
     )
     if spec and settings.command is not None:
         spec = filled(spec, {"port": str(port_of(settings.url))})

@@ -6,14 +6,14 @@ every check that needs it could not run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from im_callback.conformance.diagnosis import find_traces, raw_records, told_of, why_refused, why_unseen
 from im_callback.conformance.judge import AmbiguousRecord, Effects, Occurrence
+from im_callback.conformance.looking import SHORTEST_PAUSE
 from im_callback.conformance.option_values import fits
-from im_callback.conformance.run import LONGEST_PAUSE, SHORTEST_PAUSE, Run
+from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
 from im_callback.conformance.words import said_of
 from im_callback.provider_mock.contract import Event, NoReply
@@ -150,25 +150,9 @@ class Preflight:
             )
 
     def _effects_answer(self) -> None:
-        started = self._readable()
-        seconds = time.monotonic() - started
+        seconds = self.run.readable(self.run.settings.settle)
         if seconds > EFFECTS_DEADLINE:
             raise Failed(f"the effects within {EFFECTS_DEADLINE:g} s", f"they took {seconds:.1f} s")
-
-    def _readable(self) -> float:
-        """Read the effects, and return when that began; a store that the first delivery makes may take the settle time."""
-        shared = self.run.shared
-        end = shared.now() + self.run.settings.settle
-        while True:
-            started = time.monotonic()
-            try:
-                self.run.records()
-            except CouldNotRun:
-                if shared.now() >= end:
-                    raise
-                shared.pause(LONGEST_PAUSE)
-            else:
-                return started
 
     def _look(self) -> None:
         run = self.run

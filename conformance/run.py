@@ -8,7 +8,6 @@ share; what was sent only in a form the provider would never send is remembered 
 from __future__ import annotations
 
 import copy
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,14 +16,16 @@ from random import Random
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.command import Receiver, port_of
 from im_callback.conformance.around.command import said as status_said
 from im_callback.conformance.around.downstream import Downstream
-from im_callback.conformance.effects import EffectsError, ReadEffects, Records
-from im_callback.conformance.judge import AmbiguousRecord, Effects, Matcher, Occurrence, occurrences_of, superseded
+from im_callback.conformance.effects import ReadEffects
+from im_callback.conformance.judge import AmbiguousRecord, Effects, Occurrence, occurrences_of, superseded
+from im_callback.conformance.looking import LONGEST_PAUSE, Looking
+from im_callback.conformance.network import connects
 from im_callback.conformance.sent import Sent
 from im_callback.conformance.settings import Settings
-from im_callback.conformance.shared import Found, Shared, one_by_one
+from im_callback.conformance.shared import Found, one_by_one
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, Level, NotApplicable, Outside
 from im_callback.conformance.words import more_of, note_of, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import (
@@ -51,28 +52,25 @@ Alter = Callable[[Request], Request]
 T = TypeVar("T")
 
 PATIENCE = 3
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
 QUESTIONS = 5
 """How many are asked until one is let through, where the answer decides whether it shows."""
 GONE_SECONDS = 3.0
 """How long nobody may listen before the receiver counts as gone: a supervisor may be starting it again."""
 
 
-class Run:
+class Run(Looking):
     """A run in progress, as one of its checks sees it. `read_effects` returns the application's records, or is None."""
 
     def __init__(self, settings: Settings, read_effects: ReadEffects | None = None) -> None:
-        self.settings = settings
+        super().__init__(settings, read_effects)
         self.provider = settings.provider
         self.feeds = settings.arriving
         self._feed = self.feeds[0]
-        self.shared = Shared(read_effects)
         self.random = Random(settings.seed)
         self.ids = Identities(self.random, utc_millis(), run=settings.run, accounts=settings.accounts)
         longest = max(feed.deadline for feed in self.feeds)
         client = Client(longest, extra_headers=settings.headers, ca_file=settings.ca_file)
         self.courier = Courier(client, rate=settings.rate)
-        self.matcher = Matcher(self.provider.catalogue)
         self.kept: dict[str, frozenset[str]] = {}
         """By event type, the variants that the receiver records; one without variants has the variant ''."""
         self.models: dict[str, Mapping[str, Any]] = {}
@@ -110,15 +108,6 @@ class Run:
         other.random = Random(f"{self.settings.seed} {check} {feed.name}")
         other.sent = self.sent.at(feed)
         return other
-
-    @property
-    def read_effects(self) -> ReadEffects | None:
-        """What returns the application's records; None where no effects were given."""
-        return self.shared.read_effects
-
-    @read_effects.setter
-    def read_effects(self, read: ReadEffects | None) -> None:
-        self.shared.read_effects = read
 
     @property
     def several(self) -> bool:
@@ -288,12 +277,10 @@ class Run:
     def send(self, *shots: Shot, together: bool = False, noticed: Callable[[Attempt], None] = ignored) -> list[Attempt]:
         """Send the shots at once, with `together` so that their last bytes arrive at one moment.
 
-        `noticed` gets each attempt as soon as its outcome is known, if they do not leave together. Returns their attempts in the same order. Raises `Gone` if the receiver is no longer there.
+        `noticed` gets each attempt as soon as its outcome is known, if they do not leave together. Returns their
+        attempts in the same order. Raises `Gone` if the receiver is no longer there.
         """
-        if self.shared.gone:
-            raise CouldNotRun(
-                f"the receiver went away during {self.shared.gone}", "Start it again; its log says why it ended"
-            )
+        self.must_be_there()
         for shot in shots:
             self.matcher.add(shot.events)
             self.sent.leaving(shot.events, self.binding, valid=shot.valid)
@@ -301,6 +288,13 @@ class Run:
         self.sent.came_back(attempts, self.binding)
         self._notice_end(attempts)
         return attempts
+
+    def must_be_there(self) -> None:
+        """End the check as could-not-run where the receiver went away in the middle of the run."""
+        if self.shared.gone:
+            raise CouldNotRun(
+                f"the receiver went away during {self.shared.gone}", "Start it again; its log says why it ended"
+            )
 
     def _notice_end(self, attempts: Sequence[Attempt]) -> None:
         """Raise `Gone` if the receiver has answered before and nobody listens there any more."""
@@ -326,13 +320,12 @@ class Run:
         )
 
     def _somebody_listens(self) -> bool:
-        parts = urlsplit(self.settings.url)
-        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        url = self.settings.url
         # One that we have started and that has ended comes back by us alone.
         ended = self.receiver is not None and not self.receiver.running
         deadline = time.monotonic() + (0 if ended else GONE_SECONDS)
         while time.monotonic() < deadline:
-            if _connects(address):
+            if connects(urlsplit(url).hostname or "", port_of(url)):
                 return True
             time.sleep(LONGEST_PAUSE)
         return False
@@ -400,78 +393,6 @@ class Run:
     def occurrences(self, *events: Event) -> list[Occurrence]:
         """Return what the events say happened."""
         return [one for event in events for one in occurrences_of(self.provider.catalogue[event.type], event)]
-
-    def records(self) -> Sequence[Any]:
-        """Return the application's records as they are now; could-not-run if they cannot be read."""
-        if self.read_effects is None:
-            raise CouldNotRun("no effects given", "Give --receiver-effects=… or override the fixture receiver_effects")
-        try:
-            return self.read_effects()
-        except EffectsError as error:
-            raise CouldNotRun(f"the effects could not be read: {error.reason}", error.fix) from error
-
-    @property
-    def unordered(self) -> bool:
-        """Whether the records come in no order: the user says so, or where they are read from has none."""
-        return self.settings.unordered or bool(getattr(self.read_effects, "unordered", False))
-
-    def effects(self) -> Effects:
-        """Return the effects as they are now, matched to what was sent."""
-        began = self.shared.now()
-        effects = self.matcher.match(self.records())
-        self.shared.look = (began, effects)
-        return effects
-
-    def all_effects(self, seen: Effects, since: float | None = None) -> Effects:
-        """Return the effects read in whole, where records from before the run are passed over; else those seen.
-
-        If it shows more of this run than was seen, nothing is passed over from now on: this store gives new events a
-        place among old ones. What another check has read in whole after `since` will do.
-        """
-        read, last = self.read_effects, self.shared.whole
-        if not isinstance(read, Records) or not read.skips:
-            return seen
-        if since is not None and last is not None and last[0] >= since:
-            return last[1]
-        began = self.shared.now()
-        try:
-            # What fits nothing is news of this run only where it was seen without the old records.
-            everything = replace(self.matcher.match(read.whole()), unmatched=seen.unmatched)
-        except EffectsError:
-            return seen
-        if len(everything.order) > len(seen.order) or not everything.ambiguous.keys() <= seen.ambiguous.keys():
-            read.skip_nothing()
-        self.shared.whole = (began, everything)
-        return everything
-
-    def was_hidden(self) -> bool:
-        """Return whether the effects, read in whole, show more of this run than was shown so far."""
-        read = self.read_effects
-        if not isinstance(read, Records) or not read.skips or self.shared.gone:
-            return False
-        try:
-            self.all_effects(self.effects())
-        except CouldNotRun:
-            return False
-        return not read.skips
-
-    def settle(self, done: Callable[[Effects], bool], seconds: float | None = None) -> Effects:
-        """Return the effects as soon as `done` holds for them, or when the settle time has passed, or so many seconds.
-
-        Other checks go on meanwhile; those that wait look at the effects together.
-        """
-        deadline = self.shared.now() + (self.settings.settle if seconds is None else seconds)
-        pause = SHORTEST_PAUSE
-        effects = self.effects()
-        while not done(effects):
-            if (left := deadline - self.shared.now()) <= 0:
-                return self.all_effects(effects, deadline)
-            due = self.shared.now() + min(pause, left)
-            self.shared.pause(min(pause, left))
-            pause = min(pause * 2, LONGEST_PAUSE)
-            seen = self.shared.look
-            effects = seen[1] if seen is not None and seen[0] >= due else self.effects()
-        return effects
 
     def each(self, things: Sequence[T], judge: Callable[[T], None]) -> list[Outside | AmbiguousRecord | None]:
         """Judge things whose accounts and rooms cannot meet, at once where they wait; return how each ended, in order.
@@ -543,7 +464,7 @@ class Run:
 
     def _replaced(self) -> set[Occurrence]:
         """Return the states that a newer one has replaced: accounts and fields that recur make them share a scope."""
-        if not self.settings.fixed and self.settings.accounts is None:
+        if not self.settings.meeting:
             return set()
         sent = [event for attempt in self.history if attempt.shot.valid for event in attempt.shot.events]
         return superseded(sent, self.provider.catalogue)
@@ -595,11 +516,3 @@ class Run:
                 [attempt],
             )
         return effects
-
-
-def _connects(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=1).close()
-    except OSError:
-        return False
-    return True

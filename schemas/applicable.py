@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from im_callback.schemas import jsontext
@@ -13,6 +13,7 @@ __all__ = [
     "BRANCHES",
     "Schema",
     "accepts",
+    "anywhere",
     "applying",
     "children",
     "embeds",
@@ -36,6 +37,13 @@ def follow(root: Schema, schema: Schema) -> Schema:
     while isinstance(reference := schema.get("$ref"), str) and reference.startswith("#"):
         schema = resolve(root, reference[1:])
     return schema
+
+
+def anywhere(schema: Any, fits: Callable[[Schema], bool]) -> bool:
+    """Return whether any part of a schema fits."""
+    if isinstance(schema, Mapping):
+        return fits(schema) or any(anywhere(part, fits) for part in schema.values())
+    return isinstance(schema, list) and any(anywhere(part, fits) for part in schema)
 
 
 def accepts(root: Schema, schema: Schema, value: Any) -> bool:

@@ -20,6 +20,7 @@ from random import SystemRandom
 from urllib.parse import urlsplit, urlunsplit
 
 from im_callback.conformance.around.log import Log
+from im_callback.conformance.network import connects
 
 START_SECONDS = 60.0
 """How long it may take until it answers."""
@@ -280,12 +281,7 @@ class Receiver:
             time.sleep(PAUSE)
 
     def _listens(self) -> bool:
-        host = urlsplit(self.url).hostname or "127.0.0.1"
-        try:
-            socket.create_connection((host, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return connects(urlsplit(self.url).hostname or "127.0.0.1", self.port)
 
     def _text(self) -> str:
         return filled(self.command, {"port": str(self.port), **self._places})

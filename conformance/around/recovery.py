@@ -7,7 +7,7 @@ back is that check's finding, and the rest of the run is not blamed for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from im_callback.conformance.around.command import Occupied, Receiver, ReceiverError
 from im_callback.conformance.around.downstream import Downstream
@@ -130,7 +130,7 @@ def comes_back(run: Run, after: str, shown: Sequence[Attempt] = (), *, anew: boo
 
     attempts = _accepted(run, supervise)
     if well(attempts[-1]):
-        _readable(run)
+        _await_effects(run)
         return attempts
     last = attempts[-1]
     said = f"none is; the last: {said_of(last)}"
@@ -138,7 +138,7 @@ def comes_back(run: Run, after: str, shown: Sequence[Attempt] = (), *, anew: boo
         run.receiver.close()
         _started_again(run, expected, said, [*shown, last])
         if well(_accepted(run)[-1]):
-            _readable(run)
+            _await_effects(run)
             raise Failed(expected, f"{said}; after a restart it accepts them", [*shown, last])
     raise Gone(expected, said, [*shown, last])
 
@@ -171,17 +171,10 @@ def _accepted(run: Run, supervise: Callable[[], None] = lambda: None) -> list[At
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _readable(run: Run) -> None:
+def _await_effects(run: Run) -> None:
     """Wait until the effects can be read: who shows them may need its store, or a moment."""
-    if run.read_effects is None:
-        return
-    end = run.shared.now() + COMES_BACK
-    while run.shared.now() < end:
-        with suppress(CouldNotRun):
-            run.records()
-            return
-        run.shared.pause(LONGEST_PAUSE)
-    run.records()
+    if run.read_effects is not None:
+        run.readable(COMES_BACK)
 
 
 def sends_again(feed: Feed, outcome: Outcome) -> bool:

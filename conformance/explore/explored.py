@@ -6,6 +6,7 @@ for, with --receiver-replay one is played again. The first of them does the work
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 from im_callback.conformance import needs
@@ -26,10 +27,7 @@ CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-
 
 def explored(run: Run) -> Explored:
     """Return what the search, or the replay, came to at the run's feed; it is done once."""
-    if run.shared.gone:
-        raise CouldNotRun(
-            f"the receiver went away during {run.shared.gone}", "Start it again; its log says why it ended"
-        )
+    run.must_be_there()
     if run.found.explored is None:
         try:
             run.found.explored = _replayed(run) if run.settings.replay is not None else _searched(run)
@@ -123,17 +121,12 @@ def _kept(run: Run, invariant: Invariant, failing: Failing) -> str:
 
 
 WHY = "A provider repeats, delays and reorders deliveries as the network has it; nobody has a test for each way."
+explored_check = partial(check, level="should", effects=True, last=True, alone=True, needs=needs.tells, why=WHY)
 
 
-@check(
+@explored_check(
     "No sequence of deliveries loses what was acknowledged",
     topic="ack",
-    level="should",
-    effects=True,
-    last=True,
-    alone=True,
-    needs=needs.tells,
-    why=WHY,
     fix="Acknowledge once it is stored, and remember an event as known only together with its effect.",
 )
 def check_lost(run: Run) -> str:
@@ -141,15 +134,9 @@ def check_lost(run: Run) -> str:
     return invariant_holds(run, "lost")
 
 
-@check(
+@explored_check(
     "No sequence of deliveries shows one event twice",
     topic="duplicates",
-    level="should",
-    effects=True,
-    last=True,
-    alone=True,
-    needs=needs.tells,
-    why=WHY,
     fix="Keep the identity of what you recorded under a unique key, in the same store and for as long as the record.",
 )
 def check_doubled(run: Run) -> str:
@@ -157,15 +144,9 @@ def check_doubled(run: Run) -> str:
     return invariant_holds(run, "doubled")
 
 
-@check(
+@explored_check(
     "No sequence of deliveries lets an older state win",
     topic="order",
-    level="should",
-    effects=True,
-    last=True,
-    alone=True,
-    needs=needs.tells,
-    why=WHY,
     fix="Keep the time or version with the state, and with its removal too; compare and store in one step.",
 )
 def check_stale(run: Run) -> str:
@@ -173,15 +154,9 @@ def check_stale(run: Run) -> str:
     return invariant_holds(run, "stale")
 
 
-@check(
+@explored_check(
     "No sequence of deliveries puts a list out of order",
     topic="order",
-    level="should",
-    effects=True,
-    last=True,
-    alone=True,
-    needs=needs.tells,
-    why=WHY,
     fix="Sort by the documented fields when you show, not by arrival.",
 )
 def check_out_of_order(run: Run) -> str:
@@ -189,15 +164,9 @@ def check_out_of_order(run: Run) -> str:
     return invariant_holds(run, "out-of-order")
 
 
-@check(
+@explored_check(
     "No sequence of deliveries shows what never arrived whole",
     topic="transport",
-    level="should",
-    effects=True,
-    last=True,
-    alone=True,
-    needs=needs.tells,
-    why=WHY,
     fix="Record nothing of a body before all of it is there and verified.",
 )
 def check_phantom(run: Run) -> str:
@@ -205,15 +174,9 @@ def check_phantom(run: Run) -> str:
     return invariant_holds(run, "phantom")
 
 
-@check(
+@explored_check(
     "No sequence of deliveries ends the receiver, or its answers",
     topic="ack",
-    level="should",
-    effects=True,
-    last=True,
-    alone=True,
-    needs=needs.tells,
-    why=WHY,
     fix="Its log says what was not caught, or what waits for what.",
 )
 def check_crash(run: Run) -> str:

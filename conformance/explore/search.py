@@ -23,7 +23,8 @@ from im_callback.conformance.explore.stock import Stock, Unusable, stock_of
 from im_callback.conformance.explore.strategies import Frame, made_up, shortest
 from im_callback.conformance.explore.timeline import timeline
 from im_callback.conformance.judge import AmbiguousRecord, Effects
-from im_callback.conformance.run import LONGEST_PAUSE, SHORTEST_PAUSE, Run
+from im_callback.conformance.looking import LONGEST_PAUSE, SHORTEST_PAUSE
+from im_callback.conformance.run import Run
 from im_callback.provider_mock.history import Attempt
 
 BELIEVE_SECONDS = 8.0
