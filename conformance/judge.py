@@ -159,8 +159,6 @@ class Matcher:
         self._by_field: dict[str, dict[str, list[str]]] = {}
         self._open: list[str] = []
         self._indexes: dict[tuple[str, tuple[int, ...]], tuple[int, dict[tuple[str, ...], list[Occurrence]]]] = {}
-        self._certain: dict[str, Occurrence] = {}
-        """Records, as text, whose whole identity was found: what is sent later makes them nothing else."""
         self._values: list[str] = []
         """The values that were sent which tell events apart, in the order of sending."""
         self._known_values: set[str] = set()
@@ -234,7 +232,9 @@ class Matcher:
             fits = self._of_types(record)
             look.found, look.certain = ([fits[0]], fits[1]) if fits[0][0] else ([], False)
         elif isinstance(record, Mapping) and (values is None or not self._known_values.isdisjoint(values)):
-            parts = [self._known(part) for part in self._parts(record, self._candidates(record))]
+            parts = [
+                self._known(part, self._candidates(part)) for part in self._parts(record, self._candidates(record))
+            ]
             look.found = [(fitting, record) for fitting, _ in parts if fitting]
             look.certain = all(certain for _, certain in parts)
         return look
@@ -260,8 +260,8 @@ class Matcher:
             if name not in self._sent:
                 continue
             for part in self._parts(made, [name]):
-                found = self._fitting(part, [name])
-                if len(found) == 1 and found[0].identity == identity_of(self._catalogue[name], part):
+                found, certain = self._known(part, [name])
+                if certain:
                     return (found, made), True
                 if found:
                     best = ([*best[0], *found], made)
@@ -278,16 +278,14 @@ class Matcher:
                 return [{**outer, **one} for one in within] or [record]
         return [record]
 
-    def _known(self, record: Record) -> tuple[list[Occurrence], bool]:
-        """Return what a record fits, and whether that is certain: then it is not looked for again."""
-        key = text(dict(record))
-        if (certain := self._certain.get(key)) is not None:
-            return [certain], True
-        found = self._fitting(record, self._candidates(record))
-        if len(found) == 1 and found[0].identity == identity_of(self._catalogue[found[0].type], record):
-            self._certain[key] = found[0]
-            return found, True
-        return found, False
+    def _known(self, record: Record, names: Iterable[str]) -> tuple[list[Occurrence], bool]:
+        """Return what a record fits among these event types, and whether its whole identity says so.
+
+        That is certain then: nothing that is sent later makes it anything else.
+        """
+        found = self._fitting(record, names)
+        whole = len(found) == 1 and found[0].identity == identity_of(self._catalogue[found[0].type], record)
+        return found, whole
 
     def _fitting(self, record: Record, names: Iterable[str]) -> list[Occurrence]:
         best: list[Occurrence] = []
@@ -348,7 +346,6 @@ class Matcher:
 
     def _meet(self, event_type: EventType) -> None:
         """Note by which fields records of a type that is sent for the first time are told from others."""
-        self._certain.clear()
         properties = event_type.schema.get("properties", {})
         fixed = {name: [text(schema["const"])] for name, schema in properties.items() if "const" in schema}
         if not fixed and len({name for name, _ in event_type.marks}) == 1:

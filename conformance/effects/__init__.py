@@ -4,8 +4,8 @@ A source is a module with `SCHEMES` (what may stand before the colon of --receiv
 `open_source(spec, options)`, which returns a function that reads all records, in the order in
 which the application shows them. What it returns may also have `mark()`, called before anything is sent: what is there
 then may be passed over; `whole()`, which reads what was passed over too; `unordered`, true where the records that were
-read last have no order; and `close()`, called at the end. Other packages add a source as an entry point in the group `im_callback.effects`; one that
-cannot be loaded is passed over.
+read last have no order; and `close()`, called at the end. Other packages add a source as an entry point in the group
+`im_callback.effects`; one that cannot be loaded is passed over.
 """
 
 from __future__ import annotations
