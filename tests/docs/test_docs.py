@@ -12,7 +12,8 @@ import pytest
 import trustme
 from click.testing import CliRunner
 from im_callback.conformance.check import all_checks
-from im_callback.conformance.plugin import FLAGS, OPTIONS, REPEATABLE, SWITCH
+from im_callback.conformance.option_table import FLAGS, OPTIONS, REPEATABLE
+from im_callback.conformance.plugin import SWITCH
 from im_callback.provider_mock import cli, providers
 
 ROOT = Path(__file__).parents[2]
