@@ -99,6 +99,7 @@ LAST = {
         "line:3",
         lambda s: ("{}:{}" if s.downstream[0] != "::1" else "[{}]:{}").format(*s.downstream),
     ),
+    "wait": ("1.5", "2.5", "3.5", lambda s: str(s.wait)),
     "downstream-port": ("1", "2", "3", lambda s: str(s.downstream_port)),
     "dedupe-distance": ("1", "2", "3", lambda s: str(s.dedupe_distance)),
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
