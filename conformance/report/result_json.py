@@ -58,6 +58,7 @@ def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask:
         },
         "acks": acks(run),
         "handles": handles(run),
+        "pinned": run.settings.handles is not None,
         "notes": list(run.notes),
         "baseline": list(conclusion.problems),
         "causes": causes(results, run.settings.level),
