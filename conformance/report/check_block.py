@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ def check_block(check: Mapping[str, Any]) -> str:
     if failed:
         lines += [*_labelled("expected", check["expected"]), *_labelled("actual", check["actual"])]
         lines += _indented(check.get("timeline", ()))
+        lines += _indented(f"{one['what']}: {_json(one['record'])}" for one in check.get("records", ()))
     elif check["reason"]:
         lines += [f"{check['verdict']}: {check['reason'].rstrip()}"]
     for exchange in check["exchanges"][:SHOWN]:
@@ -36,7 +38,7 @@ def check_block(check: Mapping[str, Any]) -> str:
         lines += _labelled("usual fix" if failed else "do this", check["fix"])
     if again := check.get("send_again"):
         lines += ["", "send it again:", *_indented([again])]
-    if failed and check["reason"]:
+    if check.get("known"):
         lines += _labelled("known failure", check["reason"])
     return "\n".join(lines).rstrip()
 
@@ -50,6 +52,10 @@ def _exchange(exchange: Mapping[str, Any]) -> list[str]:
         return [*lines, "reply:", *_indented([f"none: {exchange['rule']} ({after})"])]
     kept = [one for one in reply["headers"] if one[0].lower() in KEPT]
     return [*lines, "reply:", *_indented([f"{reply['status']} ({after})", *_headers(kept), "", reply["body"]])]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _headers(headers: Iterable[tuple[str, str]]) -> list[str]:

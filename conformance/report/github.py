@@ -23,7 +23,7 @@ def annotations(document: Mapping[str, Any]) -> list[str]:
 
 
 def _wrong(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for problem in document["problems"]:
+    for problem in document["baseline"]:
         yield "error", f"receiver verdict: {document['verdict']}", problem
     for check in document["checks"]:
         if check["verdict"] == "harness-error":
@@ -31,7 +31,7 @@ def _wrong(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _causes(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    known = {check["id"] for check in document["checks"] if check["verdict"] == "fail" and check["reason"]}
+    known = {check["id"] for check in document["checks"] if check.get("known")}
     for cause in document["causes"]:
         if known.issuperset(cause["checks"]):
             continue

@@ -28,7 +28,9 @@ def junit(document: Mapping[str, Any]) -> str:
     }
     suites = ET.Element("testsuites", {"name": "receiver conformance", **counts})
     suite = ET.SubElement(suites, "testsuite", {"name": name, **counts})
-    suite.append(_properties({key: document[key] for key in ("receiver", "provider", "seed", "level", "verdict")}))
+    suite.append(
+        _properties({key: document[key] for key in ("receiver", "provider", "seed", "run", "level", "verdict")})
+    )
     suite[0].extend(_properties({"feeds": ",".join(document["feeds"]), "exit-status": document["exit_status"]}))
     suite[0].extend(_properties({f"version {key}": value for key, value in document["versions"].items()}))
     suite.extend(cases)
@@ -46,9 +48,9 @@ def _cases(document: Mapping[str, Any], suite: str) -> Iterator[ET.Element]:
             wrong = wrong or ended.tag != "skipped"
         yield case
     status = document["exit_status"]
-    if status and (document["problems"] or not wrong):
+    if status and (document["baseline"] or not wrong):
         case = _case(f"{suite}.run", f"{document['provider']}.exit-status", 0)
-        told = "; ".join(document["problems"]) or "nothing in the gate could be judged"
+        told = "; ".join(document["baseline"]) or "nothing in the gate could be judged"
         tag = "failure" if document["verdict"] == "fail" else "error"
         case.append(_told(tag, document["verdict"], f"exit status {status}: {told}", ""))
         yield case
@@ -68,10 +70,10 @@ def _ended(check: Mapping[str, Any], document: Mapping[str, Any]) -> ET.Element 
     if verdict != "fail":
         return _told("skipped", verdict, f"{verdict.replace('-', ' ')}: {reason}", block)
     what = f"expected: {check['expected']}; actual: {check['actual']}; fix: {check['fix']}"
-    if reason:
+    if check.get("known"):
         return _told("skipped", "known", f"known: {reason}; {what}", block)
     if not check["gated"]:
-        newer = "newer than --receiver-checks-as-of" if check.get("newer") else f"below the gate ({level})"
+        newer = "newer than the gate's release" if check.get("newer") else f"below the gate ({level})"
         return _told("skipped", "below-the-gate", f"fails, {newer}: {what}", block)
     return _told("failure", level, what, block)
 

@@ -80,8 +80,8 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
     counted = "; ".join(filter(None, said)) or "nothing failed"
     yield f"{_many(total, 'check', 'checks') or 'no checks'}: {counted}.\n"
     yield f"Receiver {code(document['receiver'])}, level {document['level']}, seed {document['seed']}.\n"
-    if document["problems"]:
-        yield "".join(f"- {text(one)}\n" for one in document["problems"])
+    if document["baseline"]:
+        yield "".join(f"- {text(one)}\n" for one in document["baseline"])
 
 
 def _many(count: int, one: str, more: str) -> str:
@@ -137,7 +137,7 @@ def _table(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _counts(check: Mapping[str, Any]) -> str:
-    if check["reason"]:
+    if check.get("known"):
         return f"no, known: {text(check['reason'])}"
     return "yes" if check["gated"] else "no"
 
@@ -156,4 +156,4 @@ def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _known(cause: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    return all(one["reason"] for one in document["checks"] if one["id"] in cause["checks"])
+    return all(one.get("known") for one in document["checks"] if one["id"] in cause["checks"])

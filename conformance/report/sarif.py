@@ -68,7 +68,7 @@ def _result(index: int, check: Mapping[str, Any], place: str) -> dict[str, Any]:
         ],
         "partialFingerprints": {"check/v1": f"{place} {check['id']}"},
     }
-    if check["reason"]:
+    if check.get("known"):
         result["suppressions"] = [{"kind": "external", "justification": check["reason"]}]
     return result
 

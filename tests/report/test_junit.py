@@ -75,6 +75,7 @@ class TestReaders:
             "provider": "commsease",
             "feeds": "data-sync",
             "seed": "7",
+            "run": "t4g",
             "level": "should",
             "verdict": "fail",
             "exit-status": "1",
@@ -107,7 +108,7 @@ class TestReaders:
             (
                 "payloads.fresh",
                 "below-the-gate",
-                "fails, newer than --receiver-checks-as-of: expected: refused; actual: acknowledged; fix: The way out.",
+                "fails, newer than the gate's release: expected: refused; actual: acknowledged; fix: The way out.",
             ),
             ("ordering.unseen", "could-not-run", "could not run: no effects were given"),
             ("ordering.hardly", "could-not-run", "could not run: no effects were given"),
@@ -162,7 +163,7 @@ class TestVerdict:
             (document(check("ordering.unseen", "harness-error", gated=False)), "commsease.ordering.unseen"),
             (
                 document(
-                    check("signature.good"), verdict="fail", exit_status=1, problems=["a.b.c: no check has this id"]
+                    check("signature.good"), verdict="fail", exit_status=1, baseline=["a.b.c: no check has this id"]
                 ),
                 "commsease.exit-status",
             ),
@@ -170,7 +171,7 @@ class TestVerdict:
                 document(check("decision.asked", "not-applicable"), verdict="incomplete", exit_status=8),
                 "commsease.exit-status",
             ),
-            (document(verdict="error", exit_status=4, problems=["no check was selected"]), "commsease.exit-status"),
+            (document(verdict="error", exit_status=4, baseline=["no check was selected"]), "commsease.exit-status"),
         ],
     )
     def test_agrees(self, given: dict[str, Any], case: str | None) -> None:
@@ -184,7 +185,7 @@ class TestVerdict:
     def test_said(self) -> None:
         """What no single check explains has a test case that says it."""
         given = document(
-            check("signature.good"), verdict="fail", exit_status=1, problems=["a.b.c: no check", "d.e.f: passes"]
+            check("signature.good"), verdict="fail", exit_status=1, baseline=["a.b.c: no check", "d.e.f: passes"]
         )
         [ended] = list(suite_of(given))[-1].result
         assert "exit status 1: a.b.c: no check; d.e.f: passes" == ended.message
@@ -197,9 +198,9 @@ class TestNames:
         """Runs of three providers, and of two feeds of one, have no test case in common."""
         checks = check("signature.good"), check("ordering.unseen", "not-applicable")
         runs = [
-            document(*checks, problems=["x"], exit_status=1, verdict="fail"),
-            document(*checks, feeds=["third-party"], problems=["x"], exit_status=1, verdict="fail"),
-            document(*checks, feeds=["data-sync", "third-party"], problems=["x"], exit_status=1, verdict="fail"),
+            document(*checks, baseline=["x"], exit_status=1, verdict="fail"),
+            document(*checks, feeds=["third-party"], baseline=["x"], exit_status=1, verdict="fail"),
+            document(*checks, feeds=["data-sync", "third-party"], baseline=["x"], exit_status=1, verdict="fail"),
             document(*checks, provider="rongcloud", feeds=["chatroom-kv"]),
             document(*checks, provider="tencent", feeds=["after", "before"]),
         ]
