@@ -46,8 +46,8 @@ def _rule(check: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": check["id"],
         "name": "".join(word.capitalize() for word in check["id"].split(".")[2].split("-")),
-        "shortDescription": {"text": f"{check['title']}."},
-        "fullDescription": {"text": f"{check['why']} Source: {check['source']}."},
+        "shortDescription": {"text": check["title"]},
+        "fullDescription": {"text": f"{check['why']}\nsource: {check['source']}"},
         "help": {"text": check["fix"]},
         "defaultConfiguration": {"level": LEVELS[check["level"]]},
         "properties": {"tags": [check["level"]]},
@@ -59,7 +59,7 @@ def _result(index: int, check: Mapping[str, Any], place: str) -> dict[str, Any]:
         "ruleId": check["id"],
         "ruleIndex": index,
         "level": LEVELS[check["level"]],
-        "message": {"text": f"expected: {check['expected']}; actual: {check['actual']}; fix: {check['fix']}."},
+        "message": {"text": f"expected: {check['expected']}\nactual: {check['actual']}\nfix: {check['fix']}"},
         "locations": [
             {
                 "physicalLocation": {"artifactLocation": {"uri": place}, "region": {"startLine": 1}},
