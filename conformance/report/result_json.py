@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from bisect import bisect_right
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -15,9 +16,10 @@ from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.visible import shown
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion
-from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import Result, Verdict
 
+BOUNDS_MS = tuple(digit * 10**power for power in range(5) for digit in (1, 2, 5))
+"""Bounds between which acknowledgement times are counted; no provider waits as long as the last."""
 SHOWN = 50
 """Exchanges that are kept for one check."""
 
@@ -43,29 +45,44 @@ def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask:
             "im-callback-conformance": version("im-callback-conformance"),
             "python": platform.python_version(),
         },
+        "began": min((attempt.sent_at for attempt in run.history), default=None),
         "acks": acks(run),
         "handles": handles(run),
         "notes": list(run.notes),
-        "checks": [_check(one, run.settings, mask) for one in results],
+        "checks": [_check(one, run, mask) for one in results],
     }
 
 
-def acks(run: Run) -> dict[str, float]:
-    """Return how many valid deliveries were acknowledged, and how fast, in milliseconds."""
+def acks(run: Run) -> dict[str, Any]:
+    """Return how many valid deliveries were acknowledged, and how fast, in milliseconds; buckets end at a bound each."""
     times = sorted(a.reply.seconds * 1000 for a in run.history if a.acked and a.shot.valid and run.sent.counts(a))
     return {
         "count": len(times),
         "p50_ms": _percentile(times, 50),
         "p95_ms": _percentile(times, 95),
         "max_ms": _percentile(times, 100),
+        "deadline_ms": round(min(feed.deadline for feed in run.feeds) * 1000),
+        "buckets": _buckets(times),
     }
+
+
+def _buckets(times: Sequence[float]) -> list[dict[str, float]]:
+    """Return how many of the sorted times lie up to each bound, and above the one before."""
+    if not times:
+        return []
+    last = next((at for at, bound in enumerate(BOUNDS_MS) if times[-1] <= bound), len(BOUNDS_MS))
+    ends = [bisect_right(times, bound) for bound in BOUNDS_MS[: last + 1]]
+    return [
+        {"up_to_ms": bound, "count": end - start}
+        for bound, start, end in zip(BOUNDS_MS, (0, *ends), ends, strict=False)
+    ]
 
 
 def _percentile(times: Sequence[float], percent: int) -> float:
     return round(times[-(-len(times) * percent // 100) - 1], 3) if times else 0.0
 
 
-def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
+def _check(result: Result, run: Run, mask: Masking) -> dict[str, Any]:
     attempts = result.attempts
     failed = result.verdict is Verdict.FAIL
     optional: dict[str, Any] = {
@@ -74,7 +91,7 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
         "newer": result.newer,
         "exchanges_left_out": max(0, len(attempts) - SHOWN),
         "log": log_lines.shown(result.log, mask, log_lines.KEPT) if failed else [],
-        "send_again": "\n".join(sequence(attempts, settings, SHOWN)) if failed and attempts else "",
+        "send_again": "\n".join(sequence(attempts, run.settings, SHOWN)) if failed and attempts else "",
     }
     return {
         "id": result.id,
@@ -86,6 +103,6 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
         "actual": result.actual,
         "reason": result.known or result.reason,
         "seconds": round(result.seconds, 3),
-        "exchanges": [as_json(attempt, mask) for attempt in attempts[:SHOWN]],
+        "exchanges": [as_json(attempt, mask, run) for attempt in attempts[:SHOWN]],
         **{name: value for name, value in optional.items() if value},
     }
