@@ -158,10 +158,13 @@ class Gate:
         """Say why the effects cannot be read, whenever they are needed."""
         self.run.read_effects = _unreadable(reason, fix)
 
-    def finish(self, planned: Iterable[Check]) -> Conclusion:
-        """Judge the run, of which these checks were to run, and write the results. What is wrong with us is told."""
+    def finish(self, planned: Iterable[Check], unrun: tuple[str, str]) -> Conclusion:
+        """Judge the run, of which these checks were to run, and write the results. What is wrong with us is told.
+
+        `unrun` says why one of them may not have run, and what to do then.
+        """
         try:
-            self._note_unrun(planned)
+            self._note_unrun(planned, *unrun)
             self._note_hidden()
             self.conclusion = self._concluded()
             self._write(self.conclusion)
@@ -230,14 +233,12 @@ class Gate:
             self.trouble = f"our own trouble: the result in {'; '.join(unwritten)}; what is printed here stands"
             conclusion.status = ExitStatus.OUR_ERROR
 
-    def _note_unrun(self, planned: Iterable[Check]) -> None:
+    def _note_unrun(self, planned: Iterable[Check], reason: str, fix: str) -> None:
         """Hold nothing for passed that was selected and did not run."""
         for check in planned:
             if check.id(self.run.provider) not in self.results:
                 unrun = blank(check, self.run)
-                unrun.verdict = Verdict.COULD_NOT_RUN
-                unrun.reason = "pytest ended before it, or a fixture, a plugin or a hook kept it from running"
-                unrun.fix = "See the errors and skips above (-rs shows them), or leave out -x"
+                unrun.verdict, unrun.reason, unrun.fix = Verdict.COULD_NOT_RUN, reason, fix
                 self.results[unrun.id] = unrun
 
     def _note_hidden(self) -> None:

@@ -48,6 +48,7 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
         "CMD",
         "shell text that starts the receiver, with {port} filled in and PORT set; we kill it and start it again",
     ),
+    ("wait", "SECONDS", "how long the receiver may take to come up (default: not at all; 60 for one that we start)"),
     (
         "downstream",
         "HOST:PORT",

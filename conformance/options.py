@@ -97,6 +97,7 @@ def settings(given: Given) -> Settings:
         baseline=_baseline(given),
         pinned=_pinned(given),
         command=given.one("command"),
+        wait=_told(given, "wait", option_values.seconds),
         downstream=_told(given, "downstream", option_values.place),
         downstream_port=_told(given, "downstream-port", option_values.port) or 0,
         folder=folder,
@@ -244,7 +245,7 @@ def _exploring(given: Given, provider: Provider) -> dict[str, Any]:
         return found
     try:
         must_be_there()
-        return {**found, "explore": _told(given, "explore", option_values.explore)}
+        return {**found, "explore": _told(given, "explore", option_values.seconds)}
     except NoHypothesis as error:
         raise BadOption(f"--receiver-explore={seconds}: {error}") from None
 

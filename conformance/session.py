@@ -23,6 +23,11 @@ OUTSIDE = {
     Verdict.NOT_APPLICABLE: ("not applicable", "-", "NOT APPLICABLE"),
 }
 VERDICT = "receiver_verdict"
+UNRUN = (
+    "pytest ended before it, or a fixture, a plugin or a hook kept it from running",
+    "See the errors and skips above (-rs shows them), or leave out -x",
+)
+"""Why a check did not run that was selected, and what to do."""
 
 
 def given(config: pytest.Config) -> Given:
@@ -187,7 +192,7 @@ class ReceiverSession:
         """Judge the run, write the results, and set the exit status: the last word, whatever other plugins say."""
         ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
         if ended and not self.config.option.collectonly:
-            self.gate.finish(item.check for item in session.items if isinstance(item, CheckItem))
+            self.gate.finish((item.check for item in session.items if isinstance(item, CheckItem)), UNRUN)
         try:
             yield
         except Exception as error:  # noqa: BLE001 - What ends another plugin's hook is no verdict about the receiver.

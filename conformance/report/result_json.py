@@ -61,6 +61,7 @@ def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask:
         "began": min((attempt.sent_at for attempt in run.history), default=None),
         "acks": acks(run),
         "handles": handles(run),
+        "pinned": run.settings.handles is not None,
         "notes": list(run.notes),
         "baseline": list(conclusion.problems),
         "causes": causes(results, run.settings.level),
