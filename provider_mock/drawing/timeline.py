@@ -21,8 +21,9 @@ SIZE, SMALL = 12, 11
 LINE = 15
 PAUSE = 2_000
 """Milliseconds between two steps from which on the time that passes has a row of its own."""
-MOST = 8
-"""Steps that are drawn; the others are counted."""
+MOST, ALIKE = 6, 2
+"""Steps that are drawn, and how many that are alike; the others are counted."""
+HEADS = {"due": "expected", "wrong": "what there is", "plain": "what shows"}
 CUT = 3
 """Lines of a text about what shows."""
 
@@ -46,10 +47,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What there is to see in the end: a text, and whether it is what is wrong or what was due."""
+    """What there is to see in the end: a text under a head, and whether it is what is wrong or what was due."""
 
     text: str
     kind: Literal["due", "wrong", "plain"] = "plain"
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ def drawn(timeline: Timeline, name: str, title: str) -> str:
     top = height - 6
     before: Step | None = None
     for step in picked(steps):
-        if step is None:
-            height = _gap(parts, height, f"{len(steps) - MOST} more", "dr-more")
+        if isinstance(step, int):
+            height = _gap(parts, height, f"{step} more", "dr-more")
+            before = None
             continue
         if before is not None and step.at - (before.at + before.took) >= PAUSE:
-            height = _gap(parts, height, f"{span(step.at - before.at - before.took)} pass", "dr-pause")
+            height = _gap(parts, height, f"{span(step.at - before.at - before.took)} later", "dr-pause")
         height = _step(parts, height, step, steps[0], letters.get(step.event, ""), overlaps(step, steps))
         before = step
     if timeline.more:
@@ -91,8 +94,8 @@ def told(timeline: Timeline) -> list[str]:
     letters = lettered(steps)
     said = []
     for step in picked(steps):
-        if step is None:
-            said.append(f"{len(steps) - MOST} more.")
+        if isinstance(step, int):
+            said.append(f"{step} more.")
             continue
         letter = letters.get(step.event, "")
         what = f"{step.label} (event {letter})" if letter else step.label
@@ -100,8 +103,7 @@ def told(timeline: Timeline) -> list[str]:
         said.append(f"{_since(step, steps[0])}: {what}: {_answer(step)}.{wrong}")
     if timeline.more:
         said.append(f"{timeline.more} more.")
-    words_of = {"due": "Expected: ", "wrong": "Instead: ", "plain": ""}
-    return [*said, *(f"{words_of[one.kind]}{one.text}" for one in timeline.shown)]
+    return [*said, *(f"{one.head or HEADS[one.kind]}: {one.text}" for one in timeline.shown)]
 
 
 def lettered(steps: Sequence[Step]) -> dict[str, str]:
@@ -112,16 +114,28 @@ def lettered(steps: Sequence[Step]) -> dict[str, str]:
     return {event: chr(ord("A") + index) for index, event in enumerate(events)}
 
 
-def picked(steps: Sequence[Step]) -> list[Step | None]:
-    """Return the steps that are drawn: all, or the first ones, the last and what is wrong, and None for the others."""
-    if len(steps) <= MOST:
-        return list(steps)
-    wrong = [index for index, step in enumerate(steps) if step.wrong]
-    order = dict.fromkeys([0, *wrong[:4], len(steps) - 1, 1, 2, *wrong, *range(len(steps))])
-    kept = sorted(list(order)[:MOST])
-    gap = max(range(1, MOST), key=lambda at: kept[at] - kept[at - 1])
-    chosen: list[Step | None] = [steps[index] for index in kept]
-    return [*chosen[:gap], None, *chosen[gap:]]
+def picked(steps: Sequence[Step]) -> list[Step | int]:
+    """Return the steps that are drawn, and between them how many are not.
+
+    What is wrong is drawn first of all, then the first and the last, then what is not like others before it.
+    """
+    alike: dict[tuple[str, str, str], int] = {}
+    ranks = []
+    for index, step in enumerate(steps):
+        like = (step.label, step.outcome, step.wrong)
+        seen = alike[like] = alike.get(like, 0) + 1
+        ends = index in (0, len(steps) - 1)
+        ranks.append(0 if step.wrong and seen == 1 else 1 if ends else 2 if seen == 1 else 3 if seen <= ALIKE else 4)
+    most = MOST if len(steps) > MOST + 1 else len(steps)
+    drawable = [index for index in range(len(steps)) if ranks[index] < 4 or len(steps) <= 3]
+    kept = sorted(sorted(drawable, key=lambda index: ranks[index])[:most])
+    found: list[Step | int] = []
+    for before, index in zip((-1, *kept), (*kept, len(steps)), strict=False):
+        if index - before > 1:
+            found.append(index - before - 1)
+        if index < len(steps):
+            found.append(steps[index])
+    return found
 
 
 def overlaps(step: Step, steps: Sequence[Step]) -> bool:
@@ -158,7 +172,7 @@ def _step(parts: list[str], y: float, step: Step, first: Step, letter: str, toge
     parts += [words(line, left, y + LINE * number - 2, "dr-label") for number, line in enumerate(label, 1)]
     parts.append(words(_since(step, first), LEFT - 10, there + 4, "dr-time", "end"))
     if together:
-        parts.append(element("line", x1=LEFT - 5, y1=y, x2=LEFT - 5, y2=end - 2, class_="dr-together"))
+        parts.append(element("line", x1=LEFT - 5, y1=y, x2=LEFT - 5, y2=end + 4, class_="dr-together"))
     if letter:
         parts.append(element("circle", cx=LEFT + 16, cy=there - 10, r=8, class_="dr-event"))
         parts.append(words(letter, LEFT + 16, there - 6, "dr-letter", "middle"))
@@ -202,10 +216,10 @@ def _end(parts: list[str], y: float, shown: Sequence[Shown]) -> float:
     y += 6
     for one in shown:
         room = WIDTH - 44
-        text = lines(one.text, room, SIZE, CUT)
+        text = lines(one.text, room, SIZE, 1 if one.kind == "plain" else CUT)
         high = len(text) * LINE + 12 + LINE
         parts.append(element("rect", x=4, y=y, width=WIDTH - 8, height=high, rx=5, class_=f"dr-shown dr-{one.kind}"))
-        head = {"due": "expected", "wrong": "what there is", "plain": "what shows"}[one.kind]
+        head = one.head or HEADS[one.kind]
         mark = {"due": _tick(20, y + 13), "wrong": _cross(20, y + 13), "plain": ""}[one.kind]
         parts += [mark, words(head, 34, y + 17, f"dr-{one.kind}-text dr-head-text")]
         parts += [words(line, 34, y + 17 + LINE * number, "dr-label") for number, line in enumerate(text, 1)]
