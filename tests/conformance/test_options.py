@@ -110,6 +110,7 @@ ELSEWHERE = {
     "effects-map",
     "effects-query",
     "json",
+    "report",
     "check",
     "allow-incomplete",
     "checks-as-of",
@@ -150,7 +151,7 @@ class TestPrecedence:
             monkeypatch.delenv(f"RECEIVER_{plain.upper()}")
             assert in_environment == shown(options.settings(config(f"--receiver-{name}", ini=ini)))
 
-    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "provider"])
+    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "report", "provider"])
     def test_option(self, name: str, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch) -> None:
         """Any option's value comes from the place that wins; nothing, in any place, is not given."""
         plain = name.replace("-", "_")
@@ -507,6 +508,7 @@ class TestRefused:
             ("--receiver-effects-map='{a: ' is not JMESPath: ", "effects-map={a: "),
             ("--receiver-json=none/result.json: there is no folder ", "json=none/result.json"),
             ("--receiver-json=.: it is a folder; give a file in it", "json=."),
+            ("--receiver-report=.: it is a folder; give a file in it", "report=."),
             ("--receiver-app-secret: commsease always signs; give it", "app-secret=none"),
             (
                 "--receiver-check=tencent.* matches no check of commsease (data-sync); list them with: pytest",

@@ -17,6 +17,7 @@ ALLOWED = {
     "answer": set(),
     "plugins": set(),
     "files": set(),
+    "drawing": set(),
     "wire": set(),
     "contract": {"answer", "schemas", "wire"},
     "addresses": {"contract"},
