@@ -17,7 +17,7 @@ ALLOWED = {
     "answer": set(),
     "plugins": set(),
     "files": set(),
-    "wire": set(),
+    "wire": {"schemas"},
     "contract": {"answer", "schemas", "wire"},
     "addresses": {"contract"},
     "headers": {"contract"},
