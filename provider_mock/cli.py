@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 from im_callback.provider_mock import commands
+from im_callback.provider_mock.commands.shared import mistakes
 from im_callback.provider_mock.commands.shared.printed import INTERRUPTED
 
 # New in click 8.2: its message is the help text.
@@ -20,16 +21,12 @@ def entry() -> None:
     except click.exceptions.Abort:
         raise SystemExit(INTERRUPTED) from None
     except click.ClickException as error:
-        hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-        message = error.format_message()
-        if not isinstance(error, _HELP):
-            message = f"error: {' '.join(message.split())}{hint}"
-        click.echo(message, err=True)
+        click.echo(error.format_message() if isinstance(error, _HELP) else f"error: {mistakes.told(error)}", err=True)
         raise SystemExit(error.exit_code) from None
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=mistakes.Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="im-callback-conformance")
 def main() -> None:
     """Play an IM service that calls a server: send signed callbacks, look at the contract."""
