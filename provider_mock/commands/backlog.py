@@ -17,7 +17,7 @@ AT_ONCE = 1000
 """Deliveries that are released in one request."""
 
 
-@click.group(cls=mistakes.Commands)
+@click.group(cls=mistakes.Group)
 def backlog() -> None:
     """Show and release the deliveries of a running server that are parked: their retries are used up."""
 

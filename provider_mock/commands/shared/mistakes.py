@@ -10,14 +10,15 @@ from im_callback.schemas.nearest import question
 _TOO_MANY = "Got unexpected extra argument"
 
 
-class Commands(click.Group):
+class Group(click.Group):
     """A command that has commands of its own; the error about one that it has not asks which was meant."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Return the command that the first argument names."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            asked = question(name, self.commands) or f"there are {', '.join(sorted(self.commands))}"
+            known = self.list_commands(ctx)
+            asked = question(name, known) or f"there are {', '.join(known)}"
             raise click.UsageError(f"there is no command {name!r}; {asked}", ctx)
         return super().resolve_command(ctx, args)
 
