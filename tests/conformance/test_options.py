@@ -464,7 +464,7 @@ class TestRefused:
             ("--receiver-rate=inf: give deliveries per second", "rate=inf"),
             ("--receiver-rate=60/m: give deliveries per second", "rate=60/m"),
             (
-                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; choose from: alphabetical, ",
+                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; provider-mock events --wires lists them",
                 "wire=legacy-names",
             ),
             (
