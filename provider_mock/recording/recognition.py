@@ -1,0 +1,78 @@
+"""Finds out which provider's request one is: by the parameters that it carries, and by what its body holds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from im_callback.provider_mock.contract import Feed, Provider, Request
+from im_callback.schemas import EventType
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The feed that a request belongs to, the payloads that it carries, and what each is, as far as that is known."""
+
+    feed: Feed
+    payloads: tuple[Any, ...] = ()
+    event_types: tuple[EventType | None, ...] = ()
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """The names of the event types."""
+        return tuple(None if one is None else one.name for one in self.event_types)
+
+
+def recognised(request: Request, providers: Iterable[Provider], feed_name: str | None = None) -> Recognised | None:
+    """Return what a request is, or None where it carries nothing of any of the providers.
+
+    An event type that one of them knows counts most, then how many of its parameters are there. `feed_name` is the
+    feed, where that is known.
+    """
+    found: tuple[tuple[bool, int], Recognised] | None = None
+    for provider in providers:
+        for feed, carried in _carrying(request, provider, feed_name):
+            one = read(request.body, feed)
+            known = bool(one.event_types) and None not in one.event_types
+            rank = known, carried
+            if (known or carried) and (found is None or rank > found[0]):
+                found = rank, one
+    return None if found is None else found[1]
+
+
+def read(body: bytes, feed: Feed) -> Recognised:
+    """Return what a body of a feed holds, of this feed or of another one of its provider that is read alike."""
+    payloads: list[Any] = []
+    with suppress(ValueError):
+        payloads = feed.payloads(feed.read(body))
+    types = tuple(feed.provider.identify(payload, [feed]) or feed.provider.identify(payload) for payload in payloads)
+    first = next((one for one in types if one is not None), None)
+    if first is not None and (own := feed.provider.feed_of(first.name)) is not feed and own.encoding == feed.encoding:
+        feed = own
+    return Recognised(feed, tuple(payloads), types)
+
+
+def _carrying(request: Request, provider: Provider, feed_name: str | None) -> list[tuple[Feed, int]]:
+    """Return the feeds of which a request carries most parameters, one for each encoding, with how many these are."""
+    if feed_name is not None and feed_name in provider.feed_names:
+        return [(provider.feed(feed_name), 1)]
+    best: dict[str, tuple[Feed, int]] = {}
+    for feed in provider.feeds:
+        carried = max(_count(request, feed, names) for names in _spellings(feed))
+        if feed.encoding not in best or carried > best[feed.encoding][1]:
+            best[feed.encoding] = feed, carried
+    return list(best.values())
+
+
+def _count(request: Request, feed: Feed, names: tuple[Any, ...]) -> int:
+    count = 0
+    for parameter in (*names, *feed.context):
+        with suppress(ValueError):
+            count += bool(parameter.values(request))
+    return count
+
+
+def _spellings(feed: Feed) -> set[tuple[Any, ...]]:
+    return {feed.parameters, *(tuple(feed.parameters_in(one.wire)) for one in feed.wires.values())}
