@@ -14,7 +14,7 @@ from typing import IO, Any
 from urllib.parse import urlencode
 
 from im_callback.provider_mock.contract import Reply, Request
-from im_callback.provider_mock.recording.exchange import Exchange, NoExchange, from_line, to_line
+from im_callback.provider_mock.recording.exchange import Exchange, from_line, to_line
 from im_callback.schemas import jsontext
 
 BATCH = 64
@@ -68,12 +68,7 @@ class Writer:
             self._write([one for one in batch if one is not None])
 
     def _write(self, exchanges: list[Exchange]) -> None:
-        kept: list[Exchange] = []
-        for one in exchanges:
-            try:
-                kept.append(self._prepare(one))
-            except Exception as error:  # noqa: BLE001 - One exchange that we cannot handle does not end the recording.
-                self._lose(error, 1)
+        kept = [one for one in map(self._prepared, exchanges) if one is not None]
         if not kept:
             return
         try:
@@ -83,6 +78,13 @@ class Writer:
             return
         for one in kept:
             self._written(one)
+
+    def _prepared(self, exchange: Exchange) -> Exchange | None:
+        try:
+            return self._prepare(exchange)
+        except Exception as error:  # noqa: BLE001 - One exchange that we cannot handle does not end the recording.
+            self._lose(error, 1)
+            return None
 
     def _append(self, data: bytes) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -118,9 +120,7 @@ def read(file: IO[bytes], note: Callable[[str], None]) -> Iterator[Exchange]:
             try:
                 yield from_line(line.decode("utf-8", "surrogatepass"))
             except ValueError as error:
-                if line.endswith(b"\n") and not isinstance(error, NoExchange):
-                    raise Unreadable(f"line {number} is no UTF-8; give the file as it was written") from None
-                if line.endswith(b"\n") and _is_json(line):
+                if _is_json(line):
                     raise Unreadable(f"line {number}: {error}") from None
                 note(f"note: line {number} was not finished; it is passed over")
         if following is None:
