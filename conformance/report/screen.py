@@ -15,6 +15,13 @@ Kind = Literal["bad", "odd", "good", "plain"]
 Mark = Callable[[Kind, str], str]
 """Gives a line its colour, or leaves it as it is."""
 
+
+def plain(kind: Kind, line: str) -> str:
+    """Return a line as it is."""
+    del kind
+    return line
+
+
 WIDTH = 110
 """Columns where nobody says how many there are."""
 NARROWEST = 40
@@ -22,21 +29,23 @@ ROOM = 42
 """Lines of a screen, beside what stands before and behind it; where there would be more, each cause is told in fewer."""
 CAUSES, GROUPS, NOTES, NAMED = 14, 6, 6, 3
 """How many are told: causes, groups of what could not run, notes, and ids in one line."""
-LEVELS = {"pass": "good", "incomplete": "odd", "fail": "bad", "error": "bad"}
+COLOURS: Mapping[str, Kind] = {"pass": "good", "incomplete": "odd", "fail": "bad", "error": "bad"}
 
 
-def screen(document: Mapping[str, Any], width: int = WIDTH, mark: Mark = lambda kind, line: line) -> list[str]:
+def screen(document: Mapping[str, Any], width: int = WIDTH, mark: Mark = plain) -> list[str]:
     """Return the lines, none longer than `width` but where something must not be broken."""
     width = max(width, NARROWEST)
     below = [*_others(document, width), *_missing(document, width), *_notes(document, width)]
     below += [("plain", line) for line in _wrapped(acks_line(document["acks"]), width)]
     below += [("plain", line) for line in _wrapped(following(document), width)]
-    kind: Kind = LEVELS[document["verdict"]]  # type: ignore[assignment]
-    below += [(kind, line) for line in _wrapped(f"receiver verdict: {verdict(document)}", width)]
+    below += [
+        (COLOURS[document["verdict"]], line) for line in _wrapped(f"receiver verdict: {verdict(document)}", width)
+    ]
     causes = _causes(document, width, short=False)
     if len(causes) + len(below) > ROOM:
         causes = _causes(document, width, short=True)
-    return [mark(kind, line) for kind, line in [*causes, *below]]
+    records = [handles_line(document["handles"])] if document["handles"] else []
+    return [*(mark("plain", line) for line in records), *(mark(kind, line) for kind, line in [*causes, *below])]
 
 
 def verdict(document: Mapping[str, Any]) -> str:
@@ -93,13 +102,15 @@ def acks_line(acks: Mapping[str, Any]) -> str:
     """Return the times of acknowledgement in a line."""
     if not acks["count"]:
         return "acks: none; no valid delivery was acknowledged"
-    times = (f"{name} {_milliseconds(acks[key])}" for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"), ("max", "max_ms")))
+    times = (
+        f"{name} {_milliseconds(acks[key])}" for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"), ("max", "max_ms"))
+    )
     return f"acks: {acks['count']}, {', '.join(times)}"
 
 
 def handles_line(handles: Sequence[str]) -> str:
-    """Return what is recorded as the option that pins it; on one line, so that it can be copied whole."""
-    return f"records: --receiver-handles={','.join(handles)}" if handles else ""
+    """Return what is recorded as the option that pins it: on one line, so that it can be copied whole."""
+    return f"records: --receiver-handles={','.join(handles)}"
 
 
 def _milliseconds(value: float) -> str:
@@ -123,7 +134,9 @@ def _causes(document: Mapping[str, Any], width: int, *, short: bool) -> list[tup
             lines.append(("plain", f"{indent}provider-mock explain {_named(one['id'])}"))
     if left := gated[CAUSES:]:
         names = ", ".join(_named(one["id"]) for one in left)
-        lines += [("bad", line) for line in _wrapped(f"and {counted(len(left), 'cause', 'causes')} more: {names}", width)]
+        lines += [
+            ("bad", line) for line in _wrapped(f"and {counted(len(left), 'cause', 'causes')} more: {names}", width)
+        ]
     return lines
 
 
