@@ -125,7 +125,7 @@ def spelled(run: Run, wire: Wire, note: str) -> None:
         return
     if run.feed.signs_body:
         raise CouldNotRun(
-            f"in this spelling a first delivery is not accepted either ({said_of(attempt)})",
+            f"in this spelling a first delivery is not accepted either: {said_of(attempt, note=False)}",
             "See signature.accepts-raw-bytes",
             [attempt],
         )
