@@ -142,7 +142,8 @@ class Preflight:
             found = why_refused(self.run, self._found.attempts)
             raise Failed(
                 "a documented sample, correctly signed, acknowledged",
-                f"none of {len(self._found.attempts)} was; {'. '.join(filter(None, (said_of(self._found.attempts[0]), found.said)))}",
+                f"{_none_of(len(self._found.attempts))} was: "
+                f"{'. '.join(filter(None, (said_of(self._found.attempts[0]), found.said)))}",
                 found.attempts,
                 fix=found.fix,
             )
@@ -226,7 +227,7 @@ class Preflight:
         found = why_unseen(run, [attempt for attempt in self._found.attempts if attempt.acked])
         raise Failed(
             f"at least one acknowledged sample in the effects within {run.settings.settle:g} s",
-            f"none of {self._found.due} shows: {found.said}",
+            f"{_none_of(self._found.due)} shows: {found.said}",
             found.attempts,
             fix=found.fix,
         )
@@ -294,6 +295,10 @@ class Preflight:
             for event in attempt.shot.events
             if event.type == event_type.name and not event_type.removes(event.payload)
         }
+
+
+def _none_of(number: int) -> str:
+    return f"none of {number}" if number > 1 else "none"
 
 
 def _until_mended(stage: str, failed: Failed) -> CouldNotRun:

@@ -84,7 +84,9 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
             Preflight(run).require(effects=check.effects)
         result.reason = check.function(run) or ""
     except Failed as failed:
-        result.verdict, result.attempts = Verdict.FAIL, failed.attempts
+        result.verdict = Verdict.FAIL
+        # No failure without an exchange, where anything was sent.
+        result.attempts = failed.attempts or tuple(run.sent.last) or tuple(run.found.attempts[-1:])
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
         result.cause, result.details, result.records = failed.cause, failed.details, failed.records
