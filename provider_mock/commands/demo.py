@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -10,49 +11,69 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+from im_callback.provider_mock.commands.shared import printed, typed
 
 PROVIDERS = ("commsease", "rongcloud", "tencent")
 SETTLE = "--receiver-settle=1"
+SHOWN = ("id", "title", "level", "verdict", "actual", "reason")
+"""What a JSON line has of each check."""
 SECTION, VERDICT = "receiver conformance", "receiver verdict: "
 """What the screen at the end of a run stands under, and how its last line begins."""
 
 
 @click.command()
-def demo() -> None:
+@typed.JSON_OPTION
+def demo(as_json: bool) -> None:
     """Check a good and a naive receiver, both started here: what `make demo` runs."""
-    raise SystemExit(_run())
+    raise SystemExit(_run(people=printed.for_people(as_json)))
 
 
-def _run() -> int:
+def _run(*, people: bool) -> int:
     """Run the demonstration; return 0 if the good receiver passed and the naive one failed."""
     missing = [name for name in ("flask", "waitress") if importlib.util.find_spec(name) is None]
     if missing:
-        sys.stderr.write("error: the demo's receivers need Flask and waitress: install im-callback-conformance[demo]\n")
-        return 2
+        raise typed.Wrong(
+            f"the demo's receivers need {' and '.join(missing)}; pip install 'im-callback-conformance[demo]'"
+        )
     good = _show(
-        "receiver.py", "a good receiver", "Every delivery is verified, stored, acknowledged, and applied once."
+        "receiver.py", "a good receiver", "Every delivery is verified, stored, acknowledged, and applied once.", people
     )
     naive = _show(
-        "naive.py", "a naive receiver", "It is of the kind found on the web, and it works when tried by hand."
+        "naive.py", "a naive receiver", "It is of the kind found on the web, and it works when tried by hand.", people
     )
-    _say("")
-    _say("Now your own:")
-    _say("  pytest --receiver-url=http://127.0.0.1:8080/callbacks --receiver-provider=commsease \\")
-    _say("         --receiver-effects=http://127.0.0.1:8080/effects")
+    if people:
+        _say("")
+        _say("Now your own:")
+        _say("  pytest --receiver-url=http://127.0.0.1:8080/callbacks --receiver-provider=commsease \\")
+        _say("         --receiver-effects=http://127.0.0.1:8080/effects")
     return 0 if all(status == 0 for status in good) and all(status == 1 for status in naive) else 1
 
 
-def _show(script: str, what: str, about: str) -> list[int]:
-    _say("")
-    _say(f"=== {what} ({script}) ===")
-    _say(about)
+def _show(script: str, what: str, about: str, people: bool) -> list[int]:
+    if people:
+        _say("")
+        _say(f"=== {what} ({script}) ===")
+        _say(about)
     statuses = []
     with tempfile.TemporaryDirectory() as folder, _receiver(script, Path(folder)) as address:
         for name in PROVIDERS:
-            status, screen = _check(address, name, Path(folder))
-            statuses.append(status)
+            result, screen = _check(address, name, Path(folder))
+            statuses.append(int(result["exit_status"]))
+            if not people:
+                checks = [{key: check[key] for key in SHOWN} for check in result["checks"]]
+                printed.line(
+                    {
+                        "receiver": script,
+                        "provider": name,
+                        "verdict": result["verdict"],
+                        "acks": result["acks"],
+                        "checks": checks,
+                    }
+                )
+                continue
             _say("")
             # The whole screen of one that fails is enough to see what it is like.
             whole = script != "receiver.py" and name == PROVIDERS[0]
@@ -61,24 +82,25 @@ def _show(script: str, what: str, about: str) -> list[int]:
     return statuses
 
 
-def _check(address: str, provider: str, folder: Path) -> tuple[int, list[str]]:
-    """Run the checks as a user would; return the exit status and the screen at the end of the run."""
+def _check(address: str, provider: str, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Run the checks as a user would; return the JSON result and the screen at the end of the run."""
+    results = folder / f"{provider}.json"
     empty = folder / "empty"
     empty.mkdir(exist_ok=True)
-    ended = subprocess.run(
+    ran = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "--color=no", SETTLE,
             f"--receiver-url={address}/{provider}", f"--receiver-provider={provider}",
-            f"--receiver-effects={address}/effects",
+            f"--receiver-effects={address}/effects", f"--receiver-json={results}",
         ],
         cwd=empty, capture_output=True, text=True, check=False, encoding="utf-8",
     )  # fmt: skip
-    _, _, screen = ended.stdout.partition(f" {SECTION} ")
+    _, _, screen = ran.stdout.partition(f" {SECTION} ")
     lines = screen.splitlines()[1:]
     last = next((number for number, line in enumerate(lines) if line.startswith(VERDICT)), None)
-    if last is None:
-        raise SystemExit(f"error: the checks did not run:\n{ended.stdout}{ended.stderr}")
-    return ended.returncode, lines[: last + 1]
+    if not results.exists() or last is None:
+        raise typed.Wrong(f"the checks did not run; please report it, with what they said: {ran.stdout}{ran.stderr}")
+    return json.loads(results.read_text(encoding="utf-8")), lines[: last + 1]
 
 
 @contextmanager
