@@ -93,7 +93,9 @@ def acks_line(acks: Mapping[str, Any]) -> str:
     """Return the times of acknowledgement in a line."""
     if not acks["count"]:
         return "acks: none; no valid delivery was acknowledged"
-    times = (f"{name} {_milliseconds(acks[key])}" for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"), ("max", "max_ms")))
+    times = (
+        f"{name} {_milliseconds(acks[key])}" for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"), ("max", "max_ms"))
+    )
     return f"acks: {acks['count']}, {', '.join(times)}"
 
 
@@ -123,7 +125,9 @@ def _causes(document: Mapping[str, Any], width: int, *, short: bool) -> list[tup
             lines.append(("plain", f"{indent}provider-mock explain {_named(one['id'])}"))
     if left := gated[CAUSES:]:
         names = ", ".join(_named(one["id"]) for one in left)
-        lines += [("bad", line) for line in _wrapped(f"and {counted(len(left), 'cause', 'causes')} more: {names}", width)]
+        lines += [
+            ("bad", line) for line in _wrapped(f"and {counted(len(left), 'cause', 'causes')} more: {names}", width)
+        ]
     return lines
 
 

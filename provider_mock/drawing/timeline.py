@@ -17,7 +17,8 @@ Outcome = Literal["acked", "declined", "refused", "timed out", "unreachable"]
 WIDTH = 360
 LEFT, RIGHT = 66, 330
 """The lanes: of who sends and of who receives."""
-SIZE, SMALL = 12, 11
+SIZE, SMALL, BOLD = 12, 11, 12
+"""Sizes of text, the last for small letters that are bold, and as wide as larger ones."""
 LINE = 15
 PAUSE = 2_000
 """Milliseconds between two steps from which on the time that passes has a row of its own."""
@@ -148,7 +149,8 @@ def overlaps(step: Step, steps: Sequence[Step]) -> bool:
 def _head(parts: list[str], timeline: Timeline, steps: Sequence[Step]) -> float:
     """Draw who the lanes belong to and when answers are due; return how far down that is."""
     for x, lane, anchor in ((LEFT, timeline.lanes[0], "middle"), (RIGHT, timeline.lanes[1], "end")):
-        parts.append(words(lane, x if anchor == "middle" else WIDTH - 4, 16, "dr-name", anchor))
+        name = "".join(lines(lane, 2 * LEFT - 8, BOLD, 1))
+        parts.append(words(name, x if anchor == "middle" else WIDTH - 4, 16, "dr-name", anchor))
     deadlines = {step.deadline for step in steps if step.deadline}
     if len(deadlines) == 1:
         parts.append(words(f"deadline {span(deadlines.pop())}", (LEFT + RIGHT) / 2, 16, "dr-faint", "middle"))
@@ -161,7 +163,7 @@ def _step(parts: list[str], y: float, step: Step, first: Step, letter: str, toge
     label = lines(step.label, RIGHT - 8 - left, SIZE, 2)
     there = y + len(label) * LINE + 6
     back = there + LINE + 14
-    wrong = lines(step.wrong, WIDTH - LEFT - 26, SMALL, 2)
+    wrong = lines(step.wrong, WIDTH - LEFT - 32, BOLD, 2)
     late = bool(step.deadline) and step.took >= step.deadline * 0.5
     due = back + LINE + 4 if late else back
     end = due + 12 + len(wrong) * LINE
@@ -219,7 +221,7 @@ def _end(parts: list[str], y: float, shown: Sequence[Shown]) -> float:
         text = lines(one.text, room, SIZE, 1 if one.kind == "plain" else CUT)
         high = len(text) * LINE + 12 + LINE
         parts.append(element("rect", x=4, y=y, width=WIDTH - 8, height=high, rx=5, class_=f"dr-shown dr-{one.kind}"))
-        head = one.head or HEADS[one.kind]
+        (head,) = lines(one.head or HEADS[one.kind], room, BOLD, 1)
         mark = {"due": _tick(20, y + 13), "wrong": _cross(20, y + 13), "plain": ""}[one.kind]
         parts += [mark, words(head, 34, y + 17, f"dr-{one.kind}-text dr-head-text")]
         parts += [words(line, 34, y + 17 + LINE * number, "dr-label") for number, line in enumerate(text, 1)]

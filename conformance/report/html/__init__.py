@@ -15,15 +15,14 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
-
 from im_callback.conformance.report.html import story
 from im_callback.provider_mock.drawing import style
 from im_callback.provider_mock.drawing.bars import Bar, bars
 from im_callback.provider_mock.drawing.bars import told as bars_told
 from im_callback.provider_mock.drawing.svg import span
 from im_callback.provider_mock.drawing.timeline import drawn, told
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 Check = Mapping[str, Any]
 VERDICTS = {
@@ -40,19 +39,23 @@ def page(document: Mapping[str, Any]) -> str:
     """Return the page. `document` is what `result.schema.json` describes."""
     css, script = style() + _file("page.css"), _file("page.js")
     checks: Sequence[Check] = document["checks"]
-    return _environment().get_template("page.html").render(
-        document=document,
-        css=Markup(css),  # noqa: S704 - Our own file.
-        script=Markup(script),  # noqa: S704 - Our own file.
-        css_digest=_digest(css),
-        script_digest=_digest(script),
-        verdicts=VERDICTS,
-        counts={name: sum(one["verdict"] == name for one in checks) for name in VERDICTS},
-        families=[(name, list(those)) for name, those in groupby(checks, key=lambda one: one["id"].split(".")[1])],
-        by_id={one["id"]: one for one in checks},
-        unjudged=_unjudged(checks),
-        acks_picture=_acks_picture(document["acks"]),
-        acks_words=_bars_words(document["acks"]),
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            document=document,
+            css=Markup(css),  # noqa: S704 - Our own file.
+            script=Markup(script),  # noqa: S704 - Our own file.
+            css_digest=_digest(css),
+            script_digest=_digest(script),
+            verdicts=VERDICTS,
+            counts={name: sum(one["verdict"] == name for one in checks) for name in VERDICTS},
+            families=[(name, list(those)) for name, those in groupby(checks, key=lambda one: one["id"].split(".")[1])],
+            by_id={one["id"]: one for one in checks},
+            unjudged=_unjudged(checks),
+            acks_picture=_acks_picture(document["acks"]),
+            acks_words=_bars_words(document["acks"]),
+        )
     )
 
 

@@ -105,7 +105,9 @@ def _misplaced(steps: Sequence[Step], records: Sequence[Mapping[str, Any]]) -> l
     """Mark the delivery of what shows where it must not: the last record that is not what was due."""
     shown = [one for one in records if not one["what"].startswith(DUE_RECORD)][-1:]
     return [
-        replace(step, wrong=one["what"]) if (one := next(iter(shown), None)) and _carried(step.event, one["record"]) else step
+        replace(step, wrong=one["what"])
+        if (one := next(iter(shown), None)) and _carried(step.event, one["record"])
+        else step
         for step in steps
     ]
 
@@ -133,10 +135,12 @@ def _shown(check: Mapping[str, Any]) -> list[Shown]:
     records = check.get("records", [])
     told = [
         Shown(text, head=one["what"])
-        for one, text in zip(records[:RECORDS], _told([one["record"] for one in records], check["actual"]), strict=False)
+        for one, text in zip(
+            records[:RECORDS], _told([one["record"] for one in records], check["actual"]), strict=False
+        )
     ]
-    if len(records) > RECORDS:
-        told.append(Shown(f"{len(records) - RECORDS} more records"))
+    if (more := len(records) - RECORDS) > 0:
+        told.append(Shown("one more record" if more == 1 else f"{more} more records"))
     return [Shown(check["expected"], "due"), Shown(check["actual"], "wrong"), *told]
 
 
