@@ -99,6 +99,7 @@ LAST = {
         "line:3",
         lambda s: ("{}:{}" if s.downstream[0] != "::1" else "[{}]:{}").format(*s.downstream),
     ),
+    "wait": ("1.5", "2.5", "3.5", lambda s: str(s.wait)),
     "downstream-port": ("1", "2", "3", lambda s: str(s.downstream_port)),
     "dedupe-distance": ("1", "2", "3", lambda s: str(s.dedupe_distance)),
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
@@ -463,7 +464,7 @@ class TestRefused:
             ("--receiver-rate=inf: give deliveries per second", "rate=inf"),
             ("--receiver-rate=60/m: give deliveries per second", "rate=60/m"),
             (
-                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; choose from: alphabetical, ",
+                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; provider-mock events --wires lists them",
                 "wire=legacy-names",
             ),
             (

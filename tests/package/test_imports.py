@@ -18,7 +18,7 @@ ALLOWED = {
     "plugins": set(),
     "files": set(),
     "drawing": set(),
-    "wire": set(),
+    "wire": {"schemas"},
     "contract": {"answer", "schemas", "wire"},
     "addresses": {"contract"},
     "headers": {"contract"},
