@@ -57,9 +57,8 @@ def lines(text: str, width: float, size: float, most: int) -> list[str]:
     left = " ".join(text.split())
     while left and len(found) < most:
         head = _head(left, width, size)
-        if len(head) < len(left) and len(found) < most - 1 and " " in head.strip():
-            at = head.rfind(" ") if left[len(head)] != " " else len(head)
-            head = head[:at]
+        if len(head) < len(left) and len(found) < most - 1 and left[len(head)] != " ":
+            head = head[: max((head.rfind(mark) for mark in " /,"), default=-1) + 1] or head
         found.append(head.strip())
         left = left[len(head) :].strip()
     if left:

@@ -22,6 +22,8 @@ SIZE, SMALL, BOLD = 12, 11, 12
 LINE = 15
 PAUSE = 2_000
 """Milliseconds between two steps from which on the time that passes has a row of its own."""
+EXACT = 1.0
+"""Milliseconds to which it is known when a step began."""
 MOST, ALIKE = 6, 2
 """Steps that are drawn, and how many that are alike; the others are counted."""
 HEADS = {"due": "expected", "wrong": "what there is", "plain": "what shows"}
@@ -123,7 +125,7 @@ def picked(steps: Sequence[Step]) -> list[Step | int]:
     alike: dict[tuple[str, str, str], int] = {}
     ranks = []
     for index, step in enumerate(steps):
-        like = (step.label, step.outcome, step.wrong)
+        like = ("" if step.wrong else step.label, step.outcome, step.wrong)
         seen = alike[like] = alike.get(like, 0) + 1
         ends = index in (0, len(steps) - 1)
         ranks.append(0 if step.wrong and seen == 1 else 1 if ends else 2 if seen == 1 else 3 if seen <= ALIKE else 4)
@@ -140,10 +142,11 @@ def picked(steps: Sequence[Step]) -> list[Step | int]:
 
 
 def overlaps(step: Step, steps: Sequence[Step]) -> bool:
-    """Return whether another step was under way at the same time."""
+    """Return whether another step was under way at the same time, for longer than times are exact."""
     return any(
-        one is not step and one.at < step.at + step.took and step.at < one.at + one.took for one in steps
-    )  # fmt: skip
+        one is not step and one.at + EXACT < step.at + step.took and step.at + EXACT < one.at + one.took
+        for one in steps
+    )
 
 
 def _head(parts: list[str], timeline: Timeline, steps: Sequence[Step]) -> float:

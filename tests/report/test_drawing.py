@@ -156,7 +156,7 @@ class TestTimeline:
 
     def test_overlaps(self) -> None:
         """Steps that are under way at the same time are told apart from those that follow each other."""
-        first, second, third = STEP, replace(STEP, at=3.0), replace(STEP, at=10.0)
+        first, second, third = STEP, replace(STEP, at=2.0), replace(STEP, at=5.0)
         assert [True, True, False] == [overlaps(one, (first, second, third)) for one in (first, second, third)]
 
     def test_letters(self) -> None:

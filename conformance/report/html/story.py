@@ -97,7 +97,7 @@ def _repeated(steps: Sequence[Step]) -> list[Step]:
     found: list[Step] = []
     for step in sorted(steps, key=lambda one: one.at):
         again = bool(step.event) and any(step.event == before.event for before in found)
-        found.append(replace(step, wrong="the same again: it had an effect of its own") if again else step)
+        found.append(replace(step, wrong="the same again: it had its own effect") if again else step)
     return found
 
 
