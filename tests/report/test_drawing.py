@@ -199,6 +199,14 @@ class TestBars:
         ] == bars_told(self.COUNTED, 100)
 
 
+def test_without_style() -> None:
+    """Where a page may have no style, lines are lines, and no box hides what stands in it."""
+    svg = drawn(Timeline((STEP, replace(STEP, at=9.0, wrong="x"))), "p", "") + bars(TestBars.COUNTED, 100, "b", "")
+    shapes = re.findall(r"<(?:rect|line|path|circle)[^>]*>", svg)
+    assert len(shapes) > 10
+    assert [] == [one for one in shapes if 'fill="none" stroke="currentColor"' not in one]
+
+
 def test_style() -> None:
     """Every class that is drawn has a rule, and nothing is loaded from elsewhere."""
     step = Step(0, "x", "declined", "200", 9, 10, "e", "wrong")
