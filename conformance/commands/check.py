@@ -116,7 +116,7 @@ def _run(gate: Gate, *, verbose: bool) -> int:
     for result in gate.results.values():
         if verbose and result.verdict.value in ("fail", "harness-error") and not gate.excuse(result):
             click.echo(f"{gate.block(result, verbose=True)}\n")
-    for line in gate.closing(verbose=verbose):
+    for line in (*gate.closing(verbose=verbose), *gate.annotations()):
         click.echo(line)
     return int(conclusion.status)
 

@@ -6,6 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from im_callback.conformance.report.junit import junit
+from im_callback.conformance.report.markdown import markdown
+from im_callback.conformance.report.sarif import sarif
+
 Document = Mapping[str, Any]
 """What `result_json.document` returns; `result.schema.json` is its schema."""
 
@@ -15,5 +19,10 @@ def as_json(document: Document) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-OUTPUTS: Mapping[str, Callable[[Document], str]] = {"json": as_json}
+OUTPUTS: Mapping[str, Callable[[Document], str]] = {
+    "json": as_json,
+    "markdown": markdown,
+    "junit": junit,
+    "sarif": sarif,
+}
 """By the option that names the file."""
