@@ -43,6 +43,7 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
+    ("report", "FILE", "write the result as one HTML page, to read and to hand on"),
     ("markdown", "FILE", "write a summary as Markdown; on GitHub Actions the job's summary gets it without asking"),
     ("junit", "FILE", "write the result as JUnit XML, a test case for each check"),
     ("sarif", "FILE", "write the failures as SARIF, for code scanning"),

@@ -19,8 +19,16 @@ def as_json(document: Document) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
+def as_page(document: Document) -> str:
+    """Return the page for people."""
+    from im_callback.conformance.report.html import page
+
+    return page(document)
+
+
 OUTPUTS: Mapping[str, Callable[[Document], str]] = {
     "json": as_json,
+    "report": as_page,
     "markdown": markdown,
     "junit": junit,
     "sarif": sarif,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from math import isfinite
@@ -17,9 +18,10 @@ from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.visible import shown, visible
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion
-from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import Level, Result, Verdict
 
+BOUNDS_MS = tuple(digit * 10**power for power in range(6) for digit in (1, 2, 5))
+"""Bounds between which acknowledgement times are counted; no provider waits as long as the last."""
 SHOWN = 50
 """Exchanges that are kept for one check."""
 RECORDS = 8
@@ -56,12 +58,14 @@ def _document(run: Run, results: Sequence[Result], conclusion: Conclusion, mask:
             "im-callback-conformance": version("im-callback-conformance"),
             "python": platform.python_version(),
         },
+        "began": min((attempt.sent_at for attempt in run.history), default=None),
         "acks": acks(run),
         "handles": handles(run),
+        "pinned": run.settings.handles is not None,
         "notes": list(run.notes),
         "baseline": list(conclusion.problems),
         "causes": causes(results, run.settings.level),
-        "checks": [_check(one, run.settings, mask) for one in results],
+        "checks": [_check(one, run, mask) for one in results],
     }
 
 
@@ -80,15 +84,29 @@ def gate(results: Sequence[Result], lowest: Level) -> dict[str, int]:
     }
 
 
-def acks(run: Run) -> dict[str, float]:
-    """Return how many valid deliveries were acknowledged, and how fast, in milliseconds."""
+def acks(run: Run) -> dict[str, Any]:
+    """Return how many valid deliveries were acknowledged, and how fast, in milliseconds; buckets end at a bound each."""
     times = sorted(a.reply.seconds * 1000 for a in run.history if a.acked and a.shot.valid and run.sent.counts(a))
     return {
         "count": len(times),
         "p50_ms": _percentile(times, 50),
         "p95_ms": _percentile(times, 95),
         "max_ms": _percentile(times, 100),
+        "deadline_ms": round(min(feed.deadline for feed in run.feeds) * 1000),
+        "buckets": _buckets(times),
     }
+
+
+def _buckets(times: Sequence[float]) -> list[dict[str, float]]:
+    """Return how many of the sorted times lie up to each bound, and above the one before."""
+    if not times:
+        return []
+    last = next((at for at, bound in enumerate(BOUNDS_MS) if times[-1] <= bound), len(BOUNDS_MS))
+    ends = [bisect_right(times, bound) for bound in BOUNDS_MS[: last + 1]]
+    return [
+        {"up_to_ms": bound, "count": end - start}
+        for bound, start, end in zip(BOUNDS_MS, (0, *ends), ends, strict=False)
+    ]
 
 
 def short(value: Any, mask: Masking, depth: int = DEEPEST) -> Any:
@@ -116,7 +134,7 @@ def _percentile(times: Sequence[float], percent: int) -> float:
     return round(times[-(-len(times) * percent // 100) - 1], 3) if times else 0.0
 
 
-def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
+def _check(result: Result, run: Run, mask: Masking) -> dict[str, Any]:
     attempts = result.attempts
     failed = result.verdict is Verdict.FAIL
     optional: dict[str, Any] = {
@@ -127,13 +145,13 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
         "records": [{"what": what, "record": short(record, mask)} for what, record in result.records[:RECORDS]],
         "exchanges_left_out": max(0, len(attempts) - SHOWN),
         "log": log_lines.shown(result.log, mask, log_lines.KEPT) if failed else [],
-        "send_again": "\n".join(sequence(attempts, settings, SHOWN)) if failed and attempts else "",
+        "send_again": "\n".join(sequence(attempts, run.settings, SHOWN)) if failed and attempts else "",
     }
     return {
         "id": result.id,
         "title": result.title,
         "level": result.level.value,
-        "gated": result.level.gates(settings.level) and not result.newer,
+        "gated": result.level.gates(run.settings.level) and not result.newer,
         "verdict": result.verdict.value,
         "source": result.source,
         "expected": result.expected,
@@ -142,6 +160,6 @@ def _check(result: Result, settings: Settings, mask: Masking) -> dict[str, Any]:
         "why": result.why,
         "fix": result.fix if result.verdict is Verdict.COULD_NOT_RUN else result.usual_fix,
         "seconds": round(result.seconds, 3),
-        "exchanges": [as_json(attempt, mask) for attempt in attempts[:SHOWN]],
+        "exchanges": [as_json(attempt, mask, run) for attempt in attempts[:SHOWN]],
         **{name: value for name, value in optional.items() if value},
     }
