@@ -14,11 +14,11 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 ACTIONS = "GITHUB_ACTIONS"
 
 
-def add_summary(document: Document) -> Sequence[str]:
+def add_summary(document: Document) -> str:
     """Add the result to the job's summary, if there is one; return what is to be said of it where that fails."""
     name = os.environ.get(SUMMARY)
     if not name:
-        return ()
+        return ""
     try:
         file = Path(name)
         # The limit is that of the file, in which other commands of the step may have written.
@@ -26,8 +26,8 @@ def add_summary(document: Document) -> Sequence[str]:
         with file.open("a", encoding="utf-8") as stream:
             stream.write("\n" * bool(before) + markdown(document, LARGEST - before - 1))
     except OSError as error:
-        return [f"{SUMMARY}: {name} could not be written ({error.strerror or error})"]
-    return ()
+        return f"{SUMMARY}: {name} could not be written ({error.strerror or error})"
+    return ""
 
 
 def annotation_lines(document: Document) -> Sequence[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 from im_callback.conformance import baseline, ci, network, options
@@ -20,11 +21,12 @@ from im_callback.conformance.check import Check
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records, mapped
 from im_callback.conformance.given import BadOption, Given
 from im_callback.conformance.overlap import Overlap
-from im_callback.conformance.preflight import handles
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.outputs import Document
-from im_callback.conformance.report.result_json import acks, document
-from im_callback.conformance.report.text import acks_line, block, folded, summary
+from im_callback.conformance.report.progress import Progress
+from im_callback.conformance.report.result_json import document
+from im_callback.conformance.report.screen import WIDTH, Mark, plain, screen
+from im_callback.conformance.report.text import block
 from im_callback.conformance.report.visible import no_command, visible
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.run import Run
@@ -64,14 +66,18 @@ class Gate:
         self.checks = options.chosen_checks(given, settings.provider, settings.arriving)
         self.results: dict[str, Result] = {}
         """By id, in the order in which they ended: a check has one result, however often it is asked for."""
+        self.progress = Progress(())
+        """How far the run is."""
         self.conclusion: Conclusion | None = None
         self.trouble = ""
         """What other than the receiver is wrong."""
+        self._document: Mapping[str, Any] | None = None
         self._marked = False
         self._overlap: Overlap[str, Result] = Overlap(())
         self._outputs: list[options.Output] = []
         self._baseline: ResultFile | None = None
         """The file of known failures, where it is to be written anew."""
+        self._update: baseline.Update | None = None
         self._document: Document | None = None
         self._filter = Masked(self.mask)
         for name in LOGGERS:
@@ -108,18 +114,17 @@ class Gate:
     def header(self) -> list[str]:
         """Say what is checked, and how to run the same again."""
         settings = self.run.settings
-        feeds = "" if self.given.one("feed") else " (the default; choose with --receiver-feed)"
-        chosen = "" if self.given.one("provider") else " (the default; choose with --receiver-provider)"
-        return [
-            self.told(line)
-            for line in (
-                f"receiver: {settings.url}",
-                f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
-                f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
-                f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}, run {settings.tag}",
-                *self.around.lines(),
-            )
-        ]
+        named = [f"--receiver-{name}" for name in ("provider", "feed") if not self.given.one(name)]
+        choose = f" (choose with {', '.join(named)})" if named else ""
+        feeds = f"{'feeds' if self.run.several else 'feed'} {', '.join(one.name for one in self.run.feeds)}"
+        again = f"level {settings.level.value}, seed {settings.seed}, run {settings.tag}"
+        lines = (
+            f"receiver: {settings.url}",
+            f"provider: {settings.provider.name}, {feeds}{choose}, app key {settings.credentials.app_key}",
+            f"checks: {len(self.checks)}, {again}, version {version('im-callback-conformance')}",
+            *self.around.lines(),
+        )
+        return list(map(self.told, lines))
 
     def clear_outputs(self) -> None:
         """Take earlier results away: whatever becomes of this run, they shall not be taken for its own."""
@@ -145,7 +150,9 @@ class Gate:
 
     def plan(self, checks: Iterable[Check]) -> None:
         """Take the checks that will be asked for, in their order: they overlap while they wait."""
-        self._overlap = Overlap([task(check, self.run) for check in checks])
+        planned = list(checks)
+        self.progress = Progress(planned)
+        self._overlap = Overlap([task(check, self.run) for check in planned])
         self.run.shared.pause, self.run.shared.gather = self._overlap.pause, self._overlap.gather
 
     def result(self, check: Check) -> Result:
@@ -194,10 +201,8 @@ class Gate:
             self.conclusion = Conclusion("error", ExitStatus.OUR_ERROR)
         self.conclusion.status = ExitStatus.OUR_ERROR
 
-    def block(self, result: Result, *, verbose: bool) -> str:
-        """Return what is printed for a result that is no pass: little where another one shows the same."""
-        if result.folded_into in self.results and not verbose:
-            return no_command(folded(result))
+    def block(self, result: Result) -> str:
+        """Return all that is told of a result that is no pass."""
         return no_command(block(result, self.run.settings, self.mask))
 
     def excuse(self, result: Result) -> str:
@@ -209,23 +214,14 @@ class Gate:
             return "newer than --receiver-checks-as-of"
         return "" if result.level.gates(settings.level) else f"below --receiver-level={settings.level.value}"
 
-    def closing(self, *, verbose: bool) -> Sequence[str]:
-        """Return the lines at the end: what could not run, what failed without failing the run, and the verdict."""
-        assert self.conclusion is not None
-        results = list(self.results.values())
-        lines: list[str] = []
-        for result in results:
-            if result.verdict is Verdict.FAIL and self.excuse(result):
-                lines += [self.block(result, verbose=verbose), ""]
-        if self.run.models:
-            lines.append(f"records: {','.join(handles(self.run))}")
-        lines += [self.told(note) for note in self.run.notes]
-        if self.run.history:
-            lines.append(acks_line(acks(self.run)))
-        lines += summary(results, self.conclusion, self.run.settings, self.mask)
+    def closing(self, width: int = WIDTH, mark: Mark = plain) -> list[str]:
+        """Return the lines at the end, on one screen; `mark` colours them."""
+        lines = []
+        if self._document is not None:
+            lines += screen(self._document, width, lambda kind, line: mark(kind, self.told(line)))
         if self.trouble:
-            lines.append(self.told(self.trouble))
-        return [no_command(line) for line in lines]
+            lines.append(mark("bad", self.told(self.trouble)))
+        return lines
 
     def annotations(self) -> Sequence[str]:
         """Return the lines that mark the job, where it runs on GitHub Actions; they are to be printed as they are."""
@@ -243,25 +239,22 @@ class Gate:
             known = {name: reason for name, reason in known.items() if name in update.known}
         conclusion = conclude(results, settings.level, known, ids, allow_incomplete=settings.allow_incomplete)
         if self._baseline is not None and conclusion.verdict != "error":
-            self._write_baseline(self._baseline, update, conclusion)
+            self._update = update
+            self.run.notes.extend(update.lines(self._baseline.path.name))
         return conclusion
-
-    def _write_baseline(self, file: ResultFile, update: baseline.Update, conclusion: Conclusion) -> None:
-        try:
-            file.write(update.text)
-        except Unwritable as error:
-            self.trouble = f"our own trouble: the baseline {error}; what is printed here stands"
-            conclusion.status = ExitStatus.OUR_ERROR
-            return
-        self.run.notes.extend(update.lines(file.path.name))
 
     def _write(self, conclusion: Conclusion) -> None:
         result = self._document = document(self.run, list(self.results.values()), conclusion, self.mask)
         unwritten = [str(error) for output in self._outputs if (error := output.write(result)) is not None]
+        if self._baseline is not None and self._update is not None:
+            try:
+                self._baseline.write(self._update.text)
+            except Unwritable as error:
+                unwritten.append(str(error))
         if unwritten:
             self.trouble = f"our own trouble: the result in {'; '.join(unwritten)}; what is printed here stands"
             conclusion.status = ExitStatus.OUR_ERROR
-        self.run.notes.extend(ci.add_summary(result))
+        self.trouble = self.trouble or ci.add_summary(result)
 
     def _note_unrun(self, planned: Iterable[Check], reason: str, fix: str) -> None:
         """Hold nothing for passed that was selected and did not run."""

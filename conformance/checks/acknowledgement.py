@@ -34,7 +34,7 @@ from im_callback.conformance.preflight import Preflight, handles
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
-from im_callback.conformance.words import notes_of, refusal
+from im_callback.conformance.words import counted, notes_of, refusal
 from im_callback.provider_mock.contract import Event, Outcome, Reply
 from im_callback.provider_mock.history import Attempt
 
@@ -115,7 +115,7 @@ def check_within_deadline(run: Run) -> None:
         meaning = f"; {without_answer(run.feed)}" if run.feed.decides else ""
         raise Failed(
             f"every answer within {run.feed.deadline:g} s",
-            f"{len(late)} of {len(times)} valid deliveries were not answered in time ({notes_of(late)}); "
+            f"{len(late)} of {counted(len(times), 'valid delivery', 'valid deliveries')} not answered in time ({notes_of(late)}); "
             f"half took up to {times[len(times) // 2] * 1000:.0f} ms{meaning}",
             late,
             cause="late",
@@ -151,7 +151,7 @@ def check_exact_status(run: Run) -> None:
     if others:
         raise Failed(
             "status 200",
-            f"{len(others)} valid deliveries got status {others[0].status}",
+            f"{counted(len(others), 'valid delivery', 'valid deliveries')} got status {others[0].status}",
             others,
             cause=refusal(others[0]),
         )
@@ -171,7 +171,7 @@ def check_acks_with_200(run: Run) -> None:
     if failed:
         raise Failed(
             "status 200 for a valid delivery",
-            f"{len(failed)} were answered with 500: {notes_of(failed)}",
+            f"500 for {counted(len(failed), 'valid delivery', 'valid deliveries')}: {notes_of(failed)}",
             failed,
         )
 
@@ -221,8 +221,8 @@ def check_nothing_acked_is_lost(run: Run) -> None:
         gone = set(missing)
         shown = [a for a in acked if gone & set(run.occurrences(*a.shot.events))]
         raise Failed(
-            f"all {len(due)} acknowledged events of the run in the effects",
-            f"{len(gone)} are missing, among them {missing[0]} ({notes_of(shown)})",
+            f"each of {counted(len(due), 'acknowledged event', 'acknowledged events')} of the run in the effects",
+            f"{counted(len(gone), 'is missing:', 'are missing, among them')} {missing[0]} ({notes_of(shown)})",
             shown,
             cause=f"lost: {run.kind_of(shown[0].shot.events[0])}" if shown else "",
         )
@@ -230,7 +230,9 @@ def check_nothing_acked_is_lost(run: Run) -> None:
         raise CouldNotRun(
             f"{', '.join(late)} showed later than the others, when what is recorded was taken to be known, and so was "
             "not judged",
-            f"Name what is recorded: --receiver-handles={','.join([*handles(run), *late])}",
+            f"Name what is recorded: --receiver-handles={','.join([*handles(run), *late])}"
+            if run.settings.handles is None
+            else "Raise --receiver-settle",
         )
 
 
@@ -291,12 +293,12 @@ def _must_survive(run: Run, attempts: Sequence[Attempt], before: set[Occurrence]
         must_keep(run, attempts, what, cause=LOST)
     except Failed as failed:
         if vanished := forget_vanished(run, before, 0):
-            failed.actual += f"; {vanished} effects that were there before are gone too"
+            failed.actual += f"; {counted(vanished, 'effect', 'effects')} from before the end gone too"
         raise
     if vanished := forget_vanished(run, before, max(APPEARS, run.settings.settle)):
         raise Failed(
             "whatever the effects showed before the end, after the start too",
-            f"{vanished} of {len(before)} are gone",
+            f"{vanished} of {len(before)} gone",
             attempts[-1:],
             cause=LOST,
         )

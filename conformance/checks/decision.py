@@ -28,7 +28,7 @@ from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events
 from im_callback.conformance.twins import foreign, signed_only
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
-from im_callback.conformance.words import notes_of, refusal, said_of
+from im_callback.conformance.words import counted, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import Outcome
 from im_callback.provider_mock.history import Attempt
 
@@ -75,7 +75,7 @@ def check_answer_decides(run: Run) -> None:
         shown = [attempt for attempt, _ in wrong]
         raise Failed(
             f"an answer that decides{such_as(run, shown[0])}",
-            f"{wrong[0][1]} ({len(wrong)} of {len(answered)} answers: {notes_of(shown)})",
+            f"{wrong[0][1]} ({len(wrong)} of {counted(len(answered), 'answer', 'answers')}: {notes_of(shown)})",
             shown,
             cause=refusal(shown[0]),
         )
@@ -104,7 +104,7 @@ def check_decides_in_time(run: Run) -> None:
     if late:
         raise Failed(
             f"every decision within {run.feed.deadline:g} s",
-            f"{len(late)} of {len(asked)} questions were not answered in time ({notes_of(late)}); "
+            f"{len(late)} of {counted(len(asked), 'question', 'questions')} not answered in time ({notes_of(late)}); "
             f"{without_answer(run.feed)}",
             late,
             cause="late",

@@ -21,7 +21,7 @@ from im_callback.conformance.disturbed import at_once, patience, performed
 from im_callback.conformance.judge import duplicated
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
-from im_callback.conformance.words import notes_of, refusal, said_of
+from im_callback.conformance.words import counted, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.history import Attempt
@@ -91,7 +91,7 @@ def once(run: Run, events: Sequence[Event], attempts: Sequence[Attempt]) -> None
         others = list(dict.fromkeys(other.type for other, _ in wrong))
         raise Failed(
             "one effect",
-            f"{effects.count(first)} effects of {first}"
+            f"{effects.count(first) or 'no'} effects of {first}"
             + (f"; the same for {', '.join(others[1:])}" if others[1:] else ""),
             [a for a in attempts if any(event in a.shot.events for event, _ in wrong)],
             cause="doubled" if effects.count(first) else f"lost: {event.type}",
@@ -125,7 +125,7 @@ def spelled(run: Run, wire: Wire, note: str) -> None:
         return
     if run.feed.signs_body:
         raise CouldNotRun(
-            f"in this spelling a first delivery is not accepted either ({said_of(attempt)})",
+            f"in this spelling a first delivery is not accepted either: {said_of(attempt, note=False)}",
             "See signature.accepts-raw-bytes",
             [attempt],
         )
@@ -460,8 +460,8 @@ def check_far_apart(run: Run) -> None:
         shown = [one for one in again if set(doubled) & set(run.occurrences(*one.shot.events))]
         raise Failed(
             "no further effect",
-            f"{after.count(doubled[0])} effects of {doubled[0]}, {counts[doubled[0]]} before it was sent again after "
-            f"{distance} others",
+            f"{after.count(doubled[0])} effects of {doubled[0]}; {counts[doubled[0]]} before it was sent again, behind "
+            f"{counted(distance, 'other', 'others')}",
             shown,
             cause="doubled",
             records=each_effect(after, doubled[0]),
@@ -496,7 +496,9 @@ def fill_up(run: Run, distance: int) -> None:
         if not acked:
             raise CouldNotRun(
                 f"none of {len(attempts)} deliveries at once was acknowledged ({said_of(attempts[0])})",
-                "Give --receiver-rate where the receiver is behind a limit",
+                "Give --receiver-rate where the receiver is behind a limit"
+                if run.settings.rate is None
+                else "Lower --receiver-rate",
                 attempts,
             )
         missing -= acked
@@ -520,7 +522,7 @@ def check_nothing_doubled(run: Run) -> None:
         shown = [a for a in run.history if twice & set(run.occurrences(*a.shot.events))]
         raise Failed(
             "one effect each",
-            f"{len(found)} have more, among them {found[0]} ({notes_of(shown)})",
+            f"{counted(len(found), 'event has more:', 'events have more, among them')} {found[0]} ({notes_of(shown)})",
             shown,
             cause="doubled",
             records=each_effect(effects, found[0]),

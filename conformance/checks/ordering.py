@@ -18,6 +18,7 @@ from im_callback.conformance.removals import Shape, removal_of, removals_of, sha
 from im_callback.conformance.run import Run
 from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of
 from im_callback.conformance.verdict import Failed, NotApplicable, Record
+from im_callback.conformance.words import counted
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.history import Attempt
 from im_callback.provider_mock.traffic.shape import leaves
@@ -237,7 +238,7 @@ def check_versions_at_once(run: Run) -> None:
         concerned = set().union(*(sent for sent, _, _ in wrong))
         raise Failed(
             "the newest shown last in each scope",
-            f"in {len(wrong)} of {len(groups)} it is not, among them one where {wrong[0][2]} shows last, not {wrong[0][1]}",
+            f"not so in {len(wrong)} of {counted(len(groups), 'scope', 'scopes')}: in one {wrong[0][2]} shows last, not {wrong[0][1]}",
             [one for one in attempts if concerned & set(run.occurrences(*one.shot.events))],
             cause="an older version written last",
             records=last_and_due(run, effects, wrong[0][0], wrong[0][1], "sent, and the newest"),

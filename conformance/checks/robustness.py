@@ -15,7 +15,7 @@ from im_callback.conformance.judge import Effects, text
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import speaking_event
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, NotApplicable
-from im_callback.conformance.words import said_of, shorten
+from im_callback.conformance.words import counted, said_of, shorten
 from im_callback.conformance.wrong_types import mistyped
 from im_callback.provider_mock.contract import Event, NoReply, Outcome
 from im_callback.provider_mock.delivery.changes import CannotChange, Change
@@ -354,7 +354,7 @@ def check_connection_reuse(run: Run) -> None:
     if others:
         raise Failed(
             f"each of {len(valid)} valid deliveries acknowledged, as over a connection of its own",
-            f"{len(others)} were not, the first: {said_of(others[0])}",
+            f"{counted(len(others), 'was', 'were')} not, the first: {said_of(others[0])}",
             others,
             cause="answers over one connection",
         )

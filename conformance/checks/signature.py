@@ -14,7 +14,7 @@ from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events, kept_as_sent, speaking_event
 from im_callback.conformance.twins import foreign, must_reject, signed_only
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
-from im_callback.conformance.words import notes_of, said_of
+from im_callback.conformance.words import counted, notes_of, said_of
 from im_callback.provider_mock.contract import Event, Parameter, Request
 from im_callback.provider_mock.delivery.changes import Change
 from im_callback.provider_mock.history import Shot
@@ -471,7 +471,8 @@ def check_refusal_is_visible(run: Run) -> None:
     if hidden:
         raise Failed(
             "every refusal with a status that is not an acknowledgement",
-            f"{len(hidden)} of {len(refused)} refusals look like an acknowledgement: {said_of(hidden[0])} (in all: {notes_of(hidden)})",
+            f"an acknowledgement by the looks of {len(hidden)} of {counted(len(refused), 'refusal', 'refusals')}: "
+            f"{said_of(hidden[0])} (in all: {notes_of(hidden)})",
             hidden,
             cause="forged and acknowledged",
         )
@@ -495,7 +496,7 @@ def check_no_phantoms(run: Run) -> None:
         attempts = [a for a in run.history if not a.shot.valid and shown & set(run.occurrences(*a.shot.events))]
         raise Failed(
             "no effect of what the provider never sent",
-            f"{len(found)} such effects, among them {found[0]} ({notes_of(attempts)})",
+            f"{counted(len(found), 'such effect:', 'such effects, among them')} {found[0]} ({notes_of(attempts)})",
             attempts,
             cause="forged and recorded",
         )

@@ -19,6 +19,7 @@ from im_callback.conformance.explore.stock import Unusable
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
+from im_callback.conformance.words import counted
 
 MOST_COPIES = 25
 CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-order": "out of order", "lost": "lost"}
@@ -47,15 +48,17 @@ def _searched(run: Run) -> Explored:
     run.notes.append(_told(run, found))
     if found.doubts:
         run.notes.append(
-            f"explored: {found.doubts} sequences of {run.feed.name} failed once and never again; they are not reported"
+            f"explored: {counted(found.doubts, 'sequence', 'sequences')} of {run.feed.name} failed once and never again, "
+            "and so not reported"
         )
     return found
 
 
 def _told(run: Run, found: Explored) -> str:
     return (
-        f"explored: {found.tried} sequences of {run.feed.name}, {found.deliveries} deliveries in {found.seconds:.0f} s, "
-        f"{len(found.findings) or 'no'} finding{'' if len(found.findings) == 1 else 's'}"
+        f"explored: {counted(found.tried, 'sequence', 'sequences')} of {run.feed.name}, "
+        f"{counted(found.deliveries, 'delivery', 'deliveries')} in {found.seconds:.0f} s, "
+        f"{counted(len(found.findings), 'finding', 'findings')}"
     )
 
 
@@ -86,23 +89,24 @@ def invariant_holds(run: Run, invariant: Invariant) -> str:
     if failing is not None:
         raise _failed(run, invariant, failing)
     if run.settings.replay is not None:
-        return f"the sequence was played {found.tried} times"
+        return f"the sequence was played {counted(found.tried, 'time', 'times')}"
     if not found.could_show[invariant]:
         raise NotApplicable(
-            f"none of the {found.tried} sequences that were tried could have shown it: "
+            f"nothing that was tried ({counted(found.tried, 'sequence', 'sequences')}) could have shown it: "
             "the receiver records nothing that is of the kind"
         )
-    return f"{found.tried} sequences were tried, {found.could_show[invariant]} of which could have shown it"
+    tried = counted(found.tried, "sequence was tried", "sequences were tried")
+    return f"{tried}, {found.could_show[invariant]} of which could have shown it"
 
 
 def _failed(run: Run, invariant: Invariant, failing: Failing) -> Failed:
-    again = f"{failing.failed} of {failing.of} times"
+    again = f"{failing.failed} of {counted(failing.of, 'time', 'times')}"
     shown = [head for cause, (head, _) in run.causes.items() if cause.startswith(CAUSES.get(invariant, "?"))]
     also = f"; {shown[0]} fails too, perhaps for the same reason" if shown else ""
     where = "" if run.settings.replay is not None else f"; {_kept(run, invariant, failing)}"
     return Failed(
         failing.wrong.due,
-        f"{failing.wrong.found}, {again} after the sequence below ({failing.script.deliveries} deliveries){also}{where}",
+        f"{failing.wrong.found}, {again} after the sequence below ({counted(failing.script.deliveries, 'delivery', 'deliveries')}){also}{where}",
         failing.attempts,
         details=failing.timeline,
     )

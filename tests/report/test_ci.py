@@ -111,7 +111,7 @@ class TestSummary:
         given = document(*(failed(f"payloads.n{n}", actual="x" * 4000) for n in range(300)))
         others = "y" * 500_000 + "\n"
         file.write_text(others, encoding="utf-8")
-        assert () == add_summary(given)
+        assert "" == add_summary(given)
         written = file.read_text(encoding="utf-8")
         assert written.startswith(f"{others}\n## ❌ FAIL")
         assert LARGEST - 20_000 < len(written.encode()) <= LARGEST
@@ -119,4 +119,4 @@ class TestSummary:
 
     def test_nowhere(self) -> None:
         """Where there is no such file, nothing happens."""
-        assert () == add_summary(document(check("signature.good")))
+        assert "" == add_summary(document(check("signature.good")))
