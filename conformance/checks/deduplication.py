@@ -143,8 +143,19 @@ def spelled(run: Run, wire: Wire, note: str) -> None:
     effects=True,
     why=WHY,
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_same_request_again(run: Run) -> None:
+    """The second delivery is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    A again, the same bytes -> acknowledged
+    = A once
+
+    - Every delivery is recorded.
+    - Only the latest few events are remembered.
+    - A repeat is answered with an error, so that it is sent again and again.
+    """
     first_and_again(run, note="the same request again")
 
 
@@ -156,8 +167,18 @@ def check_same_request_again(run: Run) -> None:
     why="Time, nonce and signature differ between attempts: a receiver that tells deliveries apart by them records "
     "every retry.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_signed_afresh(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    A again, with a new time and signature -> acknowledged
+    = A once
+
+    - Deliveries are told apart by their signature, their nonce or their time.
+    - Every delivery is recorded.
+    """
     first_and_again(run, afresh=True, note="again, signed afresh")
 
 
@@ -168,8 +189,19 @@ def check_retry_signed_afresh(run: Run) -> None:
     effects=True,
     why="A receiver that tells deliveries apart by a hash of the body records every retry that is serialised anew.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_reformatted(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    B, with white space and other key order -> acknowledged
+    A again, with white space and other key order -> acknowledged
+    = A once
+
+    - Events are told apart by a hash of the body, or by how their JSON is written.
+    - Deliveries are told apart by their signature.
+    """
     wire = run.wire(spaces=True, key_order="alphabetical")
     first_and_again(run, wire=wire, note="again, with white space and other key order")
 
@@ -191,8 +223,18 @@ def after_no_answer(run: Run, transport: Transport, how: str) -> None:
     effects=True,
     why="The connection broke as the answer came: the receiver has done its work, and the provider does not know.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_after_lost_ack(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged -x
+    A again -> acknowledged
+    = A once
+
+    - The event is recorded before the answer, and remembered as known only after it.
+    - A copy of the store that lags behind is asked whether the event is there.
+    """
     after_no_answer(run, Transport(read_reply=False), "whose answer is not read")
 
 
@@ -203,8 +245,18 @@ def check_retry_after_lost_ack(run: Run) -> None:
     effects=True,
     why="A provider that has waited for its deadline gives up and tries again, whatever the receiver did meanwhile.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_after_timeout(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged, too late -x
+    A again -> acknowledged
+    = A once
+
+    - The event is remembered as known only after the answer has been read.
+    - A copy of the store that lags behind is asked whether the event is there.
+    """
     after_no_answer(run, Transport(silent=True, deadline=patience(run)), "given up without an answer")
 
 
@@ -215,8 +267,19 @@ def check_retry_after_timeout(run: Run) -> None:
     effects=True,
     why="Looking first and inserting afterwards lets two requests through at the same moment.",
     fix="Let the database decide: insert under a unique key, and treat the conflict as already done.",
+    remedies=("unique-key",),
 )
 def check_concurrent(run: Run) -> None:
+    """Each of the requests, or a retry of it, is acknowledged, and the effects show the event once; several events are tried.
+
+    A, 16 times at once ->
+    -> acknowledged
+    A again, if one was not acknowledged -> acknowledged
+    = A once
+
+    - First it is asked whether the event is there, then it is inserted: between the two another request comes.
+    - A lock that holds in one process only.
+    """
     if run.settings.rate is not None:
         raise NotApplicable("--receiver-rate leaves requests at once out")
     event_type = next((one for one in identified(run) if one.items is None), identified(run)[0])
@@ -244,8 +307,16 @@ def check_concurrent(run: Run) -> None:
     why=WHY,
     fix="Deduplicate entries, not requests.",
     needs=needs.batches,
+    remedies=("each-entry", "unique-key"),
 )
 def check_inside_one_batch(run: Run) -> None:
+    """The array is acknowledged, and the effects show the event once.
+
+    one array: A, A -> acknowledged
+    = A once
+
+    - Repeats are looked for among what earlier requests brought, not inside the array.
+    """
     event = run.event()
     attempt = run.deliver(event, event, note="the same entry twice in one array")
     run.must_ack([attempt], "an array with the same entry twice")
@@ -260,8 +331,18 @@ def check_inside_one_batch(run: Run) -> None:
     why=WHY,
     fix="Deduplicate entries, not requests.",
     needs=needs.batches,
+    remedies=("each-entry", "unique-key"),
 )
 def check_across_batches(run: Run) -> None:
+    """Both arrays are acknowledged, and the effects show each event once.
+
+    one array: A -> acknowledged
+    one array: A, B -> acknowledged
+    = A once, B once
+
+    - Requests are remembered, not their entries.
+    - Of an array only the first entry is read, or the whole of it passed over if one of it is known.
+    """
     old, new = run.event(), run.event()
     attempts = run.send_each([run.shot(old, note="an entry"), run.shot(old, new, note="the entry and a new one")])
     run.must_ack(attempts, "an array with an old and a new entry")
@@ -277,8 +358,19 @@ def check_across_batches(run: Run) -> None:
     option="command",
     why="A retry that crosses a restart finds a receiver that has forgotten what it kept in memory.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_after_restart(run: Run) -> None:
+    """The repeat after a restart is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    * SIGTERM, and a start
+    B -> acknowledged
+    A again, signed afresh -> acknowledged
+    = A once
+
+    - What has been seen is known by heart only, until the process ends.
+    """
     process = process_of(run)
     first = run.send_each(run.shot(run.event(one), note=one.name) for one in identified(run))
     run.must_ack(first, "the first delivery")
@@ -304,8 +396,21 @@ def check_after_restart(run: Run) -> None:
     option="command",
     why="Behind a load balancer a retry reaches another instance, which knows nothing of what the first kept in memory.",
     fix="Keep what you have seen where all instances look: in the store, under a unique key.",
+    remedies=("unique-key",),
 )
 def check_across_receivers(run: Run) -> None:
+    """An event that reaches two instances shows once.
+
+    A -> acknowledged
+    * a second one is started, on the same store
+    B, to the second -> acknowledged
+    A again, to the second -> acknowledged
+    C, to both at once, 16 times -> acknowledged
+    = A once, B once, C once
+
+    - What has been seen is kept in the memory, or in a file, of one instance.
+    - A lock that holds in one process only.
+    """
     with second_receiver(run) as there:
         first, shared = seen_by_both(run, there)
         again = [
@@ -359,8 +464,18 @@ def seen_by_both(run: Run, there: str) -> tuple[list[Attempt], Event]:
     effects=True,
     why="Deduplication by content or by time throws away what users really did twice.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_twins_are_kept(run: Run) -> None:
+    """Both are acknowledged, and the effects show both.
+
+    A -> acknowledged
+    B, the same but for its identity -> acknowledged
+    = A and B
+
+    - What says the same, or comes within a second, is taken for the same.
+    - A state that is there is never changed.
+    """
     for event_type in identified(run):
         event = run.event(event_type)
         order = event_type.order
@@ -382,8 +497,18 @@ def check_twins_are_kept(run: Run) -> None:
     why="Such an id is unique among these people only, and a message to many has one: by it alone all but one are lost.",
     fix="Use all documented fields of the identity together.",
     needs=needs.some_type(shared_ids),
+    remedies=("unique-key",),
 )
 def check_same_key_other_sender(run: Run) -> None:
+    """All are acknowledged, and the effects show each of them.
+
+    A -> acknowledged
+    B, the same id, from somebody else -> acknowledged
+    C, the same id, to somebody else -> acknowledged
+    = A, B and C
+
+    - Messages are told apart by their id, or by their random number, alone.
+    """
     kinds = [one for one in run.handled if shared_ids(one)]
     if not kinds:
         raise NotApplicable("the receiver records no event type whose ids are unique among some people only")
@@ -415,6 +540,7 @@ def check_same_key_other_sender(run: Run) -> None:
     needs=needs.some_type(lambda one: one.identity is None),
 )
 def check_no_identity(run: Run) -> None:
+    """Nothing is sent: it says which event types carry nothing by which a repeat could be told."""
     names = [one.name for one in run.documented if one.identity is None]
     raise NotApplicable(f"no payload field tells a duplicate from a repeat: {', '.join(names) or 'none such'}")
 
@@ -428,8 +554,18 @@ def check_no_identity(run: Run) -> None:
     why="What is sent again by hand, or from a backlog, comes hours later: whoever remembers the last few hundred only "
     "takes it for new.",
     fix="Keep what you have recorded under a unique key in the store itself, not in a window of the latest.",
+    remedies=("unique-key",),
 )
 def check_far_apart(run: Run) -> None:
+    """What was delivered first of all and is delivered again at the end has no further effect.
+
+    A -> acknowledged
+    ... 1000 others, those of the run included
+    A again, signed afresh -> acknowledged
+    = A once
+
+    - The latest few hundred events are remembered, or those of the last hour.
+    """
     distance, rate = run.settings.dedupe_distance, run.settings.rate
     if not distance:
         raise NotApplicable("--receiver-dedupe-distance=0 leaves it out")
@@ -507,8 +643,16 @@ def fill_up(run: Run, distance: int) -> None:
     last=True,
     why="A second effect that comes late is a second effect all the same.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_nothing_doubled(run: Run) -> None:
+    """At the end of the run no event has two effects.
+
+    ... all deliveries of the run
+    = everything once
+
+    - A repeat that was first passed over comes in later, through a queue or a nightly job.
+    """
     effects = run.barrier()
     judged = run.sent.to_judge(run.binding)
     found = [one for one in duplicated(effects) if one in judged]

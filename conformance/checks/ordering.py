@@ -149,8 +149,20 @@ def shuffled(run: Run, events: Sequence[Event]) -> list[Event]:
     needs=needs.states,
     why=WHY_STATE,
     fix=FIX_STATE,
+    remedies=("upsert-by-version",),
 )
 def check_stale_ignored(run: Run) -> None:
+    """Both are acknowledged, and the effects end with the newer state.
+
+    A2 -> acknowledged
+    A1, late -> acknowledged
+    = A2 last
+
+    - Whatever arrives last wins.
+    - Only some kinds of a state are compared, such as the time of logouts.
+    - Another time is compared than the documented one.
+    """
+
     def judge(event_type: EventType) -> None:
         older, newer = series(run, event_type, 2)
         attempts = run.send_each(
@@ -170,8 +182,21 @@ def check_stale_ignored(run: Run) -> None:
     needs=needs.states,
     why="The documented field is what there is for ordering; by arrival yesterday's state is shown.",
     fix=FIX_STATE,
+    remedies=("upsert-by-version",),
 )
 def check_newest_wins(run: Run) -> None:
+    """All are acknowledged, and the effects never step back and end with the newest.
+
+    A4 -> acknowledged
+    A8 -> acknowledged
+    A1 -> acknowledged
+    ... the other states of A, in a random order
+    = A8 last
+
+    - Whatever arrives last wins.
+    - Entries are sorted within a request, and the last request wins.
+    """
+
     def judge(event_type: EventType) -> None:
         events = series(run, event_type, STATES)
         attempts = run.send_each(
@@ -192,8 +217,18 @@ def check_newest_wins(run: Run) -> None:
     why="Reading the version and writing afterwards lets two requests read the same one, and the older write last: "
     "one of many rooms then shows yesterday's state for good.",
     fix="Compare and write in one statement (… WHERE version < new version), or lock what is compared.",
+    remedies=("upsert-by-version",),
 )
 def check_versions_at_once(run: Run) -> None:
+    """In each of some thirty scopes the newest of four versions, sent at one moment, shows last.
+
+    A1, A2, A3 and A4 at once; the same for B, C and others ->
+    -> acknowledged
+    A2 again, if it was not acknowledged -> acknowledged
+    = A4 last, B4 last, C4 last
+
+    - The version is read, compared in the program, and written a moment later.
+    """
     if run.settings.rate is not None:
         raise NotApplicable("--receiver-rate leaves requests at once out")
     types = ordered(run, "latest")
@@ -249,8 +284,17 @@ def at_one_moment(run: Run, groups: Sequence[Sequence[Event]]) -> list[Attempt]:
     why="The documents promise no order inside an array.",
     fix=FIX_STATE,
     needs=needs.batched_states,
+    remedies=("each-entry", "upsert-by-version"),
 )
 def check_reversed_batch(run: Run) -> None:
+    """The array is acknowledged, and the effects end with the newest state.
+
+    one array: A8, A7, A6 and so on down to A1 -> acknowledged
+    = A8 last
+
+    - Versions are compared with those of earlier requests, and within an array the last entry wins.
+    """
+
     def judge(event_type: EventType) -> None:
         events = series(run, event_type, STATES)
         attempt = run.deliver(*reversed(events), note="all states in one array, the newest first")
@@ -269,8 +313,20 @@ def check_reversed_batch(run: Run) -> None:
     why="A version need not be a time, and other times in the payload may run against it: compared as a text, or by "
     "another field, an older state wins.",
     fix="Compare the documented field only, as a number.",
+    remedies=("upsert-by-version",),
 )
 def check_order_field_decides(run: Run) -> None:
+    """All are acknowledged, and the effects end with the state whose documented number is the highest.
+
+    A3, with the number 10 -> acknowledged
+    A1, with the number 2, and later in all other times -> acknowledged
+    A2, with the number 9 -> acknowledged
+    = A3 last
+
+    - Versions are compared as texts, so that 10 comes before 9.
+    - A timestamp, or the time of arrival, is compared, and not the version.
+    """
+
     def judge(event_type: EventType) -> None:
         low, middle, high = against_the_others(run, event_type)
         attempts = run.send_each(
@@ -319,8 +375,20 @@ def _is_time(event_type: EventType, pointer: str) -> bool:
     why="Rooms use the same keys, and people are in several rooms: by a part of the scope alone they overwrite each "
     "other.",
     fix="Use all documented fields of the scope together.",
+    remedies=("upsert-by-version",),
 )
 def check_scopes_are_independent(run: Run) -> None:
+    """All are acknowledged, and each scope shows its own state.
+
+    A -> acknowledged
+    B, the same in another room or of another account -> acknowledged
+    C, a little older, in another room -> acknowledged
+    = A, B and C
+
+    - Versions are compared with that of the same key in any room, or of the same person anywhere.
+    - The same key and version in another room is taken for a repeat.
+    """
+
     def judge(event_type: EventType) -> None:
         order = order_of(event_type)
         one = run.event(event_type)
@@ -360,8 +428,20 @@ def check_scopes_are_independent(run: Run) -> None:
     why="A removal that leaves nothing behind is undone by the next state that comes late: people are online again, "
     "deleted attributes are back. Its form is not always documented: whatever else it carries, it is a removal.",
     fix="Keep the time or version of the removal, for all that it removes, and ignore states that are older.",
+    remedies=("keep-removals",),
 )
 def check_late_after_removal(run: Run) -> None:
+    """After the removal nothing that is older than it shows, in whatever form the removal came.
+
+    A1 -> acknowledged
+    A3, which removes it -> acknowledged
+    A2, late -> acknowledged
+    = nothing of A after its removal
+
+    - A removal deletes the row, and its version with it.
+    - Clearing a room forgets the versions of all that was in it.
+    - The removal is looked at only in the one form that the sample has.
+    """
     states = [one for one in ordered(run, "latest") if not one.removes(run.models[one.name])]
     pairs = [(one, *found) for one in states for found in removals_of(run, one)]
     if not pairs:
@@ -433,8 +513,19 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
     needs=needs.removals,
     why="A clearing that was overtaken by what was set after it empties a room that is in use; nobody sends it again.",
     fix="Take away only what is older than the removal, thing by thing.",
+    remedies=("keep-removals", "upsert-by-version"),
 )
 def check_late_removal(run: Run) -> None:
+    """The newer state still shows after the older removal, in whatever form that came.
+
+    A1 -> acknowledged
+    A3 -> acknowledged
+    A2, which removes it, late -> acknowledged
+    = A3 last
+
+    - A removal takes away whatever is there, however old it is.
+    - Removals are compared with other removals only.
+    """
     states = [one for one in ordered(run, "latest") if not one.removes(run.models[one.name])]
     pairs = [(one, *found) for one in states for found in removals_of(run, one)]
     judged = 0
@@ -486,8 +577,19 @@ def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, m
     needs=needs.some_type(lambda one: one.recall),
     why="Deliveries overtake each other: a message that somebody has taken back then stays readable for good.",
     fix="Keep the recall, and ask for one when a message comes.",
+    remedies=("keep-removals",),
 )
 def check_recall_before_message(run: Run) -> None:
+    """A message whose recall came first shows as one does that was recalled in the usual order.
+
+    A -> acknowledged
+    the recall of A -> acknowledged
+    the recall of B -> acknowledged
+    B, late -> acknowledged
+    = B as A: gone, or marked as recalled
+
+    - A recall marks or deletes the message that is there, and is forgotten if there is none.
+    """
     found = [one for one in run.handled if one.recall and run.provider.catalogue[one.recall.event_type] in run.handled]
     pairs = [(one, model) for one in found if (model := recallable(run, one)) is not None]
     if not pairs:
@@ -546,8 +648,21 @@ def listed(run: Run) -> list[EventType]:
     needs=needs.lists,
     why="Deliveries overtake each other; by arrival a conversation reads wrong.",
     fix=FIX_LIST,
+    remedies=("sort-when-shown",),
 )
 def check_listed_in_order(run: Run) -> None:
+    """All are acknowledged, and the effects show them in the documented order.
+
+    A5 -> acknowledged
+    A2 -> acknowledged
+    A4, in the same second as A2 -> acknowledged
+    ... the other messages of A, in a random order
+    = A1, A2, A3 and so on
+
+    - A list is shown as it arrived.
+    - The messages of one second are shown as they arrived, or by their second number as a text.
+    """
+
     def judge(kind: EventType) -> None:
         seconds = kind_of(kind, order_of(kind).by[0]) == "seconds"
         unit = 1 if seconds else STEP
@@ -569,8 +684,20 @@ def check_listed_in_order(run: Run) -> None:
     why="Such numbers are unsigned and of 32 bits; held in signed ones, half of all messages come before the others.",
     fix="Keep the number in 64 bits, or unsigned.",
     needs=needs.second_numbers,
+    remedies=("sort-when-shown", "keep-whole"),
 )
 def check_order_beyond_31_bits(run: Run) -> None:
+    """All are acknowledged, and the effects show them in the documented order.
+
+    A3, with a number above 2147483647 -> acknowledged
+    A1 -> acknowledged
+    ... the other messages of A, in a random order
+    = A1, A2, A3 and so on
+
+    - The number is kept in a signed 32-bit integer.
+    - A number that is too large for that is answered with 400.
+    """
+
     def judge(kind: EventType) -> None:
         steps = [(0, 9), (0, SIGNED - 2), (0, SIGNED + 5), (0, 2**32 - 20), (0, 2**32 - 2)]
         list_in_order(run, conversation(run, kind, steps))
@@ -587,5 +714,6 @@ def check_order_beyond_31_bits(run: Run) -> None:
     fix="Nothing: do not guess.",
 )
 def check_no_order(run: Run) -> None:
+    """Nothing is sent: it says which event types carry nothing by which they could be ordered."""
     names = [one.name for one in run.documented if one.order is None]
     raise NotApplicable(f"no payload field says which came first: {', '.join(names) or 'none such'}")
