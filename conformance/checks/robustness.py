@@ -9,9 +9,9 @@ from math import ceil, inf
 
 from im_callback.conformance import needs
 from im_callback.conformance.check import check
-from im_callback.conformance.checks.deduplication import once
 from im_callback.conformance.disturbed import performed
 from im_callback.conformance.judge import Effects, text
+from im_callback.conformance.repeats import once
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import speaking_event
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, NotApplicable

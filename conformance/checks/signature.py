@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
@@ -12,48 +11,29 @@ from im_callback.conformance.check import check
 from im_callback.conformance.judge import phantoms
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events, kept_as_sent, speaking_event
-from im_callback.conformance.twins import foreign, must_reject, signed_only
+from im_callback.conformance.twins import (
+    ACCEPTS,
+    SIGNED_ROLES,
+    accepted,
+    accepted_like,
+    foreign,
+    missing,
+    must_reject,
+    signed_only,
+)
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
 from im_callback.conformance.words import notes_of, said_of
-from im_callback.provider_mock.contract import Event, Parameter, Request
+from im_callback.provider_mock.contract import Parameter, Request
 from im_callback.provider_mock.delivery.changes import Change
-from im_callback.provider_mock.history import Shot
 
 FIX_RAW = "Compute the hash over the bytes of the body as received, before any parsing."
 FIX_COMPARE = "Compute the signature yourself and compare all of it, in constant time, before anything else."
 WHY_FORGED = "Whoever finds the address can otherwise write messages, logins and room changes into your system."
 
-ACCEPTS = "preflight.accepts-valid"
-SIGNED_ROLES = ("time", "nonce", "id", "signature")
-"""The digest stands in a header beside the body that it can be computed from: it has a check of its own."""
-
 
 def rejects(run: Run, *changes: Change) -> None:
     """Fail if an event is taken after one of the changes, each made to one of its own."""
     must_reject(run, [run.shot(run.event(), change=change) for change in changes])
-
-
-def accepted(run: Run, shots: Iterable[Shot], what: str) -> None:
-    """Fail unless every shot is acknowledged and, where recorded, shows."""
-    run.must_not_be_blind()
-    attempts = run.send_each(shots)
-    run.must_ack(attempts, what)
-    run.must_show(attempts, what)
-
-
-def accepted_like(
-    run: Run, shots: Iterable[Shot], what: str, control: Callable[[], Event] | None = None, see: str = ACCEPTS
-) -> None:
-    """Fail unless every shot is accepted as the same event is that is sent as documented, before and after them."""
-    run.must_not_be_blind()
-    make = control or run.event
-    run.control(make(), "the same event, sent as documented,", see)
-    try:
-        accepted(run, shots, what)
-    except Failed:
-        # Is it the variation, or does nothing work any more?
-        run.control(make(), "the same event, sent as documented after it,", see)
-        raise
 
 
 @check(
@@ -458,16 +438,6 @@ def check_rejects_missing(run: Run) -> None:
     signed_only(run)
     spelled = run.feed.parameters_in(run.settings.wire)
     rejects(run, *(change for one in spelled if one.role in SIGNED_ROLES for change in missing(run, one)))
-
-
-def missing(run: Run, parameter: Parameter) -> list[Change]:
-    """Return what leaves a parameter out, empties it, or gives it twice, where that can be told and is forbidden."""
-    found = [] if parameter.optional else [Change("drop", parameter.name)]
-    found.append(Change("empty", parameter.name))
-    # Most readers of JSON see one of two members of one name, and none is wrong.
-    if not parameter.separator and (parameter.place != "body" or run.feed.encoding == "form"):
-        found.append(Change("double", parameter.name, "wrong"))
-    return found
 
 
 @check(

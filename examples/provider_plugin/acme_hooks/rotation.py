@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from im_callback.conformance.check import check
-from im_callback.conformance.checks.signature import accepted_like
 from im_callback.conformance.run import Run
-from im_callback.conformance.twins import OTHER_SECRET, must_reject
+from im_callback.conformance.twins import OTHER_SECRET, accepted_like, must_reject
 from im_callback.provider_mock.contract import Credentials, Feed, Request
 from im_callback.provider_mock.history import Shot
 
