@@ -16,7 +16,7 @@ setup(
     package_data={
         "im_callback.schemas": ["*.json", "*/*.json", "README.md", "py.typed"],
         "im_callback.provider_mock": ["**/*.json", "py.typed"],
-        "im_callback.conformance": ["**/*.json", "py.typed"],
+        "im_callback.conformance": ["**/*.json", "explain/remedies/*.md", "py.typed"],
     },
     include_package_data=False,
 )

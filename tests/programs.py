@@ -17,6 +17,7 @@ PACKAGES: Final = {
     "bash": "bash",
     "curl": "curl",
     "go": "golang-go",
+    "gofmt": "golang-go",
     "initdb": "postgresql",
     "java": "default-jdk-headless",
     "javac": "default-jdk-headless",
