@@ -372,7 +372,7 @@ def check_trickled_body(run: Run) -> None:
     A -> acknowledged
     B, which trickles in over a second and a half ->
     C, D, E and F meanwhile -> acknowledged
-    -> any answer, to B
+    -> an answer to B, whatever it says
 
     - One worker reads one request to its end before it looks at another.
 

@@ -11,10 +11,7 @@ WIDTH = 60
 """Characters between the two lanes."""
 SHORTEST = 4
 """Characters of a line that is left of an arrow beside its text."""
-LEGEND = (
-    "Letters are events. With a number behind it, the same letter is the states of one thing, or the messages of one "
-    "list, in their order."
-)
+LEGEND = "A, B, C are events; A1, A2, A3 are the states of one thing, or the messages of one list, the oldest first."
 
 
 def drawn(steps: Iterable[Step]) -> str:
