@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from im_callback.conformance.beside import each_effect
 from im_callback.conformance.disturbed import at_once, performed
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
@@ -75,6 +76,7 @@ def once(run: Run, events: Sequence[Event], attempts: Sequence[Attempt]) -> None
             + (f"; the same for {', '.join(others[1:])}" if others[1:] else ""),
             [a for a in attempts if any(event in a.shot.events for event, _ in wrong)],
             cause="doubled" if effects.count(first) else f"lost: {event.type}",
+            records=each_effect(effects, first),
         )
 
 

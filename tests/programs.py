@@ -15,20 +15,20 @@ import pytest
 #: The programs, and the Debian packages that hold them.
 PACKAGES: Final = {
     "bash": "bash",
+    "chromium": "chromium",
     "curl": "curl",
     "go": "golang-go",
     "gofmt": "golang-go",
     "initdb": "postgresql",
     "java": "default-jdk-headless",
     "javac": "default-jdk-headless",
-    "mariadb-install-db": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core mariadb-client-core",
     "mariadbd": "mariadb-server-core",
     "mvn": "maven",
     "node": "nodejs",
     "npm": "npm",
     "openssl": "openssl",
-    "php": "php-cli php-pgsql",
-    "psql": "postgresql-client",
+    "php": "php-cli php-mysql",
     "redis-server": "redis-server",
 }
 

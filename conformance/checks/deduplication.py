@@ -12,6 +12,7 @@ from im_callback.conformance.around.recovery import (
     shown_now,
 )
 from im_callback.conformance.around.second import second_receiver, to_address
+from im_callback.conformance.beside import each_effect
 from im_callback.conformance.check import check
 from im_callback.conformance.disturbed import patience
 from im_callback.conformance.judge import duplicated
@@ -498,6 +499,7 @@ def check_far_apart(run: Run) -> None:
             f"{distance} others",
             shown,
             cause="doubled",
+            records=each_effect(after, doubled[0]),
         )
 
 
@@ -530,4 +532,5 @@ def check_nothing_doubled(run: Run) -> None:
             f"{len(found)} have more, among them {found[0]} ({notes_of(shown)})",
             shown,
             cause="doubled",
+            records=each_effect(effects, found[0]),
         )

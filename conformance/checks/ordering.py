@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from im_callback.conformance import needs
+from im_callback.conformance.beside import last_and_due
 from im_callback.conformance.check import check
 from im_callback.conformance.judge import shown_among, text
 from im_callback.conformance.ordered import (
@@ -158,12 +159,13 @@ def check_versions_at_once(run: Run) -> None:
         if not shown or (due not in shown if run.unordered else shown[-1] != due):
             wrong.append((set(sent), due, shown[-1] if shown else "nothing"))
     if wrong:
-        among = set().union(*(sent for sent, _, _ in wrong))
+        concerned = set().union(*(sent for sent, _, _ in wrong))
         raise Failed(
             "the newest shown last in each scope",
             f"in {len(wrong)} of {len(groups)} it is not, among them one where {wrong[0][2]} shows last, not {wrong[0][1]}",
-            [one for one in attempts if among & set(run.occurrences(*one.shot.events))],
+            [one for one in attempts if concerned & set(run.occurrences(*one.shot.events))],
             cause="an older version written last",
+            records=last_and_due(run, effects, wrong[0][0], wrong[0][1], "sent, and the newest"),
         )
 
 
