@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +13,9 @@ from im_callback.conformance.explain.remedies import Remedy, remedy
 from im_callback.conformance.explain.told import Told, told_of
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Provider
+from im_callback.schemas.nearest import choice
 
-NEAREST = 3
-LIST = "pytest --receiver-list prints them all"
+LISTED = "pytest --receiver-list lists them"
 
 
 class NoSuchCheck(LookupError):
@@ -135,21 +134,11 @@ def explained(name: str) -> Explained:
     if len(meant) > 1:
         raise NoSuchCheck(f"several checks are called {wanted!r}: give one of {', '.join(meant)}")
     if not meant:
-        near = [f"{provider.name}.{one}" if provider else one for one in _nearest(wanted, list(checks))]
-        meant_perhaps = f"did you mean {' or '.join(near)}? " if near else ""
-        raise NoSuchCheck(f"no check is called {name!r}; {meant_perhaps}{LIST}")
+        names = [f"{provider.name}.{one}" for one in checks] if provider else checks
+        raise NoSuchCheck(f"no check is called {name!r}; {choice(name, names, LISTED)}")
     check = checks[meant[0]]
     known = [providers.load(one) for one in providers.names()]
     if provider is not None and not check.among(provider.feeds):
         where = ", ".join(one.name for one in known if check.among(one.feeds)) or "none of those that are installed"
         raise NoSuchCheck(f"{meant[0]} holds at no feed of {provider.name}; it holds at {where}")
     return Explained(check, known if provider is None else [provider])
-
-
-def _nearest(wanted: str, names: Sequence[str]) -> list[str]:
-    """Return what may be meant, the nearest first: what has the word in it, or is written much like it."""
-    # Who leaves the family out means the rest.
-    by_word = {one.partition(".")[2]: one for one in names} | {one: one for one in names}
-    within = [one for one in names if wanted and wanted in one]
-    near = [by_word[one] for one in get_close_matches(wanted, by_word, 2 * NEAREST)]
-    return list(dict.fromkeys(within or near))[:NEAREST]

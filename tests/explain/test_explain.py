@@ -53,10 +53,10 @@ class TestFound:
     @pytest.mark.parametrize(
         ("said", "given"),
         [
-            (f"no check is called 'tampered'; did you mean {TAMPERED}? ", "tampered"),
-            (f"no check is called 'rejects-tamperd-body'; did you mean {TAMPERED} or ", "rejects-tamperd-body"),
-            (f"did you mean commsease.{TAMPERED} or commsease.", "commsease.signature.rejects-tamperd-body"),
-            ("no check is called 'zzz'; pytest --receiver-list prints them all", "zzz"),
+            (f"no check is called 'rejects-tampered'; did you mean '{TAMPERED}'? ", "rejects-tampered"),
+            (f"no check is called 'rejects-tamperd-body'; did you mean '{TAMPERED}'? ", "rejects-tamperd-body"),
+            (f"did you mean 'commsease.{TAMPERED}'? pytest", "commsease.signature.rejects-tamperd-body"),
+            ("no check is called 'zzz'; pytest --receiver-list lists them", "zzz"),
             ("no check is called ''; pytest", ""),
             ("no check is called 'commsease.'; pytest", "commsease."),
             (f"{TAMPERED} holds at no feed of rongcloud; it holds at commsease", f"rongcloud.{TAMPERED}"),
@@ -132,8 +132,8 @@ class TestCommand:
             Ran(
                 2,
                 "",
-                f"error: no check is called 'rejects-tampered'; did you mean {TAMPERED}? "
-                "pytest --receiver-list prints them all\n",
+                f"error: no check is called 'rejects-tampered'; did you mean '{TAMPERED}'? "
+                "pytest --receiver-list lists them\n",
             )
             == ran
         )
