@@ -35,7 +35,7 @@ class Looking:
     def records(self) -> Sequence[Any]:
         """Return the application's records as they are now; could-not-run if they cannot be read."""
         if self.read_effects is None:
-            raise CouldNotRun("no effects given", "Give --receiver-effects=… or override the fixture receiver_effects")
+            raise CouldNotRun("no effects given", "Give --receiver-effects=…: how your receiver shows what it recorded")
         try:
             return self.read_effects()
         except EffectsError as error:

@@ -69,8 +69,8 @@ def rate(text: str) -> float:
     return number
 
 
-def explore(text: str) -> float:
-    """Return for how many seconds sequences are searched for."""
+def seconds(text: str) -> float:
+    """Return for how many seconds something goes on."""
     try:
         number = float(text)
     except ValueError:

@@ -67,6 +67,8 @@ class Settings:
     dedupe_distance: int = 1000
     command: str | None = field(default=None, repr=False)
     """The shell text that starts the receiver."""
+    wait: float | None = None
+    """For how many seconds the receiver may come up; None: not at all, or as usual for one that we start."""
     downstream: tuple[str, int] | None = None
     """Where the receiver's own store listens; we listen in front of it, at `downstream_port` if that is not 0."""
     downstream_port: int = 0

@@ -15,6 +15,7 @@ import pytest
 #: The programs, and the Debian packages that hold them.
 PACKAGES: Final = {
     "bash": "bash",
+    "chromium": "chromium",
     "curl": "curl",
     "go": "golang-go",
     "initdb": "postgresql",

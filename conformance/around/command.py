@@ -110,7 +110,7 @@ class Receiver:
     """A receiver that a shell command starts. Not running until `start` is called; `close` ends it for good.
 
     `command` may hold `{port}` and the names in `places`; the port of `url` is also in the environment as PORT,
-    beside `variables`. `answers` tries the address and returns whether an HTTP server answers there.
+    beside `variables`. `patience` is how many seconds it may take until it answers. `answers` tries the address and returns whether an HTTP server answers there.
     """
 
     def __init__(
@@ -122,9 +122,11 @@ class Receiver:
         places: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        patience: float = START_SECONDS,
     ) -> None:
         self.command = command
         self.url = url
+        self.patience = patience
         self.port = port_of(url)
         self.log = Log()
         self.tag = ""
@@ -169,20 +171,26 @@ class Receiver:
         """Return a second receiver by the same command, at a port of its own; it is not started yet."""
         url = with_port(self.url, free_port(urlsplit(self.url).hostname or "127.0.0.1"))
         second = Receiver(
-            self.command, url, self._answers, places=self._places, variables=self._variables, folder=self._folder
+            self.command,
+            url,
+            self._answers,
+            places=self._places,
+            variables=self._variables,
+            folder=self._folder,
+            patience=self.patience,
         )
         second.log, second.tag = self.log, "second: "
         return second
 
-    def start(self, seconds: float = START_SECONDS) -> None:
-        """Start it, and return when it answers; `ReceiverError` if it does not."""
+    def start(self, seconds: float | None = None) -> None:
+        """Start it, and return when it answers; `ReceiverError` if it does not within these seconds, or its patience."""
         assert not self.running, "it runs already"
         if self._listens():
             raise Occupied(
                 f"something listens at port {self.port} before the receiver was started",
                 "End it, or let --receiver-url have port 0 and the command listen at {port}",
             )
-        end = time.monotonic() + seconds
+        end = time.monotonic() + (self.patience if seconds is None else seconds)
         while not self._started(end):
             # The kernel may hold the port of one that was killed; it is free in a moment, or at the next try.
             time.sleep(0.5)
@@ -259,7 +267,7 @@ class Receiver:
         if self._process is not None:
             self._process.terminate()
 
-    def restart(self, seconds: float = START_SECONDS) -> None:
+    def restart(self, seconds: float | None = None) -> None:
         """Stop it and start it."""
         self.stop()
         self.start(seconds)

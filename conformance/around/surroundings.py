@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.command import START_SECONDS, Receiver
 from im_callback.conformance.around.downstream import Downstream
 from im_callback.conformance.settings import Settings
 from im_callback.provider_mock.contract import Reply, Request
 from im_callback.provider_mock.delivery.sockets.client import Client
 
 ANSWER_SECONDS = 5.0
+PAUSE = 0.1
+"""Seconds between two looks at whether it answers."""
 NOT_YET = frozenset({502, 503, 504})
 """What a gateway says while nothing stands behind it; the receiver itself may say so too, and is then given time."""
 PATIENCE = 20
@@ -41,6 +44,13 @@ def answering(settings: Settings) -> Callable[[str], bool]:
     return answers
 
 
+def _await(url: str, answers: Callable[[str], bool], seconds: float) -> None:
+    """Return when an HTTP server answers, or after these seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not answers(url):
+        time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
+
+
 class Surroundings:
     """The proxy and the receiver's process, as far as the options ask for them.
 
@@ -59,9 +69,13 @@ class Surroundings:
             self.downstream = Downstream(*settings.downstream, settings.downstream_port)
 
     def start_receiver(self) -> None:
-        """Start the receiver, if there is a command; raises `ReceiverError` if it does not come up."""
+        """Start the receiver, if there is a command, or wait for it; raises `ReceiverError` if ours does not come up.
+
+        Who started another one knows why it does not answer: the first delivery shows that it does not.
+        """
         settings = self._settings
         if settings.command is None:
+            _await(settings.url, answering(settings), settings.wait or 0.0)
             return
         places, variables = {}, {}
         if self.downstream is not None:
@@ -73,6 +87,7 @@ class Surroundings:
             places=places,
             variables=variables,
             folder=settings.folder,
+            patience=settings.wait or START_SECONDS,
         )
         self.receiver.start()
 

@@ -82,8 +82,7 @@ def open_effects(
     if module is None:
         raise BadEffects(
             f"--receiver-effects={mask(repr(spec))}: no source of effects is called {mask(repr(scheme))}; "
-            f"give one of {', '.join(sorted(known))}, or override the fixture receiver_effects"
-            + "".join(f"; {error}" for error in _others.unusable().values())
+            f"give one of {', '.join(sorted(known))}" + "".join(f"; {error}" for error in _others.unusable().values())
         )
     if options.query and module.__name__ != f"{__name__}.{DATABASE}":
         raise BadEffects(

@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
@@ -41,11 +41,13 @@ _USUAL = re.compile(
 class Masking:
     """Takes the given secrets out of texts.
 
-    `words` are masked wherever they stand whole; `places` are patterns whose last group alone is masked.
+    `words` are masked wherever they stand whole; `places` are patterns whose last group alone is masked. `spelled` puts
+    what a text says of options into the words of whoever asked for the run.
     """
 
     words: tuple[str, ...]
     places: tuple[re.Pattern[str], ...] = ()
+    spelled: Callable[[str], str] | None = None
 
     @classmethod
     def of(cls, settings: Settings, *addresses: str | None) -> Masking:
@@ -80,7 +82,9 @@ class Masking:
         for pattern in self.places:
             text = pattern.sub(_without_last_group, text)
         whole = _whole(self.words)
-        return whole.sub(MASK, text) if whole else text
+        if whole:
+            text = whole.sub(MASK, text)
+        return self.spelled(text) if self.spelled is not None else text
 
 
 def secrets_in(text: str) -> tuple[list[str], list[str]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from im_callback.conformance import effects, options, session
 from im_callback.conformance.check import all_checks
-from im_callback.conformance.plugin import FLAGS, OPTIONS, REPEATABLE
+from im_callback.conformance.given import Given
+from im_callback.conformance.option_table import FLAGS, OPTIONS, REPEATABLE
 from im_callback.conformance.runner import ExitStatus
 from im_callback.conformance.settings import Fixed, Settings
 from im_callback.conformance.verdict import Level
@@ -40,12 +41,12 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def config(pytester: pytest.Pytester) -> Callable[..., pytest.Config]:
-    """Return a function that makes the configuration of a run in an empty folder."""
+def config(pytester: pytest.Pytester) -> Callable[..., Given]:
+    """Return a function that makes the options of a run in an empty folder."""
 
-    def make(*arguments: str, ini: str = "") -> pytest.Config:
+    def make(*arguments: str, ini: str = "") -> Given:
         pytester.makeini(f"[pytest]\n{ini}\n")
-        return pytester.parseconfig("-p", "no:xdist", f"--receiver-url={URL}", *arguments)
+        return session.given(pytester.parseconfig("-p", "no:xdist", f"--receiver-url={URL}", *arguments))
 
     return make
 
@@ -98,6 +99,7 @@ LAST = {
         "line:3",
         lambda s: ("{}:{}" if s.downstream[0] != "::1" else "[{}]:{}").format(*s.downstream),
     ),
+    "wait": ("1.5", "2.5", "3.5", lambda s: str(s.wait)),
     "downstream-port": ("1", "2", "3", lambda s: str(s.downstream_port)),
     "dedupe-distance": ("1", "2", "3", lambda s: str(s.dedupe_distance)),
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
@@ -108,6 +110,7 @@ ELSEWHERE = {
     "effects-map",
     "effects-query",
     "json",
+    "report",
     "check",
     "allow-incomplete",
     "checks-as-of",
@@ -128,7 +131,7 @@ class TestPrecedence:
     def test_settings(
         self,
         name: str,
-        config: Callable[..., pytest.Config],
+        config: Callable[..., Given],
         pytester: pytest.Pytester,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -148,31 +151,31 @@ class TestPrecedence:
             monkeypatch.delenv(f"RECEIVER_{plain.upper()}")
             assert in_environment == shown(options.settings(config(f"--receiver-{name}", ini=ini)))
 
-    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "provider"])
-    def test_option(self, name: str, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "report", "provider"])
+    def test_option(self, name: str, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch) -> None:
         """Any option's value comes from the place that wins; nothing, in any place, is not given."""
         plain = name.replace("-", "_")
         ini = f"receiver_{plain} = from-ini"
-        assert options.option(config(), name) is None
-        assert "from-ini" == options.option(config(ini=ini), name)
+        assert config().one(name) is None
+        assert "from-ini" == config(ini=ini).one(name)
         monkeypatch.setenv(f"RECEIVER_{plain.upper()}", "from-env")
-        assert "from-env" == options.option(config(ini=ini), name)
-        assert "from-line" == options.option(config(f"--receiver-{name}=from-line", ini=ini), name)
-        assert options.option(config(f"--receiver-{name}=", ini=ini), name) is None
+        assert "from-env" == config(ini=ini).one(name)
+        assert "from-line" == config(f"--receiver-{name}=from-line", ini=ini).one(name)
+        assert config(f"--receiver-{name}=", ini=ini).one(name) is None
         monkeypatch.setenv(f"RECEIVER_{plain.upper()}", "")
-        assert "from-ini" == options.option(config(ini=ini), name)
-        assert options.option(config(), name) is None
+        assert "from-ini" == config(ini=ini).one(name)
+        assert config().one(name) is None
 
-    def test_repeatable(self, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_repeatable(self, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch) -> None:
         """Repeatable options are given several times, or one to a line; those of one place count."""
         ini = "receiver_check =\n  a\n  b"
-        assert [] == options.options(config(), "check")
-        assert ["a", "b"] == options.options(config(ini=ini), "check")
+        assert [] == config().many("check")
+        assert ["a", "b"] == config(ini=ini).many("check")
         monkeypatch.setenv("RECEIVER_CHECK", "c\n\n  d \n")
-        assert ["c", "d"] == options.options(config(ini=ini), "check")
-        assert ["e", "f"] == options.options(config("--receiver-check=e", "--receiver-check=f", ini=ini), "check")
+        assert ["c", "d"] == config(ini=ini).many("check")
+        assert ["e", "f"] == config("--receiver-check=e", "--receiver-check=f", ini=ini).many("check")
         monkeypatch.setenv("RECEIVER_CHECK", "")
-        assert ["a", "b"] == options.options(config(ini=ini), "check")
+        assert ["a", "b"] == config(ini=ini).many("check")
 
     @pytest.mark.parametrize(
         ("expected", "value"),
@@ -189,7 +192,7 @@ class TestPrecedence:
         ],
     )
     def test_switch(
-        self, expected: bool, value: str, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch
+        self, expected: bool, value: str, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A switch is on or off in the ini file and the environment, and on where it is given."""
         ini = f"receiver_allow_incomplete = {value}"
@@ -198,7 +201,7 @@ class TestPrecedence:
         assert expected is options.settings(config()).allow_incomplete
         assert options.settings(config("--receiver-allow-incomplete", ini=ini)).allow_incomplete
 
-    def test_environment_off(self, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_environment_off(self, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch) -> None:
         """The environment can switch off what the ini file switches on."""
         monkeypatch.setenv("RECEIVER_ALLOW_INCOMPLETE", "no")
         assert not options.settings(config(ini="receiver_allow_incomplete = yes")).allow_incomplete
@@ -215,12 +218,12 @@ class TestDefaults:
             ("tencent", "1400000001", "test-token"),
         ],
     )
-    def test_credentials(self, provider: str, key: str, secret: str, config: Callable[..., pytest.Config]) -> None:
+    def test_credentials(self, provider: str, key: str, secret: str, config: Callable[..., Given]) -> None:
         """Each provider has its documented test credentials."""
         made = options.settings(config(f"--receiver-provider={provider}"))
         assert (provider, key, secret) == (made.provider.name, made.credentials.app_key, made.credentials.app_secret)
 
-    def test_rest(self, config: Callable[..., pytest.Config]) -> None:
+    def test_rest(self, config: Callable[..., Given]) -> None:
         """Everything else has its documented default."""
         made = options.settings(config())
         assert ("commsease", URL) == (made.provider.name, made.url)
@@ -236,29 +239,29 @@ class TestDefaults:
         )
         assert options.settings(config()).seed != options.settings(config()).seed
 
-    def test_no_token(self, config: Callable[..., pytest.Config]) -> None:
+    def test_no_token(self, config: Callable[..., Given]) -> None:
         """`none` is no token, for Tencent."""
         made = options.settings(config("--receiver-provider=tencent", "--receiver-app-secret=none"))
         assert made.credentials.app_secret is None
 
-    def test_headers(self, config: Callable[..., pytest.Config]) -> None:
+    def test_headers(self, config: Callable[..., Given]) -> None:
         """Headers may come several times, and hold colons and nothing."""
         made = options.settings(
             config("--receiver-header=A:b:c", "--receiver-header= X-Y : z ", "--receiver-header=E:")
         )
         assert (("A", "b:c"), ("X-Y", "z"), ("E", "")) == made.headers
 
-    def test_no_effects(self, config: Callable[..., pytest.Config]) -> None:
+    def test_no_effects(self, config: Callable[..., Given]) -> None:
         """Without a source there are no effects."""
         made = config()
         assert options.effects(made, options.settings(made)) is None
 
     @pytest.mark.parametrize("url", ["https://h/", "http://[::1]:80/x", "http://u:p@h:1/x?a=b"])
-    def test_url(self, url: str, config: Callable[..., pytest.Config]) -> None:
+    def test_url(self, url: str, config: Callable[..., Given]) -> None:
         """Any address with a scheme and a host will do."""
         assert url == options.settings(config(f"--receiver-url={url}")).url
 
-    def test_port_of_our_own(self, config: Callable[..., pytest.Config]) -> None:
+    def test_port_of_our_own(self, config: Callable[..., Given]) -> None:
         """Where we start the receiver port 0 stands for a free one, which the address of the effects may name."""
         with serving(lambda request: (200, "application/json", b"[]")) as little:
             made = config(
@@ -276,12 +279,12 @@ class TestDefaults:
             read()
         assert [f"{little.url}/{port}"] == [one.url for one in little.got]
 
-    def test_url_beyond_ascii(self, config: Callable[..., pytest.Config]) -> None:
+    def test_url_beyond_ascii(self, config: Callable[..., Given]) -> None:
         """It is written as it goes over the wire, as `provider-mock send` does."""
         made = options.settings(config("--receiver-url=http://h/回调?名=值"))
         assert "http://h/%E5%9B%9E%E8%B0%83?%E5%90%8D=%E5%80%BC" == made.url
 
-    def test_source(self, config: Callable[..., pytest.Config]) -> None:
+    def test_source(self, config: Callable[..., Given]) -> None:
         """Effects are read with the headers of the run, and renamed."""
         with serving(lambda request: (200, "application/json", b'[{"who":"ann"}]')) as little:
             made = config(
@@ -296,14 +299,14 @@ class TestDefaults:
 class TestTold:
     """What is told of the receiver's world, as the settings have it."""
 
-    def test_pattern(self, config: Callable[..., pytest.Config]) -> None:
+    def test_pattern(self, config: Callable[..., Given]) -> None:
         """A pattern numbers the accounts; other braces are no pattern's business."""
         made = options.settings(config("--receiver-accounts=u{n}-{x}-{n}"))
         assert made.accounts is not None
         assert ["u1-{x}-1", "u2-{x}-2"] == [made.accounts(1), made.accounts(2)]
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-    def test_file(self, encoding: str, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+    def test_file(self, encoding: str, config: Callable[..., Given], pytester: pytest.Pytester) -> None:
         """A file lists them, one a line, with or without a byte order mark; they are taken in turn, again and again."""
         (pytester.path / "accounts.txt").write_bytes("ann\r\n\r\n 张三 \nbob b\n".encode(encoding))
         made = options.settings(config("--receiver-accounts=file:accounts.txt"))
@@ -355,7 +358,7 @@ class TestTold:
         ],
     )
     def test_set(
-        self, expected: list[Fixed], provider: str, assignments: list[str], config: Callable[..., pytest.Config]
+        self, expected: list[Fixed], provider: str, assignments: list[str], config: Callable[..., Given]
     ) -> None:
         """A field is of one event type or of all, and has the type that the samples give it."""
         given = [f"--receiver-set={one}" for one in assignments]
@@ -370,21 +373,21 @@ class TestTold:
             ("commsease.conversation/TEAM/*", "commsease.conversation/P*/TEXT"),
         ],
     )
-    def test_handles(self, handled: tuple[str, ...], config: Callable[..., pytest.Config]) -> None:
+    def test_handles(self, handled: tuple[str, ...], config: Callable[..., Given]) -> None:
         """Variants can be named, and patterns of them."""
         assert handled == options.settings(config(f"--receiver-handles={', '.join(handled)}")).handles
 
-    def test_wires(self, config: Callable[..., pytest.Config]) -> None:
+    def test_wires(self, config: Callable[..., Given]) -> None:
         """Several wires add up, and a provider has its own."""
         made = options.settings(config("--receiver-provider=rongcloud", "--receiver-wire=legacy-names, ascii"))
         assert Wire(legacy_names=True, escapes="unicode") == made.wire
 
-    def test_rate(self, config: Callable[..., pytest.Config]) -> None:
+    def test_rate(self, config: Callable[..., Given]) -> None:
         """A rate may be below one a second."""
         assert 0.25 == options.settings(config("--receiver-rate=0.25")).rate
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-    def test_baseline(self, encoding: str, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+    def test_baseline(self, encoding: str, config: Callable[..., Given], pytester: pytest.Pytester) -> None:
         """A baseline may begin with a byte order mark."""
         (pytester.path / "known.json").write_bytes('{"a.b.c": "票 7"}'.encode(encoding))
         assert {"a.b.c": "票 7"} == options.settings(config("--receiver-baseline=known.json")).baseline
@@ -461,7 +464,7 @@ class TestRefused:
             ("--receiver-rate=inf: give deliveries per second", "rate=inf"),
             ("--receiver-rate=60/m: give deliveries per second", "rate=60/m"),
             (
-                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; choose from: alphabetical, ",
+                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; provider-mock events --wires lists them",
                 "wire=legacy-names",
             ),
             (
@@ -505,6 +508,7 @@ class TestRefused:
             ("--receiver-effects-map='{a: ' is not JMESPath: ", "effects-map={a: "),
             ("--receiver-json=none/result.json: there is no folder ", "json=none/result.json"),
             ("--receiver-json=.: it is a folder; give a file in it", "json=."),
+            ("--receiver-report=.: it is a folder; give a file in it", "report=."),
             ("--receiver-app-secret: commsease always signs; give it", "app-secret=none"),
             (
                 "--receiver-check=tencent.* matches no check of commsease (data-sync); list them with: pytest",
@@ -584,14 +588,14 @@ class TestRefused:
 class TestChosenChecks:
     """Tests for `chosen_checks` and `list_checks`."""
 
-    def test_all(self, config: Callable[..., pytest.Config]) -> None:
+    def test_all(self, config: Callable[..., Given]) -> None:
         """Without a choice these are all that hold for the provider."""
         provider = providers.load("tencent")
         ids = [one.id(provider) for one in options.chosen_checks(config(), provider, provider.feeds)]
         assert len(set(ids)) == len(ids) > 30
         assert "tencent.signature.rejects-altered-nonce" not in ids
 
-    def test_globs(self, config: Callable[..., pytest.Config]) -> None:
+    def test_globs(self, config: Callable[..., Given]) -> None:
         """Several globs add up."""
         provider = providers.load("tencent")
         made = config("--receiver-check=*.reachable", "--receiver-check=tencent.preflight.acc*")
@@ -599,7 +603,7 @@ class TestChosenChecks:
             one.id(provider) for one in options.chosen_checks(made, provider, provider.feeds)
         ]
 
-    def test_list(self, config: Callable[..., pytest.Config], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_list(self, config: Callable[..., Given], capsys: pytest.CaptureFixture[str]) -> None:
         """The list has id, level, title and source of each check, of all providers or of one."""
         options.list_checks(config())
         rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
@@ -612,7 +616,7 @@ class TestChosenChecks:
             line.split("\t") for line in capsys.readouterr().out.splitlines()
         ]
 
-    def test_list_some(self, config: Callable[..., pytest.Config], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_list_some(self, config: Callable[..., Given], capsys: pytest.CaptureFixture[str]) -> None:
         """The list can be narrowed, over all providers."""
         options.list_checks(config("--receiver-check=tencent.*.reachable"))
         assert capsys.readouterr().out.startswith("tencent.preflight.reachable\tmust\t")

@@ -94,7 +94,7 @@ def _installed(folder: Path, options: Sequence[str], environment: Mapping[str, s
 
 @contextmanager
 def redis_server(password: str = PASSWORD) -> Iterator[int]:
-    """Run a Redis server that wants a password, or none; give its port."""
+    """Run a Redis server that wants a password, unless it is empty; give its port."""
 
     def command(port: int) -> list[str | Path]:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password]

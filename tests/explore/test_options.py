@@ -15,6 +15,7 @@ from im_callback.conformance.explore import strategies
 from im_callback.conformance.explore.finding import Recorded, written
 from im_callback.conformance.explore.judging import INVARIANTS
 from im_callback.conformance.explore.script import Request, Script, Step, Thing
+from im_callback.conformance.given import BadOption, Given
 from im_callback.provider_mock import providers
 
 pytest_plugins = ["pytester"]
@@ -28,15 +29,16 @@ SCRIPT = Script((Thing(PROVIDER.feeds[0].event_types[0].name),), (Step("deliver"
 
 
 @pytest.fixture
-def config(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.Config]:
-    """Return a function that makes the configuration of a run in an empty folder."""
+def config(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Given]:
+    """Return a function that makes the options of a run in an empty folder."""
     for name in list(os.environ):
         if name.startswith("RECEIVER_"):
             monkeypatch.delenv(name)
 
-    def make(*arguments: str) -> pytest.Config:
+    def make(*arguments: str) -> Given:
         url = "--receiver-url=http://127.0.0.1:1/callbacks"
-        return pytester.parseconfig("-p", "no:xdist", url, f"--receiver-provider={NAME}", *arguments)
+        typed = ("-p", "no:xdist", url, f"--receiver-provider={NAME}", *arguments)
+        return session.given(pytester.parseconfig(*typed))
 
     return make
 
@@ -48,7 +50,7 @@ def finding(folder: Path, **changes: Any) -> str:
     return "finding.json"
 
 
-def chosen(config: pytest.Config) -> list[str]:
+def chosen(config: Given) -> list[str]:
     """Return the ids of the checks that a run has."""
     return [one.id(PROVIDER) for one in options.chosen_checks(config, PROVIDER, PROVIDER.feeds[:1])]
 
@@ -56,12 +58,12 @@ def chosen(config: pytest.Config) -> list[str]:
 class TestChecks:
     """Which checks there are."""
 
-    def test_without(self, config: Callable[..., pytest.Config]) -> None:
+    def test_without(self, config: Callable[..., Given]) -> None:
         """Nobody explores who does not ask for it."""
         assert not set(EXPLORED) & set(chosen(config()))
         assert options.settings(config()).explore is None
 
-    def test_explore(self, config: Callable[..., pytest.Config]) -> None:
+    def test_explore(self, config: Callable[..., Given]) -> None:
         """They stand behind all others, and can be chosen like these."""
         made = config("--receiver-explore=1.5")
         assert EXPLORED == chosen(made)[-len(EXPLORED) :]
@@ -69,7 +71,7 @@ class TestChecks:
         only = config("--receiver-explore=1", "--receiver-check=*.explored.lost")
         assert [f"{NAME}.explored.lost"] == chosen(only)
 
-    def test_replay(self, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+    def test_replay(self, config: Callable[..., Given], pytester: pytest.Pytester) -> None:
         """Only preflight and the sequence run."""
         made = config(f"--receiver-replay={finding(pytester.path)}")
         ids = chosen(made)
@@ -90,7 +92,7 @@ class TestChecks:
 class TestWhere:
     """Where findings are written."""
 
-    def test_beside_the_result(self, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+    def test_beside_the_result(self, config: Callable[..., Given], pytester: pytest.Pytester) -> None:
         """They lie beside the JSON result, else in the current folder."""
         (pytester.path / "out").mkdir()
         assert pytester.path == options.settings(config("--receiver-explore=1")).findings
@@ -102,19 +104,19 @@ class TestRefused:
     """What cannot be used is refused with a reason, before anything is sent."""
 
     @pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf", "86401"])
-    def test_seconds(self, value: str, config: Callable[..., pytest.Config]) -> None:
+    def test_seconds(self, value: str, config: Callable[..., Given]) -> None:
         """Seconds are a number above 0."""
-        with pytest.raises(pytest.UsageError, match=f"--receiver-explore={value}: give seconds"):
+        with pytest.raises(BadOption, match=f"--receiver-explore={value}: give seconds"):
             options.settings(config(f"--receiver-explore={value}"))
 
-    def test_hypothesis(self, config: Callable[..., pytest.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_hypothesis(self, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch) -> None:
         """Without Hypothesis the error says what to install."""
 
         def missing() -> None:
             raise strategies.NoHypothesis
 
         monkeypatch.setattr(options, "must_be_there", missing)
-        with pytest.raises(pytest.UsageError, match=r"needs Hypothesis.*im-callback-conformance\[explore\]"):
+        with pytest.raises(BadOption, match=r"needs Hypothesis.*im-callback-conformance\[explore\]"):
             options.settings(config("--receiver-explore=1"))
 
     @pytest.mark.parametrize(
@@ -127,18 +129,18 @@ class TestRefused:
         ],
     )
     def test_foreign(
-        self, said: str, changes: dict[str, Any], config: Callable[..., pytest.Config], pytester: pytest.Pytester
+        self, said: str, changes: dict[str, Any], config: Callable[..., Given], pytester: pytest.Pytester
     ) -> None:
         """A file of something else is refused."""
-        with pytest.raises(pytest.UsageError, match=f"--receiver-replay=finding.json: .*{said}"):
+        with pytest.raises(BadOption, match=f"--receiver-replay=finding.json: .*{said}"):
             options.settings(config(f"--receiver-replay={finding(pytester.path, **changes)}"))
 
-    def test_no_such_file(self, config: Callable[..., pytest.Config]) -> None:
+    def test_no_such_file(self, config: Callable[..., Given]) -> None:
         """A file that is not there is refused."""
-        with pytest.raises(pytest.UsageError, match="there is no such file"):
+        with pytest.raises(BadOption, match="there is no such file"):
             options.settings(config("--receiver-replay=nothing.json"))
 
-    def test_both(self, config: Callable[..., pytest.Config], pytester: pytest.Pytester) -> None:
+    def test_both(self, config: Callable[..., Given], pytester: pytest.Pytester) -> None:
         """It is either one or the other."""
-        with pytest.raises(pytest.UsageError, match="leave out --receiver-explore"):
+        with pytest.raises(BadOption, match="leave out --receiver-explore"):
             options.settings(config(f"--receiver-replay={finding(pytester.path)}", "--receiver-explore=1"))

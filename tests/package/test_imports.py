@@ -17,7 +17,8 @@ ALLOWED = {
     "answer": set(),
     "plugins": set(),
     "files": set(),
-    "wire": set(),
+    "drawing": set(),
+    "wire": {"schemas"},
     "contract": {"answer", "schemas", "wire"},
     "addresses": {"contract"},
     "headers": {"contract"},
@@ -29,7 +30,7 @@ ALLOWED = {
     "load": {"addresses", "contract", "delivery", "providers", "traffic"},
     "server": {"addresses", "contract", "delivery", "files", "headers", "providers", "schemas", "traffic"},
     "commands": {"addresses", "contract", "delivery", "fields", "load", "providers", "schemas", "server", "traffic"},
-    "cli": {"commands"},
+    "cli": {"commands", "plugins"},
     "__main__": {"cli"},
 }
 #: What a provider may use of the traffic: where its story plays, and payloads that are put together.
@@ -99,8 +100,15 @@ def test_order() -> None:
 
 
 def test_checks_deliver() -> None:
-    """The checks use what makes and sends deliveries, and nothing of the server, the load or the command line."""
-    assert set() == between("conformance") & {"server", "load", "commands", "cli", "__main__", "provider_mock"}
+    """The checks use what makes and sends deliveries, and nothing of the server, the load or the command line.
+
+    The commands that they add speak as all commands do.
+    """
+    beyond = {"server", "load", "commands", "cli", "__main__", "provider_mock"}
+    assert set() == between("conformance") & (beyond - {"commands"})
+    speaking = {name for name in FILES if name.startswith("conformance.commands.")}
+    for name in {name for name in FILES if room(name) == "conformance"} - speaking:
+        assert "commands" not in {room(other) for other in ARROWS[name]}, name
 
 
 def test_providers() -> None:

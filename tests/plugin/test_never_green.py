@@ -106,7 +106,7 @@ class TestNoEffects:
         ended = pytest_in(tmp_path, f"--receiver-url={good}/commsease", *chosen)
         assert 8 == ended.status, ended.output
         assert "because no effects given" in ended.output
-        assert "Give --receiver-effects=… or override the fixture receiver_effects" in ended.output
+        assert "Give --receiver-effects=…: how your receiver shows what it recorded" in ended.output
         assert "accept it knowingly with --receiver-allow-incomplete" in ended.output
         assert "could-not-run" == ended.verdicts["commsease.deduplication.same-request-again"]
         assert "pass" == ended.verdicts["commsease.signature.rejects-wrong-secret"]

@@ -110,7 +110,7 @@ HEAVY = "flask faker sqlalchemy jsonschema jmespath requests certifi click im_ca
 
 def test_loaded():
     loaded = sorted(name for name in sys.modules if name.partition(".")[0] in HEAVY)
-    assert loaded == ["im_callback", "im_callback.conformance", "im_callback.conformance.plugin"]
+    assert loaded == ["im_callback", "im_callback.conformance", "im_callback.conformance.option_table", "im_callback.conformance.plugin"]
 """,
         encoding="utf-8",
     )

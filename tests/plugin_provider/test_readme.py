@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from im_callback.conformance import check as checks
 from im_callback.conformance import effects
 from im_callback.conformance.check import all_checks
-from im_callback.conformance.plugin import FLAGS, OPTIONS, REPEATABLE, SWITCH
+from im_callback.conformance.option_table import FLAGS, OPTIONS, REPEATABLE
+from im_callback.conformance.plugin import SWITCH
 from im_callback.provider_mock import cli, providers
 from im_callback.provider_mock.contract import Feed, Provider
 from im_callback.provider_mock.delivery import faults

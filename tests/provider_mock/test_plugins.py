@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from im_callback.provider_mock import providers
+from im_callback.provider_mock import cli, providers
 from im_callback.provider_mock.delivery import faults
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +117,45 @@ class TestFaults:
         sent = ran(tmp_path, "send", "commsease.login", "--to", "http://127.0.0.1:9/", "--fault", "exits:a=1")
         assert (2, "") == (sent.returncode, sent.stdout)
         assert sent.stderr.startswith("error: the fault 'exits' of the package exits-package cannot be loaded (System")
+
+
+class TestCommands:
+    """Commands that packages add."""
+
+    GREET = """
+import click
+@click.command()
+def THING():
+    "Greet."
+    click.echo("good morning")
+"""
+
+    def test_added(self, tmp_path: Path) -> None:
+        """It is listed and runs, and none that is ours gives way to it."""
+        install(tmp_path, cli.GROUP, "greet", self.GREET)
+        install(tmp_path, cli.GROUP, "faults", "raise SystemExit")
+        done = ran(tmp_path, "greet")
+        assert (0, "good morning\n", "") == (done.returncode, done.stdout, done.stderr)
+        helped = ran(tmp_path, "--help")
+        assert 0 == helped.returncode
+        assert "  greet " in helped.stdout
+        assert ran(ROOT, "faults").stdout == ran(tmp_path, "faults").stdout
+
+    def test_broken(self, tmp_path: Path) -> None:
+        """One that cannot be loaded is told where commands are listed; asked for, it says why."""
+        for name, (source, _) in BROKEN.items():
+            install(tmp_path, cli.GROUP, name, source)
+        helped = ran(tmp_path, "--help")
+        assert (0, ran(ROOT, "--help").stdout) == (helped.returncode, helped.stdout)
+        assert sorted(BROKEN) == sorted(line.split("'")[1] for line in helped.stderr.splitlines())
+        done = ran(tmp_path, "exits")
+        assert (2, "") == (done.returncode, done.stdout)
+        assert done.stderr.startswith(
+            "error: the command 'exits' of the package exits-package cannot be loaded (System"
+        )
+
+    def test_loaded_when_asked_for(self, tmp_path: Path) -> None:
+        """What a package adds costs the other commands nothing."""
+        install(tmp_path, cli.GROUP, "loud", "print('loaded')")
+        assert "loaded" not in ran(tmp_path, "sample", "commsease.login").stdout
+        assert "loaded" in ran(tmp_path, "loud").stdout
