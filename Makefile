@@ -21,7 +21,7 @@ examples: $(VENV)/test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -rA --no-fold-skipped examples/test_examples.py $(ARGS)
 
 docs: $(VENV)/docs
-	$(VENV)/bin/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) site build dist

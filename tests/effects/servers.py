@@ -93,16 +93,16 @@ def _installed(folder: Path, options: Sequence[str], environment: Mapping[str, s
 
 
 @contextmanager
-def redis_server() -> Iterator[int]:
-    """Run a Redis server that wants a password; give its port."""
+def redis_server(password: str = PASSWORD) -> Iterator[int]:
+    """Run a Redis server that wants a password, unless it is empty; give its port."""
 
     def command(port: int) -> list[str | Path]:
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD]
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password]
         # By its name: it is a link to a program that does what it was called.
         return ["redis-server", *options]
 
     def answers(port: int) -> None:
-        with redis.Redis(port=port, password=PASSWORD) as client:
+        with redis.Redis(port=port, password=password or None) as client:
             client.ping()
 
     with tempfile.TemporaryDirectory(prefix="effects-redis-") as folder:

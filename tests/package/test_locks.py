@@ -26,7 +26,7 @@ LOCKS = {
     "pip": [*GROUPS["installer"], *PROJECT["build-system"]["requires"]],
     "core": CORE,
     "demo": [*CORE, *EXTRAS["demo"]],
-    "test": [*CORE, *(one for extra in EXTRAS.values() for one in extra), *GROUPS["test"]],
+    "test": [*CORE, *(one for extra in EXTRAS.values() for one in extra), *GROUPS["test"], *GROUPS["docs"]],
     "schemathesis": GROUPS["schemathesis"],
     "examples": GROUPS["examples"],
     "lint": GROUPS["lint"],

@@ -1,0 +1,32 @@
+"""Runs a command of a page at a terminal of its own for as long as the page lasts; tells once its output is what is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+command = Path(sys.argv[1])
+shown = re.compile(command.with_name(f"{command.name}.shown").read_text(encoding="utf-8"))
+told = command.with_name(f"{command.name}.out")
+ours, theirs = os.openpty()
+process = subprocess.Popen(["bash", str(command)], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+os.close(theirs)
+written = ""
+while True:
+    try:
+        some = os.read(ours, 65536)
+    except OSError:
+        some = b""
+    written += some.decode(errors="replace").replace("\r\n", "\n")
+    if not told.exists() and (not some or shown.fullmatch(written)):
+        partial = told.with_name(f"{told.name}.partial")
+        partial.write_text(written, encoding="utf-8")
+        partial.replace(told)
+    if not some:
+        break
+process.wait()

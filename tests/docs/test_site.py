@@ -1,0 +1,106 @@
+"""The site as its reader has it: opened as files, without a network, on a telephone and on a desk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.programs import found, needed
+
+ROOT = Path(__file__).parents[2]
+WIDTHS = (390, 800, 1440)
+#: How far a page can be moved sideways, and what stands out of it on the right: nothing may.
+OUTSIDE = """() => [
+    document.scrollingElement.scrollWidth - window.innerWidth,
+    [...document.querySelectorAll('article > *')].filter(
+        one => one.getBoundingClientRect().right > window.innerWidth
+    ).map(one => one.outerHTML.slice(0, 80)),
+]"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the built site."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert (0, "") == (built.returncode, built.stdout + built.stderr)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return Chromium."""
+    needed("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return a page that asks nobody for anything, and makes no error."""
+    context = browser.new_context()
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert [] == [url for url in asked if not url.startswith(("file:", "data:"))]
+    assert [] == errors
+
+
+def test_fits(site: Path, page: Page) -> None:
+    """Nothing runs out of any page at any width."""
+    outside = []
+    for file in sorted(site.rglob("*.html")):
+        page.goto(file.as_uri())
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            if (measured := page.evaluate(OUTSIDE)) != [0, []]:
+                outside.append((file.name, width, measured))
+    assert [] == outside
+
+
+def test_wide_table(site: Path, page: Page) -> None:
+    """A table that is wider than the telephone moves by itself."""
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto((site / "providers" / "index.html").as_uri())
+    around = page.locator(".md-typeset__scrollwrap").first
+    wide, seen = around.evaluate("one => [one.scrollWidth, one.clientWidth]")
+    assert wide > seen
+    assert "auto" == around.evaluate("one => getComputedStyle(one).overflowX")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_search(site: Path, page: Page, width: int) -> None:
+    """The search finds a word, and leads to its page."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((site / "index.html").as_uri())
+    page.locator(".md-header [for=__search], .md-search__input").locator("visible=true").first.click()
+    page.get_by_text("Type to start searching").wait_for()
+    page.locator(".md-search__input").press_sequentially("logrotate")
+    page.locator(".md-search-result__item a").first.click()
+    page.wait_for_url("**/effects.html*")
+
+
+def test_dark(site: Path, browser: Browser) -> None:
+    """Who has the system dark reads light on dark."""
+    for scheme, dark in (("light", False), ("dark", True)):
+        context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto((site / "index.html").as_uri())
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        lightness = sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(", ")))
+        assert dark is (lightness < 3 * 128)
+        context.close()
