@@ -15,8 +15,8 @@ setup(
     package_dir={**{f"im_callback.{folder}": folder for folder in FOLDERS}, DEMO: "examples/flask_receiver"},
     package_data={
         "im_callback.schemas": ["*.json", "*/*.json", "README.md", "py.typed"],
-        "im_callback.provider_mock": ["**/*.json", "py.typed"],
-        "im_callback.conformance": ["**/*.json", "py.typed"],
+        "im_callback.provider_mock": ["**/*.json", "**/*.css", "py.typed"],
+        "im_callback.conformance": ["**/*.json", "**/*.html", "**/*.css", "**/*.js", "py.typed"],
     },
     include_package_data=False,
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from im_callback.conformance.beside import each_effect
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import Failed
+from im_callback.conformance.words import counted
 from im_callback.provider_mock.contract import NoReply, Outcome
 
 BURSTS = 3
@@ -55,4 +57,10 @@ def burst(run: Run, size: int, *, fix: str = "") -> None:
     if doubled:
         twice = set(doubled)
         shown = [a for a in attempts if twice & set(run.occurrences(*a.shot.events))]
-        raise Failed("one effect each", f"{len(doubled)} have more, among them {doubled[0]}", shown, cause="doubled")
+        raise Failed(
+            "one effect each",
+            f"{counted(len(doubled), 'event has', 'events have')} more, among them {doubled[0]}",
+            shown,
+            cause="doubled",
+            records=each_effect(effects, doubled[0]),
+        )

@@ -43,6 +43,7 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("seed", "N", "everything random in the run (default: random, printed)"),
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
+    ("report", "FILE", "write the result as one HTML page, to read and to hand on"),
     (
         "command",
         "CMD",

@@ -152,7 +152,8 @@ class Preflight:
     def _effects_answer(self) -> None:
         seconds = self.run.readable(self.run.settings.settle)
         if seconds > EFFECTS_DEADLINE:
-            raise Failed(f"the effects within {EFFECTS_DEADLINE:g} s", f"they took {seconds:.1f} s")
+            acked = [attempt for attempt in self._found.attempts if attempt.acked]
+            raise Failed(f"the effects within {EFFECTS_DEADLINE:g} s", f"they took {seconds:.1f} s", acked[-1:])
 
     def _look(self) -> None:
         run = self.run

@@ -86,7 +86,7 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.verdict, result.attempts = Verdict.FAIL, failed.attempts
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
-        result.cause, result.details = failed.cause, failed.details
+        result.cause, result.details, result.records = failed.cause, failed.details, failed.records
         if run.receiver is not None:
             result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, NamedTuple
 
 from im_callback.provider_mock.history import Attempt
 
@@ -36,6 +37,13 @@ class Level(Enum):
         return ranks.index(self) <= ranks.index(lowest)
 
 
+class Record(NamedTuple):
+    """One of the application's records that a failure shows beside others, and what it is there."""
+
+    what: str
+    record: Any
+
+
 class Outside(Exception):
     """Base of the ways in which a check ends other than by passing."""
 
@@ -44,7 +52,8 @@ class Failed(Outside):
     """The receiver is wrong: what was due, what happened, and all exchanges that show it.
 
     Failures with the same `cause` are one fault, seen more than once. `fix` takes the place of the
-    check's usual one where what happened calls for another. `details` are lines that tell the whole story.
+    check's usual one where what happened calls for another. `details` are lines that tell the whole story, `records`
+    those of the application that show it side by side.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class Failed(Outside):
         cause: str = "",
         fix: str = "",
         details: Sequence[str] = (),
+        records: Sequence[Record] = (),
     ) -> None:
         super().__init__(f"expected: {expected}; actual: {actual}")
         self.expected = expected
@@ -64,6 +74,7 @@ class Failed(Outside):
         self.cause = cause
         self.fix = fix
         self.details = tuple(details)
+        self.records = tuple(records)
 
 
 class CouldNotRun(Outside):
@@ -112,6 +123,8 @@ class Result:
     """The baseline's reason, where the failure is a known one."""
     cause: str = ""
     """What the failure comes from, where that is known; failures with the same cause are one fault."""
+    records: tuple[Record, ...] = field(default=(), repr=False)
+    """The application's records that show the failure side by side."""
     log: tuple[str, ...] = field(default=(), repr=False)
     """What the receiver printed meanwhile, where we started it."""
     folded_into: str = ""

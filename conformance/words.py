@@ -18,6 +18,11 @@ def refusal(attempt: Attempt) -> str:
     return f"not acknowledged: {events[0].type if events else ''} {attempt.words or attempt.outcome.value}"
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """Return a number with what is counted, in the singular or the plural: 1 check is, 2 checks are."""
+    return f"{number} {one if number == 1 else more}"
+
+
 def said_of(attempt: Attempt) -> str:
     """Return what became of an attempt: its outcome, the rule that decided, and the receiver's own words."""
     _, _, body = attempt.words.partition(" ")

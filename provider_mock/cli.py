@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from im_callback.provider_mock import commands
+from im_callback.provider_mock.commands.shared import mistakes
 from im_callback.provider_mock.commands.shared.printed import INTERRUPTED, passed_over
 from im_callback.provider_mock.commands.shared.typed import fail
 from im_callback.provider_mock.plugins import Plugins, Unusable
@@ -26,16 +27,12 @@ def entry() -> None:
     except click.exceptions.Abort:
         raise SystemExit(INTERRUPTED) from None
     except click.ClickException as error:
-        hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-        message = error.format_message()
-        if not isinstance(error, _HELP):
-            message = f"error: {' '.join(message.split())}{hint}"
-        click.echo(message, err=True)
+        click.echo(error.format_message() if isinstance(error, _HELP) else f"error: {mistakes.told(error)}", err=True)
         raise SystemExit(error.exit_code) from None
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-class Commands(click.Group):
+class Commands(mistakes.Group):
     """Our commands, and those that packages add: these are loaded when one is asked for by name, or all are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

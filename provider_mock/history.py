@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from im_callback.provider_mock.answer import QUOTED, quoted
 from im_callback.provider_mock.contract import (
@@ -21,6 +22,8 @@ from im_callback.provider_mock.contract import (
     Request,
     Stamp,
 )
+
+Expected = Literal["acknowledgement", "refusal", "answer", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,24 @@ class Attempt:
     def taken(self) -> bool:
         """Whether the provider takes the delivery as received, whatever the reply's own words are."""
         return self.judgement.outcome in TAKEN
+
+    @property
+    def expected(self) -> Expected:
+        """What the receiver owes for it: some answer at least where the request is none that the provider sends."""
+        return "refusal" if self.shot.forged else "answer" if self.shot.broken else "acknowledgement"
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the receiver did what it owes."""
+        match self.expected:
+            case "acknowledgement":
+                return self.acked
+            case "refusal":
+                return self.outcome in (Outcome.REFUSED, Outcome.DECLINED)
+            case "answer":
+                return self.outcome in (Outcome.ACKED, Outcome.DECLINED, Outcome.REFUSED)
+            case _:
+                return True
 
     @property
     def status(self) -> int | None:

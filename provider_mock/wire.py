@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Literal
 
+from im_callback.schemas.nearest import choice
+
 AS_DOCUMENTED = "as documented"
 
 
@@ -91,7 +93,9 @@ def combined(names: Sequence[str], known: Mapping[str, NamedWire]) -> Wire:
     wire, set_by = Wire(), dict[str, str]()
     for name in names:
         if name not in known:
-            raise UnknownWire(f"no wire is called {name!r}; choose from: {', '.join(known)}")
+            raise UnknownWire(
+                f"no wire is called {name!r}; {choice(name, known, 'provider-mock events --wires lists them')}"
+            )
         for one in fields(Wire):
             value = getattr(known[name].wire, one.name)
             if value == one.default:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from im_callback.schemas.nearest import choice
+
 __all__ = [
     "BadSchema",
     "PointerError",
@@ -24,7 +26,7 @@ class UnknownProvider(SchemasError, LookupError):
         self.provider = provider
         self.known = tuple(known)
         super().__init__(
-            f"no schemas for the provider {provider!r}; there are {', '.join(self.known)}"
+            f"no schemas for the provider {provider!r}; {choice(provider, self.known)}"
             " (load your own folder with schemas.load)"
         )
 
@@ -36,8 +38,7 @@ class UnknownEventType(SchemasError, LookupError):
         self.name = name
         self.known = tuple(known)
         super().__init__(
-            f"no event type {name!r}; there are {', '.join(self.known) or 'none'}"
-            " (list them with `provider-mock events`)"
+            f"no event type is called {name!r}; {choice(name, self.known, 'provider-mock events lists them')}"
         )
 
 

@@ -21,14 +21,13 @@ PACKAGES: Final = {
     "initdb": "postgresql",
     "java": "default-jdk-headless",
     "javac": "default-jdk-headless",
-    "mariadb-install-db": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core mariadb-client-core",
     "mariadbd": "mariadb-server-core",
     "mvn": "maven",
     "node": "nodejs",
     "npm": "npm",
     "openssl": "openssl",
-    "php": "php-cli php-pgsql",
-    "psql": "postgresql-client",
+    "php": "php-cli php-mysql",
     "redis-server": "redis-server",
 }
 

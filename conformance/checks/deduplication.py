@@ -15,6 +15,7 @@ from im_callback.conformance.around.recovery import (
     shown_now,
 )
 from im_callback.conformance.around.second import second_receiver, to_address
+from im_callback.conformance.beside import each_effect
 from im_callback.conformance.check import check
 from im_callback.conformance.disturbed import at_once, patience, performed
 from im_callback.conformance.judge import duplicated
@@ -94,6 +95,7 @@ def once(run: Run, events: Sequence[Event], attempts: Sequence[Attempt]) -> None
             + (f"; the same for {', '.join(others[1:])}" if others[1:] else ""),
             [a for a in attempts if any(event in a.shot.events for event, _ in wrong)],
             cause="doubled" if effects.count(first) else f"lost: {event.type}",
+            records=each_effect(effects, first),
         )
 
 
@@ -462,6 +464,7 @@ def check_far_apart(run: Run) -> None:
             f"{distance} others",
             shown,
             cause="doubled",
+            records=each_effect(after, doubled[0]),
         )
 
 
@@ -520,4 +523,5 @@ def check_nothing_doubled(run: Run) -> None:
             f"{len(found)} have more, among them {found[0]} ({notes_of(shown)})",
             shown,
             cause="doubled",
+            records=each_effect(effects, found[0]),
         )

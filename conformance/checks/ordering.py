@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from im_callback.conformance import needs
+from im_callback.conformance.beside import among, last_and_due
 from im_callback.conformance.check import check
 from im_callback.conformance.judge import Effects, Occurrence, rank_of, shown_among, steps_back, text
 from im_callback.conformance.recalls import look_at_recalls, recallable
 from im_callback.conformance.removals import Shape, removal_of, removals_of, shapes
 from im_callback.conformance.run import Run
 from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of
-from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.conformance.verdict import Failed, NotApplicable, Record
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.history import Attempt
 from im_callback.provider_mock.traffic.shape import leaves
@@ -68,6 +69,7 @@ def for_each(run: Run, types: Sequence[EventType], judge: Each) -> None:
             [attempt for _, failed in failures for attempt in failed.attempts],
             cause=first.cause,
             fix=first.fix,
+            records=first.records,
         )
 
 
@@ -95,6 +97,7 @@ def rank(event_type: EventType, event: Event) -> tuple[int, ...]:
 def in_order(run: Run, events: Sequence[Event], attempts: Sequence[Attempt], *, last: bool) -> None:
     """Fail if what the application shows of the events steps back (or, with `last`, does not end with the newest)."""
     event_type = run.provider.catalogue[events[0].type]
+    cause = "stale" if order_of(event_type).rule == "latest" else "out of order"
     by = ", ".join(pointer.rpartition("/")[2] for pointer in order_of(event_type).by)
     ranks = {one: rank(event_type, event) for event in events for one in run.occurrences(event)}
     newest = max(ranks.values())
@@ -110,11 +113,26 @@ def in_order(run: Run, events: Sequence[Event], attempts: Sequence[Attempt], *, 
     whole += f"shown: {_said(shown) or 'nothing'}"
     if back:
         older, newer = _said([shown[back[1]]]), _said([shown[back[0]]])
+        records = among(effects, ranks)
         raise Failed(
-            f"effects that never step back in {by}", f"{older} comes after {newer}; {whole}", attempts, cause="stale"
+            f"effects that never step back in {by}",
+            f"{older} comes after {newer}; {whole}",
+            attempts,
+            cause=cause,
+            records=[
+                Record("shown first", records[back[0]].record),
+                Record("shown after it, and older", records[back[1]].record),
+            ],
         )
     if last and (not shown or shown[-1] != newest):
-        raise Failed(f"the newest ({by} {_said([newest])}) shown last", whole, attempts, cause="stale")
+        due = next(one for one, found in ranks.items() if found == newest)
+        raise Failed(
+            f"the newest ({by} {_said([newest])}) shown last",
+            whole,
+            attempts,
+            cause=cause,
+            records=last_and_due(run, effects, ranks, due, "sent, and the newest"),
+        )
 
 
 def tellable(effects: Effects, occurrences: Iterable[Occurrence]) -> Effects:
@@ -216,12 +234,13 @@ def check_versions_at_once(run: Run) -> None:
         if not shown or (due not in shown if run.unordered else shown[-1] != due):
             wrong.append((set(sent), due, shown[-1] if shown else "nothing"))
     if wrong:
-        among = set().union(*(sent for sent, _, _ in wrong))
+        concerned = set().union(*(sent for sent, _, _ in wrong))
         raise Failed(
             "the newest shown last in each scope",
             f"in {len(wrong)} of {len(groups)} it is not, among them one where {wrong[0][2]} shows last, not {wrong[0][1]}",
-            [one for one in attempts if among & set(run.occurrences(*one.shot.events))],
+            [one for one in attempts if concerned & set(run.occurrences(*one.shot.events))],
             cause="an older version written last",
+            records=last_and_due(run, effects, wrong[0][0], wrong[0][1], "sent, and the newest"),
         )
 
 
@@ -411,7 +430,8 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
     attempts = run.send_each(run.shot(event, note=note) for event, note in steps)
     run.must_ack(attempts, "a removal, and a state that arrives after it,")
     before, ends = set(run.occurrences(first, late)), set(run.occurrences(removal))
-    shown = shown_among(tellable(run.barrier(), before | ends), before | ends)
+    effects = tellable(run.barrier(), before | ends)
+    shown = shown_among(effects, before | ends)
     if run.unordered and len(shown) > 1:
         raise NotApplicable(
             "the records come in no order that the application shows: where several show, it says nothing"
@@ -422,6 +442,7 @@ def stays_removed(run: Run, event_type: EventType, shape: str, make: Shape) -> N
             f"after the removal ({shape}) the effects end with {shown[-1]}",
             attempts,
             cause="removed and back",
+            records=last_and_due(run, effects, before | ends, next(iter(ends), None), "sent: its removal"),
         )
 
 
@@ -465,7 +486,8 @@ def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, m
     run.must_ack(attempts, "a removal that arrives late")
     (due,), ends = run.occurrences(newer), run.occurrences(late)
     run.settle(lambda seen: bool(seen.counts.get(due)))
-    shown = shown_among(tellable(run.barrier(), [due, *ends]), [due, *ends])
+    effects = tellable(run.barrier(), [due, *ends])
+    shown = shown_among(effects, [due, *ends])
     # What removes more than this one state may have removed others, and be shown for it.
     after = shown[-1:] != [due] and removal.scope == order_of(event_type).scope and not run.unordered
     if due not in shown or after:
@@ -475,6 +497,7 @@ def stays_there(run: Run, event_type: EventType, removal: Removal, shape: str, m
             + (f"end with {shown[-1]}" if shown else "show nothing"),
             attempts,
             cause="removed by an older removal",
+            records=last_and_due(run, effects, [due, *ends], due, "sent, and the newest"),
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from im_callback.conformance.option_table import FLAGS, OPTIONS, REPEATABLE
+from im_callback.provider_mock.commands.shared import mistakes
 from im_callback.provider_mock.commands.shared.printed import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise BadOptions(f"{error.format_message()} (see {ctx.command_path} --help)") from None
+            raise BadOptions(mistakes.told(error)) from None
 
 
 def _options() -> Iterator[click.Option]:

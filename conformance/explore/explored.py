@@ -21,7 +21,7 @@ from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
 
 MOST_COPIES = 25
-CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-order": "stale", "lost": "lost"}
+CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-order": "out of order", "lost": "lost"}
 """By invariant, how the cause of an ordinary check's failure begins that shows the same."""
 
 

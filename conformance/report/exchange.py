@@ -6,8 +6,12 @@ from typing import Any
 
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.visible import body_text, visible
+from im_callback.conformance.run import Run
 from im_callback.provider_mock.contract import Reply, Request
 from im_callback.provider_mock.history import Attempt
+
+NAMED = 10
+"""Events of a batch that are named."""
 
 
 def request_lines(request: Request, mask: Masking) -> list[str]:
@@ -28,11 +32,17 @@ def reply_lines(attempt: Attempt, mask: Masking) -> list[str]:
     return [*(visible(mask(line)) for line in lines), "", body_text(reply.body, mask, reply.headers)]
 
 
-def as_json(attempt: Attempt, mask: Masking) -> dict[str, Any]:
+def as_json(attempt: Attempt, mask: Masking, run: Run) -> dict[str, Any]:
     """Return the exchange as data for programs."""
-    request, reply = attempt.shot.request, attempt.reply
+    request, reply, events = attempt.shot.request, attempt.reply, attempt.shot.events
+    said = list(dict.fromkeys(map(str, run.occurrences(*events))))
     shown: dict[str, Any] = {
         "note": attempt.shot.note,
+        "sent_at": attempt.sent_at,
+        "deadline_ms": round(attempt.shot.feed.deadline * 1000),
+        "expected": attempt.expected,
+        **({"type": run.kind_of(events[0]).rstrip("/")} if events else {}),
+        **({"events": said[:NAMED]} if said else {}),
         "outcome": attempt.outcome.value,
         "rule": attempt.judgement.rule,
         "seconds": round(reply.seconds, 6),

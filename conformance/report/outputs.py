@@ -15,5 +15,12 @@ def as_json(document: Document) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-OUTPUTS: Mapping[str, Callable[[Document], str]] = {"json": as_json}
+def as_page(document: Document) -> str:
+    """Return the page for people."""
+    from im_callback.conformance.report.html import page
+
+    return page(document)
+
+
+OUTPUTS: Mapping[str, Callable[[Document], str]] = {"json": as_json, "report": as_page}
 """By the option that names the file."""

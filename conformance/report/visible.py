@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,10 @@ MOST = 64 * 1024
 """Bytes that are unpacked of a compressed body, whatever it would grow to."""
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn")
 """Categories of what a terminal takes for a command, or does not show."""
+# Comparing as its language does, GitHub's runner looks past characters that have no width of their own.
+_UNSEEN = r"[^\w\x00-\x7f]*"
+_COLONS = re.compile(rf"(?m)^([^\w\n\x21-\x7e]*):(?={_UNSEEN}:)")
+_MARK = re.compile(rf"#(?={_UNSEEN}#{_UNSEEN}\w*{_UNSEEN}\[)")
 
 
 def visible(text: str) -> str:
@@ -32,6 +37,15 @@ def _escaped(character: str) -> str:
     if character in "\n\t\u200d" or unicodedata.category(character) not in HIDDEN:
         return character
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def no_command(text: str) -> str:
+    """Return the text with no line in it that a CI system takes for a command to itself.
+
+    GitHub's runner obeys a line that begins with `::name::`, white space aside, and `##[name]` anywhere in it; others
+    know `##vso[` and `##teamcity[`. The first character of such a mark becomes an escape.
+    """
+    return _MARK.sub(r"\\x23", _COLONS.sub(r"\1\\x3a", text))
 
 
 def shown(value: Any, mask: Masking) -> Any:

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/subtle"
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -190,7 +192,7 @@ func main() {
 	mux.HandleFunc("POST /chatroom-kv", r.receive(attribute))
 	mux.HandleFunc("POST /chatroom-status", r.receive(status))
 	server := &http.Server{
-		Addr:              "127.0.0.1:" + setting("PORT"),
+		Addr:              net.JoinHostPort(cmp.Or(os.Getenv("HOST"), "127.0.0.1"), setting("PORT")),
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

@@ -115,26 +115,39 @@ final class Store
 
     public function __construct(string $dsn)
     {
-        // Kept open from request to request.
-        $this->database = new PDO($dsn, options: [PDO::ATTR_PERSISTENT => true]);
+        ini_set('mysqlnd.net_read_timeout', '1'); // seconds: Tencent waits for 2
+        $this->database = new PDO($dsn, options: [
+            PDO::ATTR_PERSISTENT => true, // kept open from request to request
+            PDO::ATTR_TIMEOUT => 1,
+            // Two that insert beside each other need not wait for each other.
+            PDO::MYSQL_ATTR_INIT_COMMAND => 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+        ]);
     }
 
+    /** Not INSERT IGNORE, which would also cut what is too long. */
     public function add_message(string $room, string $topic, int $seq, string $payload): void
     {
-        $this->run('INSERT INTO message VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING', $room, $topic, $seq, $payload);
+        $this->run(
+            'INSERT INTO message VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE seq = message.seq',
+            $room, $topic, $seq, $payload,
+        );
     }
 
-    /** Who left stays, marked, so that a late, older entry does not bring them back. */
+    /** Who left stays, marked, so that a late, older entry does not bring them back. `at` comes last: MySQL sets one
+     *  after the other. */
     public function set_member(string $room, string $account, int $at, bool $present, string $payload): void
     {
         $this->run(
-            'INSERT INTO member VALUES (?, ?, ?, ?, ?) ON CONFLICT (room, account) DO UPDATE'
-            . ' SET at = excluded.at, present = excluded.present, payload = excluded.payload WHERE excluded.at > member.at',
+            'INSERT INTO member VALUES (?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE'
+            . ' present = IF(VALUES(at) > member.at, VALUES(present), member.present),'
+            . ' payload = IF(VALUES(at) > member.at, VALUES(payload), member.payload),'
+            . ' at = GREATEST(VALUES(at), member.at)',
             $room, $account, $at, (int) $present, $payload,
         );
     }
 
-    public function all_or_none(callable $work): void
+    /** Of two that wait for each other's rows MySQL ends one, and that one tries again. */
+    public function all_or_none(callable $work, int $tries = 3): void
     {
         $this->database->beginTransaction();
         try {
@@ -142,6 +155,10 @@ final class Store
             $this->database->commit();
         } catch (Throwable $error) {
             $this->database->rollBack();
+            if ($tries > 1 && $error instanceof PDOException && $error->getCode() === '40001') {
+                $this->all_or_none($work, $tries - 1);
+                return;
+            }
             throw $error;
         }
     }

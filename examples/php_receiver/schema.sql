@@ -1,9 +1,12 @@
+-- Names are compared byte by byte: to MySQL's own collations "Ann", "ann" and "ann " are one.
+
 -- A list: every message of a group, or of a topic in it, once.
 CREATE TABLE IF NOT EXISTS message (
-    room text, topic text, seq bigint, payload text NOT NULL, PRIMARY KEY (room, topic, seq)
-);
+    room varbinary(255), topic varbinary(255), seq bigint, payload mediumtext NOT NULL, PRIMARY KEY (room, topic, seq)
+) CHARACTER SET utf8mb4;
 
 -- The newest that is known of somebody in a room.
 CREATE TABLE IF NOT EXISTS member (
-    room text, account text, at bigint NOT NULL, present int NOT NULL, payload text NOT NULL, PRIMARY KEY (room, account)
-);
+    room varbinary(255), account varbinary(255), at bigint NOT NULL, present int NOT NULL, payload mediumtext NOT NULL,
+    PRIMARY KEY (room, account)
+) CHARACTER SET utf8mb4;

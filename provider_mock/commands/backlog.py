@@ -10,21 +10,23 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from im_callback.provider_mock.commands.shared import printed, typed
+from im_callback.provider_mock.commands.shared import mistakes, printed, typed
 from im_callback.provider_mock.commands.shared.server_api import ServerApi, server_options
 
 AT_ONCE = 1000
 """Deliveries that are released in one request."""
 
 
-@click.group()
+@click.group(cls=mistakes.Group)
 def backlog() -> None:
     """Show and release the deliveries of a running server that are parked: their retries are used up."""
 
 
 @backlog.command()
 @click.argument("app")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show at most so many.")
+@click.option(
+    "--limit", type=typed.whole("--limit", 1), default=100, metavar="N", show_default=True, help="Show at most so many."
+)
 @server_options
 @typed.JSON_OPTION
 def show(app: str, limit: int, server: str, token_file: Path | None, as_json: bool) -> None:
@@ -38,7 +40,7 @@ def show(app: str, limit: int, server: str, token_file: Path | None, as_json: bo
             continue
         accepted = datetime.fromtimestamp(one["created_at"] / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
         click.echo(
-            f"{one['id']:>10}  {accepted}  {one['event_type']}  {_times(one['attempts'])}, {one['last_outcome']}"
+            f"{one['id']:>10}  {accepted}  {one['event_type']}  {printed.counted(one['attempts'], 'attempt', 'attempts')}, {one['last_outcome']}"
         )
     if printed.for_people(as_json):
         parked = max(_parked(client, app), shown)
@@ -47,7 +49,9 @@ def show(app: str, limit: int, server: str, token_file: Path | None, as_json: bo
 
 @backlog.command()
 @click.argument("app")
-@click.option("--limit", type=click.IntRange(1), help="Release at most so many; the default is all.")
+@click.option(
+    "--limit", type=typed.whole("--limit", 1), metavar="N", help="Release at most so many; the default is all."
+)
 @server_options
 @typed.JSON_OPTION
 def release(app: str, limit: int | None, server: str, token_file: Path | None, as_json: bool) -> None:
@@ -78,10 +82,6 @@ def release(app: str, limit: int | None, server: str, token_file: Path | None, a
         click.echo(f"{total} released")
     else:
         printed.line({"summary": True, "released": total})
-
-
-def _times(attempts: int) -> str:
-    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
 
 
 def _on_terminal() -> bool:

@@ -15,46 +15,65 @@ from pathlib import Path
 from typing import Any
 
 import click
+from im_callback.provider_mock.commands.shared import printed, typed
 
 PROVIDERS = ("commsease", "rongcloud", "tencent")
 SETTLE = "--receiver-settle=1"
+SHOWN = ("id", "title", "level", "verdict", "actual", "reason")
+"""What a JSON line has of each check."""
 MARKS = {"pass": "ok  ", "fail": "FAIL", "could-not-run": "?   ", "not-applicable": "-   ", "harness-error": "!   "}
 
 
 @click.command()
-def demo() -> None:
+@typed.JSON_OPTION
+def demo(as_json: bool) -> None:
     """Check a good and a naive receiver, both started here: what `make demo` runs."""
-    raise SystemExit(_run())
+    raise SystemExit(_run(people=printed.for_people(as_json)))
 
 
-def _run() -> int:
+def _run(*, people: bool) -> int:
     """Run the demonstration; return 0 if the good receiver passed and the naive one failed."""
     missing = [name for name in ("flask", "waitress") if importlib.util.find_spec(name) is None]
     if missing:
-        sys.stderr.write("error: the demo's receivers need Flask and waitress: install im-callback-conformance[demo]\n")
-        return 2
+        raise typed.Wrong(
+            f"the demo's receivers need {' and '.join(missing)}; pip install 'im-callback-conformance[demo]'"
+        )
     good = _show(
-        "receiver.py", "a good receiver", "Every delivery is verified, stored, acknowledged, and applied once."
+        "receiver.py", "a good receiver", "Every delivery is verified, stored, acknowledged, and applied once.", people
     )
     naive = _show(
-        "naive.py", "a naive receiver", "It is of the kind found on the web, and it works when tried by hand."
+        "naive.py", "a naive receiver", "It is of the kind found on the web, and it works when tried by hand.", people
     )
-    _say("")
-    _say("Now your own:")
-    _say("  pytest --receiver-url=http://127.0.0.1:8080/callbacks --receiver-provider=commsease \\")
-    _say("         --receiver-effects=http://127.0.0.1:8080/effects")
+    if people:
+        _say("")
+        _say("Now your own:")
+        _say("  pytest --receiver-url=http://127.0.0.1:8080/callbacks --receiver-provider=commsease \\")
+        _say("         --receiver-effects=http://127.0.0.1:8080/effects")
     return 0 if all(status == 0 for status in good) and all(status == 1 for status in naive) else 1
 
 
-def _show(script: str, what: str, about: str) -> list[int]:
-    _say("")
-    _say(f"=== {what} ({script}) ===")
-    _say(about)
+def _show(script: str, what: str, about: str, people: bool) -> list[int]:
+    if people:
+        _say("")
+        _say(f"=== {what} ({script}) ===")
+        _say(about)
     statuses = []
     with tempfile.TemporaryDirectory() as folder, _receiver(script, Path(folder)) as address:
         for name in PROVIDERS:
             result, text = _check(address, name, Path(folder))
             statuses.append(int(result["exit_status"]))
+            if not people:
+                checks = [{key: check[key] for key in SHOWN} for check in result["checks"]]
+                printed.line(
+                    {
+                        "receiver": script,
+                        "provider": name,
+                        "verdict": result["verdict"],
+                        "acks": result["acks"],
+                        "checks": checks,
+                    }
+                )
+                continue
             _report(name, result)
             if script != "receiver.py" and name == PROVIDERS[0]:
                 _say("")
@@ -95,7 +114,7 @@ def _check(address: str, provider: str, folder: Path) -> tuple[dict[str, Any], s
     results = folder / f"{provider}.json"
     empty = folder / "empty"
     empty.mkdir(exist_ok=True)
-    printed = subprocess.run(
+    ran = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "--tb=short", "--color=no", SETTLE,
             f"--receiver-url={address}/{provider}", f"--receiver-provider={provider}",
@@ -104,8 +123,8 @@ def _check(address: str, provider: str, folder: Path) -> tuple[dict[str, Any], s
         cwd=empty, capture_output=True, text=True, check=False, encoding="utf-8",
     )  # fmt: skip
     if not results.exists():
-        raise SystemExit(f"error: the checks did not run:\n{printed.stdout}{printed.stderr}")
-    return json.loads(results.read_text(encoding="utf-8")), printed.stdout
+        raise typed.Wrong(f"the checks did not run; please report it, with what they said: {ran.stdout}{ran.stderr}")
+    return json.loads(results.read_text(encoding="utf-8")), ran.stdout
 
 
 @contextmanager

@@ -27,29 +27,38 @@ SHOWN_RULES = 5
 @click.option("--to", "url", required=True, type=typed.endpoint, metavar="URL", help="Where to post it.")
 @click.option(
     "--users",
-    type=click.IntRange(1),
+    type=typed.whole("--users", 1),
     default=50,
+    metavar="N",
     show_default=True,
     help="How many send at once, each one request after the other.",
 )
-@click.option("--duration", type=click.IntRange(1), default=10, show_default=True, help="For how many seconds.")
+@click.option(
+    "--duration",
+    type=typed.whole("--duration", 1),
+    default=10,
+    metavar="N",
+    show_default=True,
+    help="For how many seconds.",
+)
 @click.option(
     "--rate",
-    type=typed.positive("--rate", "deliveries per second"),
+    type=typed.number("--rate", "deliveries per second"),
     metavar="N",
     help="Deliveries per second of all users together; the default is as fast as it goes.",
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=typed.whole("--workers", 1),
     default=1,
+    metavar="N",
     show_default=True,
     help="Locust processes that share the users; more than one are led by a master on the loopback address.",
 )
 @click.option("--engine", is_flag=True, help="Send with our own engine in this process, without Locust: faster.")
 @click.option(
     "--duplicate",
-    type=click.FloatRange(0, 1),
+    type=typed.number("--duplicate", "", 1, zero=True),
     default=0.0,
     metavar="SHARE",
     help="Share of the deliveries that are sent twice, from 0 to 1.",

@@ -28,7 +28,7 @@ def moment(text: str) -> int:
 
 
 @click.command()
-@click.argument("ids", type=click.IntRange(1), nargs=-1, metavar="[ID]...")
+@click.argument("ids", type=typed.whole("ID", 1), nargs=-1, metavar="[ID]...")
 @click.option("--app", metavar="NAME", help="All of this app.")
 @click.option("--state", metavar="STATE", help="All in this state: waiting, acked, declined, dropped, parked.")
 @click.option("--event-type", metavar="EVENT-TYPE", help="All of this event type.")
@@ -64,11 +64,15 @@ def redeliver(
         parts = [distinct[start : start + AT_ONCE] for start in range(0, len(distinct), AT_ONCE)]
         count = sum(_count(client, {"ids": part}) for part in parts)
     if printed.for_people(as_json):
-        click.echo(f"{count} deliver{'y is' if count == 1 else 'ies are'} sent again")
+        click.echo(f"{printed.counted(count, 'delivery is', 'deliveries are')} sent again")
     else:
         printed.line({"redelivered": count})
     if count < len(distinct):
-        click.echo(f"{len(distinct) - count} of the {len(distinct)} IDs are not on record", err=True)
+        missing = printed.counted(len(distinct) - count, "ID is", "IDs are")
+        click.echo(
+            f"error: {missing} not on record, of {len(distinct)}; see those of the app's deliveries in the API",
+            err=True,
+        )
         raise SystemExit(1)
 
 

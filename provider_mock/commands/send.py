@@ -31,7 +31,9 @@ DUE = {
 @typed.credentials_options
 @click.option("--set", "assignments", multiple=True, metavar="/POINTER=VALUE", help="Set a field; repeatable.")
 @click.option("--generate", is_flag=True, help="Make payloads up instead of taking the documented samples.")
-@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many events.")
+@click.option(
+    "--count", type=typed.whole("--count", 1), default=1, metavar="N", show_default=True, help="How many events."
+)
 @typed.fault_option
 @typed.SEED_OPTION
 @typed.JSON_OPTION
@@ -75,6 +77,8 @@ def send(
     if event_type.status == "undocumented" or not (generate or event_type.examples):
         raise typed.fail(Undescribed(event_type.name))
     events = [[_event(generator, event_type, place, assignments, generate=generate)] for place in range(count)]
+    for note in typed.doubted(event_type, assignments):
+        click.echo(note, err=True)
     maker = Maker(provider, credentials, url, events, lambda: str(generator.random.getrandbits(48)))
     try:
         planned = faults.apply(disturbances, plan(count), Random(number))

@@ -39,7 +39,12 @@ ANSWER_SECONDS = 15.0
     "--host", default="127.0.0.1", show_default=True, help="The address to listen on; a wide one wants a token."
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8600, show_default=True, help="The port; 0: any that is free."
+    "--port",
+    type=typed.whole("--port", 0, 65535),
+    default=8600,
+    metavar="N",
+    show_default=True,
+    help="The port; 0: any that is free.",
 )
 @click.option(
     "--database",
@@ -59,12 +64,17 @@ ANSWER_SECONDS = 15.0
 )
 @click.option(
     "--keep",
-    type=float,
+    type=typed.number("--keep", "days", 36_500),
     metavar="DAYS",
     help="Delete acked, declined and dropped deliveries that are older; the default is never.",
 )
 @click.option(
-    "--scale", type=float, default=1.0, show_default=True, metavar="N", help="Seconds that pass in one second."
+    "--scale",
+    type=typed.number("--scale", "", 1_000_000),
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    help="Seconds that pass in one second.",
 )
 @click.option(
     "--secrets",
@@ -96,10 +106,6 @@ def serve(
         raise typed.Wrong(
             f"this needs {error.name}, which is not installed: pip install 'im-callback-conformance[server]'"
         ) from None
-    if keep is not None and not 0 < keep <= 36500:
-        raise typed.Wrong(f"--keep {keep:g}: give days above 0, up to 36500")
-    if not 0 < scale <= 1_000_000:
-        raise typed.Wrong(f"--scale {scale:g}: give a number above 0, up to 1000000")
     token = _token(token_file)
     if token is None and not is_loopback(host):
         raise typed.Wrong(

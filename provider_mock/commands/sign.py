@@ -22,7 +22,7 @@ from im_callback.provider_mock.contract import Provider, Stamp
     show_default=True,
     help="The address that it is signed for.",
 )
-@click.option("--at", type=int, help="UTC milliseconds; the default is now.")
+@click.option("--at", type=typed.whole("--at", 0), metavar="MILLIS", help="UTC milliseconds; the default is now.")
 @typed.credentials_options
 @typed.JSON_OPTION
 def sign(

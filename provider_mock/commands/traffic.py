@@ -42,12 +42,12 @@ NEXT = 0.02
 @click.option(
     "--rate",
     required=True,
-    type=typed.positive("--rate", "deliveries per second", FASTEST),
+    type=typed.number("--rate", "deliveries per second", FASTEST),
     metavar="N",
     help="Deliveries per second, however fast the receiver answers.",
 )
 @click.option(
-    "--duration", required=True, type=typed.positive("--duration", "seconds"), metavar="SECONDS", help="For how long."
+    "--duration", required=True, type=typed.number("--duration", "seconds"), metavar="SECONDS", help="For how long."
 )
 @typed.PROVIDER_OPTION
 @typed.credentials_options

@@ -63,15 +63,15 @@ def validate(provider: Provider, file: IO[bytes], feed_name: str | None, as_json
             continue
         payloads = document if isinstance(document, list) and any(feed.batches for feed in feeds) else [document]
         if not payloads:
-            click.echo("an empty array: it carries no event", err=True)
+            _unnamed(as_json, "an empty array: it carries no event")
             worst = max(worst, INVALID)
         for payload in payloads:
             event_type = provider.identify(payload, feeds)
             if event_type is None or provider.feed_of(event_type.name) not in feeds:
-                click.echo(
+                _unnamed(
+                    as_json,
                     f"unknown event type: {json.dumps(payload, ensure_ascii=False)[:120]}; "
-                    f"list the known ones with: provider-mock events {provider.name}",
-                    err=True,
+                    f"provider-mock events {provider.name} lists the known ones",
                 )
                 worst = max(worst, UNKNOWN)
                 continue
@@ -79,6 +79,12 @@ def validate(provider: Provider, file: IO[bytes], feed_name: str | None, as_json
             _verdict(as_json, event_type.name, [f"{one.pointer or 'the payload'}: {one.message}" for one in problems])
             worst = max(worst, INVALID if problems else 0)
     raise SystemExit(worst)
+
+
+def _unnamed(as_json: bool, problem: str) -> None:
+    click.echo(problem, err=True)
+    if not printed.for_people(as_json):
+        printed.line({"event_type": None, "valid": False, "problems": [problem]})
 
 
 def _verdict(as_json: bool, name: str, problems: list[str]) -> None:

@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import IO
 
 import click
-from im_callback.provider_mock.commands.shared import typed
+from im_callback.provider_mock.commands.shared import printed, typed
 from im_callback.provider_mock.contract import Provider, Request
 
 
@@ -17,11 +17,12 @@ from im_callback.provider_mock.contract import Provider, Request
 @typed.FEED_OPTION
 @click.option("--url", default="http://127.0.0.1/", help="The address with the query as received.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header as received; repeatable.")
-@click.option("--at", type=click.IntRange(0), metavar="MILLIS", help="When it was received; the default is now.")
+@click.option("--at", type=typed.whole("--at", 0), metavar="MILLIS", help="When it was received; the default is now.")
 @click.option(
     "--attempt", is_flag=True, help="FILE is an attempt as a running server shows it: address, headers, body."
 )
 @typed.credentials_options
+@typed.JSON_OPTION
 def verify(
     provider: Provider,
     file: IO[bytes],
@@ -32,6 +33,7 @@ def verify(
     attempt: bool,
     app_key: str | None,
     app_secret: str | None,
+    as_json: bool,
 ) -> None:
     """Check the signature of a received request whose body stands in FILE. Exit 0: it fits; 1: it does not."""
     from im_callback.provider_mock.delivery.clock import utc_millis
@@ -41,14 +43,17 @@ def verify(
         request, now = _received(body)
     else:
         split = [header.partition(":") for header in headers]
-        if any(not colon for _, colon, _ in split):
-            raise typed.Wrong("give each --header as NAME:VALUE")
+        if wrong := [text for text, (_, colon, _) in zip(headers, split, strict=True) if not colon]:
+            raise typed.Wrong(f"--header {wrong[0]}: give it as NAME:VALUE")
         request = Request(url, tuple((name.strip(), value.strip()) for name, _, value in split), body)
         now = utc_millis()
     credentials = typed.credentials_for(provider, app_key, app_secret)
     feed, _ = typed.feed_of_body(provider, feed_name, request.body)
     problem = feed.verify(request, credentials, now if at is None else at)
-    click.echo(problem or "the signature fits")
+    if printed.for_people(as_json):
+        click.echo(problem or "the signature fits")
+    else:
+        printed.line({"feed": feed.full_name, "valid": problem is None, "problem": problem})
     if problem:
         raise SystemExit(1)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from im_callback.provider_mock.contract.feed import Feed
 from im_callback.provider_mock.contract.values import NO_SECRET, Credentials
 from im_callback.provider_mock.wire import NamedWire
+from im_callback.schemas.nearest import choice
 
 if TYPE_CHECKING:
     from im_callback.schemas import Catalogue, EventType
@@ -26,7 +27,7 @@ class UnknownFeed(LookupError):
     """A provider has no feed of this name."""
 
     def __init__(self, provider: Provider, name: str) -> None:
-        super().__init__(f"{provider.name} has no feed {name!r}; choose from: {', '.join(provider.feed_names)}")
+        super().__init__(f"{provider.name} has no feed {name!r}; {choice(name, provider.feed_names)}")
         self.name = name
 
 

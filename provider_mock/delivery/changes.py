@@ -23,6 +23,7 @@ from im_callback.provider_mock.traffic.shape import leaves, own_fields
 from im_callback.provider_mock.wire import Wire
 from im_callback.schemas import EventType, resolve
 from im_callback.schemas import replace as put
+from im_callback.schemas.nearest import choice, question
 
 NOT_ASCII = "é"
 FULL = 4
@@ -66,11 +67,9 @@ class Change:
     def __post_init__(self) -> None:
         known = KINDS.get(self.kind)
         if known is None:
-            raise CannotChange(f"no change is called {self.kind!r}; there are {', '.join(KINDS)}")
+            raise CannotChange(f"no change is called {self.kind!r}; {choice(self.kind, KINDS)}")
         if known.values and self.value not in known.values:
-            raise CannotChange(
-                f"the change {self.kind} knows no {self.value!r}; choose one of: {', '.join(known.values)}"
-            )
+            raise CannotChange(f"the change {self.kind} knows no {self.value!r}; {choice(self.value, known.values)}")
 
 
 class Way(NamedTuple):
@@ -176,8 +175,10 @@ def _parameter(shot: Shot, wanted: str, way: Way) -> tuple[Parameter, str]:
             if shot.credentials is None or shot.credentials.app_secret is None:
                 raise _unsigned(feed, wanted)
             raise CannotChange(f"this request of {feed.full_name} has no {wanted} in its {parameter.place}")
-    names = ", ".join(f"{one.name} ({one.role})" for one in known) or "none"
-    raise CannotChange(f"{feed.full_name} has no parameter {wanted!r} that could be changed; choose one of: {names}")
+    asked = question(wanted, [name for one in known for name in (one.name, one.role)])
+    names = ", ".join(f"{one.name} ({one.role})" for one in known)
+    fix = f"{asked} it has {names}".lstrip() if names else "it has none: choose another fault"
+    raise CannotChange(f"{feed.full_name} has no parameter {wanted!r} that could be changed; {fix}")
 
 
 def _unsigned(feed: Feed, wanted: str) -> CannotChange:

@@ -14,20 +14,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count, groupby
 from types import TracebackType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
-from im_callback.provider_mock.contract import NoReply, Outcome, Reply
+from im_callback.provider_mock.contract import NoReply, Reply
 from im_callback.provider_mock.delivery.clock import Clock, RealClock
 from im_callback.provider_mock.delivery.courier import Courier
 from im_callback.provider_mock.delivery.plan import Chain, Plan, Step, chains
 from im_callback.provider_mock.delivery.sockets.client import Client
 from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
-from im_callback.provider_mock.history import Attempt, Shot
+from im_callback.provider_mock.history import Attempt, Expected, Shot
 
 MakeShot = Callable[[Step, int], Shot]
 """Makes the shot of a step that leaves at a time in UTC milliseconds."""
 Token = TypeVar("Token")
-Expected = Literal["acknowledgement", "refusal", "answer", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +49,6 @@ class PlannedAttempt(Attempt):
         if self.shot.forged:
             return "refusal"
         return "answer" if self.shot.broken or self.step.stamp_shift else "acknowledgement"
-
-    @property
-    def as_expected(self) -> bool:
-        """Whether the receiver did what it owes."""
-        match self.expected:
-            case "acknowledgement":
-                return self.acked
-            case "refusal":
-                return self.outcome in (Outcome.REFUSED, Outcome.DECLINED)
-            case "answer":
-                return self.outcome in (Outcome.ACKED, Outcome.DECLINED, Outcome.REFUSED)
-            case _:
-                return True
 
 
 def fulfilled(attempts: Iterable[PlannedAttempt]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from im_callback.provider_mock.contract import Provider
 from im_callback.provider_mock.plugins import Plugins, Unusable
+from im_callback.schemas.nearest import choice
 
 GROUP = "im_callback.providers"
 _NEEDED = ("name", "title", "defaults", "feeds", "catalogue")
@@ -22,7 +23,7 @@ class UnknownProvider(LookupError):
     """No provider has this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"no provider is called {name!r}; choose one of: {', '.join(names())}")
+        super().__init__(f"no provider is called {name!r}; {choice(name, names())}")
         self.name = name
 
 

@@ -22,6 +22,7 @@ from im_callback.provider_mock.server.errors import Conflict, Invalid, Objection
 from im_callback.provider_mock.server.models import MOST_EVENTS, Accepted, NewEvent
 from im_callback.provider_mock.server.registry import Entry, Registry
 from im_callback.schemas import EventType
+from im_callback.schemas.nearest import choice
 
 LONGEST_DELAY = 10 * 365 * 86400.0
 """Seconds that a delivery can be put off."""
@@ -238,8 +239,9 @@ def _checked(provider: Provider, events: Sequence[NewEvent]) -> list[tuple[Event
         place = f"/events/{index}"
         event_type = _event_type(provider, new.type)
         if isinstance(event_type, str):
-            known = f"list them with: provider-mock events {provider.name}"
-            found.append(Objection(f"{place}/type", event_type, known))
+            described = [one.name for one in provider.catalogue if one.status != "undocumented"]
+            fix = choice(new.type, described, f"provider-mock events {provider.name} lists them")
+            found.append(Objection(f"{place}/type", event_type, fix))
         elif new.payload is None:
             wanted.append((event_type, None))
         else:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
-from difflib import get_close_matches
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -40,6 +39,7 @@ from typing import (
 )
 
 from im_callback.provider_mock.server.errors import Objection
+from im_callback.schemas.nearest import choice
 from im_callback.schemas.pointer import join
 from jsonschema_rs import ValidationError, validator_for
 
@@ -367,10 +367,8 @@ def _told(error: ValidationError, values: Any, root: Schema) -> Iterator[tuple[l
     if keyword == "additionalProperties":
         known = list(schema["properties"])
         for name in due:
-            close = get_close_matches(name[:LONGEST_SHOWN], known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
             shown = name if name.isprintable() else repr(name)
-            yield [*path, shown[:LONGEST_SHOWN]], "is unknown", f"{hint}there are {', '.join(known)}"
+            yield [*path, shown[:LONGEST_SHOWN]], "is unknown", choice(name, known)
     elif keyword == "required":
         yield [*path, due], "is missing", schema["properties"][due]["description"]
     elif keyword == "propertyNames":

@@ -23,6 +23,7 @@ from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound,
 from im_callback.provider_mock.server.models import AppView, Rules, Source
 from im_callback.provider_mock.server.options import AppSettings
 from im_callback.provider_mock.server.secrets import SecretMissing, SecretStore
+from im_callback.schemas.nearest import question
 
 log = logging.getLogger("im_callback.provider_mock.server")
 
@@ -109,7 +110,8 @@ class Registry:
         try:
             return self._entries[name]
         except KeyError:
-            raise NotFound.of("app", f"there is no app {name[:80]!r}", "see the list of apps") from None
+            fix = question(name, self._entries) or "see the list of apps"
+            raise NotFound.of("app", f"there is no app {name[:80]!r}", fix) from None
 
     def list(self) -> list[AppView]:
         """Return all apps by name."""

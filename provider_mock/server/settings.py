@@ -32,6 +32,7 @@ from im_callback.provider_mock.server.errors import Objection
 from im_callback.provider_mock.server.models import Rules
 from im_callback.provider_mock.server.option import LONGEST_SHOWN
 from im_callback.provider_mock.server.options import AppSettings, Overrides, policies
+from im_callback.schemas.nearest import choice
 from im_callback.schemas.pointer import join
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -206,7 +207,7 @@ def _of_provider(provider: Provider, settings: AppSettings) -> list[Objection]:
             Objection(
                 "/policy",
                 f"{provider.name} has no policy called {settings.policy!r}",
-                f"choose one of: {', '.join(policies(provider))}",
+                choice(settings.policy, policies(provider)),
             )
         )
     else:
@@ -225,7 +226,7 @@ def _of_provider(provider: Provider, settings: AppSettings) -> list[Objection]:
                 Objection(
                     _member("endpoints", name),
                     f"{provider.name} has no feed of this name",
-                    f"choose from: {', '.join(provider.feed_names)}",
+                    choice(name, provider.feed_names),
                 )
             )
     return found

@@ -99,6 +99,7 @@ LAST = {
         "line:3",
         lambda s: ("{}:{}" if s.downstream[0] != "::1" else "[{}]:{}").format(*s.downstream),
     ),
+    "wait": ("1.5", "2.5", "3.5", lambda s: str(s.wait)),
     "downstream-port": ("1", "2", "3", lambda s: str(s.downstream_port)),
     "dedupe-distance": ("1", "2", "3", lambda s: str(s.dedupe_distance)),
     "header": ("A: ini", "A: env", "A: line", lambda s: ": ".join(s.headers[0])),
@@ -109,6 +110,7 @@ ELSEWHERE = {
     "effects-map",
     "effects-query",
     "json",
+    "report",
     "check",
     "allow-incomplete",
     "checks-as-of",
@@ -149,7 +151,7 @@ class TestPrecedence:
             monkeypatch.delenv(f"RECEIVER_{plain.upper()}")
             assert in_environment == shown(options.settings(config(f"--receiver-{name}", ini=ini)))
 
-    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "provider"])
+    @pytest.mark.parametrize("name", ["effects", "effects-map", "json", "report", "provider"])
     def test_option(self, name: str, config: Callable[..., Given], monkeypatch: pytest.MonkeyPatch) -> None:
         """Any option's value comes from the place that wins; nothing, in any place, is not given."""
         plain = name.replace("-", "_")
@@ -462,7 +464,7 @@ class TestRefused:
             ("--receiver-rate=inf: give deliveries per second", "rate=inf"),
             ("--receiver-rate=60/m: give deliveries per second", "rate=60/m"),
             (
-                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; choose from: alphabetical, ",
+                "--receiver-wire=legacy-names: no wire is called 'legacy-names'; provider-mock events --wires lists them",
                 "wire=legacy-names",
             ),
             (
@@ -506,6 +508,7 @@ class TestRefused:
             ("--receiver-effects-map='{a: ' is not JMESPath: ", "effects-map={a: "),
             ("--receiver-json=none/result.json: there is no folder ", "json=none/result.json"),
             ("--receiver-json=.: it is a folder; give a file in it", "json=."),
+            ("--receiver-report=.: it is a folder; give a file in it", "report=."),
             ("--receiver-app-secret: commsease always signs; give it", "app-secret=none"),
             (
                 "--receiver-check=tencent.* matches no check of commsease (data-sync); list them with: pytest",

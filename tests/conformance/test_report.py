@@ -15,8 +15,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from im_callback.conformance.disturbed import performed
 from im_callback.conformance.report.curl import curl
-from im_callback.conformance.report.result_json import document
+from im_callback.conformance.report.result_json import _buckets, document
 from im_callback.conformance.report.text import acks_line, block, folded, summary
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion, ExitStatus, conclude
@@ -38,6 +39,7 @@ from im_callback.provider_mock.contract import (
     query_pairs,
 )
 from im_callback.provider_mock.delivery.clock import utc_millis
+from im_callback.provider_mock.delivery.plan import Step, Transport
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.wire import Wire
 
@@ -620,7 +622,8 @@ class TestDocument:
         (exchange,) = written["checks"][0]["exchanges"]
         assert "reply" not in exchange
         assert "unreachable" == exchange["outcome"]
-        assert {"count": 0, "p50_ms": 0, "p95_ms": 0, "max_ms": 0} == written["acks"]
+        none = {"count": 0, "p50_ms": 0, "p95_ms": 0, "max_ms": 0, "deadline_ms": 5000, "buckets": []}
+        assert none == written["acks"]
 
     def test_known(self) -> None:
         """A known failure gives the baseline's reason."""
@@ -639,6 +642,32 @@ class TestDocument:
         assert 5 == acks["count"]
         assert 0 < acks["p50_ms"] <= acks["p95_ms"] <= acks["max_ms"] < 2000
         assert acks_line(acks).startswith("acks: 5, p50 ")
+        assert 2000 == acks["deadline_ms"]
+
+    def test_buckets(self) -> None:
+        """Times are counted up to the first bound that holds all of them; one that is a bound is up to it."""
+        assert [] == _buckets([])
+        counted = [(one["up_to_ms"], one["count"]) for one in _buckets([0.4, 1.0, 1.1, 9.9, 19.0])]
+        assert [(1, 2), (2, 1), (5, 0), (10, 1), (20, 1)] == counted
+
+    def test_what_is_owed(self) -> None:
+        """An exchange says when it left, what it carried, and what the receiver owed."""
+        with serving(lambda request: (200, "application/json", OK)) as server:
+            run = Run(settings_for(providers.load("tencent"), server.url))
+            event = run.event()
+            told = [*run.send(run.shot(event), run.shot(event, forged=True)), *run.send(run.raw(b"null"))]
+            (unread,) = performed(run, (Step(0, transport=Transport(read_reply=False)),), [run.shot(event)])
+        those = [failure(*told, unread)]
+        written = checked(document(run, those, conclude(those, Level.SHOULD, {}, [])))
+        exchanges = written["checks"][0]["exchanges"]
+        assert ["acknowledgement", "refusal", "answer", "nothing"] == [one["expected"] for one in exchanges]
+        assert [attempt.sent_at for attempt in those[0].attempts] == [one["sent_at"] for one in exchanges]
+        assert min(one["sent_at"] for one in exchanges) == written["began"]
+        assert {2000} == {one["deadline_ms"] for one in exchanges}
+        assert [run.kind_of(event)] * 2 == [one["type"] for one in exchanges[:2]]
+        (same,) = {tuple(one["events"]) for one in (*exchanges[:2], exchanges[3])}
+        assert list(map(str, run.occurrences(event))) == list(same)
+        assert {"type", "events"}.isdisjoint(exchanges[2])
 
     @pytest.mark.parametrize(
         "change",

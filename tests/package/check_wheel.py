@@ -35,6 +35,10 @@ NEEDED = {
     "im_callback/provider_mock/py.typed",
     "im_callback/conformance/py.typed",
     "im_callback/conformance/report/result.schema.json",
+    "im_callback/conformance/report/html/page.html",
+    "im_callback/conformance/report/html/page.css",
+    "im_callback/conformance/report/html/page.js",
+    "im_callback/provider_mock/drawing/drawing.css",
     "im_callback/provider_mock/demo_receivers/receiver.py",
     "im_callback/provider_mock/demo_receivers/naive.py",
 }

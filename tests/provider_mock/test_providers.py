@@ -161,10 +161,19 @@ class TestLoad:
         assert provider is providers.load(name)
         assert all(one.provider == name for one in provider.catalogue)
 
-    @pytest.mark.parametrize("name", ["", "CommsEase", "nope", "__init__", "commsease.login"])
-    def test_unknown(self, name: str) -> None:
+    @pytest.mark.parametrize(
+        ("name", "fix"),
+        [
+            ("", "choose one of: "),
+            ("CommsEase", "did you mean 'commsease'? there are "),
+            ("nope", "choose one of: "),
+            ("__init__", "choose one of: "),
+            ("commsease.login", "did you mean 'commsease'? there are "),
+        ],
+    )
+    def test_unknown(self, name: str, fix: str) -> None:
         """An unknown name is an error that lists the known ones."""
-        expected = f"no provider is called {name!r}; choose one of: {', '.join(providers.names())}"
+        expected = f"no provider is called {name!r}; {fix}{', '.join(providers.names())}"
         with pytest.raises(providers.UnknownProvider) as raised:
             providers.load(name)
         assert expected == str(raised.value)

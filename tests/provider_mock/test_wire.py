@@ -253,7 +253,10 @@ class TestNamed:
     @pytest.mark.parametrize(
         ("expected", "names"),
         [
-            ("no wire is called 'java'; choose from: alphabetical, java-hashmap, ", ["java"]),
+            (
+                "no wire is called 'java'; did you mean 'java-hashmap'\\? provider-mock events --wires lists them",
+                ["java"],
+            ),
             ("no wire is called ''", [""]),
             ("alphabetical and java-hashmap exclude each other; give one", ["java-hashmap", "alphabetical"]),
             ("ascii and escaped-slashes exclude each other", ["escaped-slashes", "ascii"]),

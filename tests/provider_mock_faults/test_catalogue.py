@@ -75,14 +75,14 @@ class TestParse:
             (UnknownFault, "no fault is called 'Zzz'; provider-mock faults lists them", "Zzz:a=b"),
             (
                 UnknownAttribute,
-                "the fault duplicate has no attribute 'tmes'; it has times, gap, every",
+                "the fault duplicate has no attribute 'tmes'; did you mean 'times'? there are times, gap, every",
                 "duplicate:tmes=1",
             ),
             (
                 UnknownAttribute,
                 (
                     "the fault reformat has no attribute 'key_order'; "
-                    "it has on, every, key-order, escapes, spaces, newline, floats"
+                    "did you mean 'key-order'? there are on, every, key-order, escapes, spaces, newline, floats"
                 ),
                 "reformat:key_order=alphabetical",
             ),

@@ -40,7 +40,7 @@ class TestChange:
 
     def test_unknown(self) -> None:
         """A kind, or a value, that nobody knows is an error as soon as it is named."""
-        with pytest.raises(CannotChange, match=r"no change is called 'unheard-of'; there are secret, app, break"):
+        with pytest.raises(CannotChange, match=r"no change is called 'unheard-of'; choose one of: secret, app, break"):
             Change("unheard-of")
         with pytest.raises(
             CannotChange, match=r"the change secret knows no 'mine'; choose one of: other, empty, app-key"

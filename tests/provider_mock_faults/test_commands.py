@@ -244,7 +244,7 @@ class TestSend:
         ("error", "arguments"),
         [
             ("no fault is called 'los-ack'; did you mean 'lose-ack'? provider-mock faults lists them", ["los-ack"]),
-            ("the fault reset has no attribute 'x'; it has times, gap, retry, every, missing", ["reset:x=1"]),
+            ("the fault reset has no attribute 'x'; choose one of: times, gap, retry, every, missing", ["reset:x=1"]),
             (
                 "the fault burst cannot take size=many: give a whole number not less than 1, such as size=200",
                 ["burst:size=many"],
@@ -258,7 +258,7 @@ class TestSend:
             ),
             (
                 (
-                    "commsease.data-sync has no parameter 'nonce' that could be changed; choose one of: "
+                    "commsease.data-sync has no parameter 'nonce' that could be changed; it has "
                     "AppKey (key), CurTime (time), MD5 (digest), CheckSum (signature)"
                 ),
                 ["duplicate", "tamper-nonce"],

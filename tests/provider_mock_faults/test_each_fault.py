@@ -541,7 +541,7 @@ class TestForgeries:
                 "commsease",
                 None,
                 (
-                    "commsease.data-sync has no parameter 'nonce' that could be changed; choose one of: "
+                    "commsease.data-sync has no parameter 'nonce' that could be changed; it has "
                     "AppKey (key), CurTime (time), MD5 (digest), CheckSum (signature)"
                 ),
             ),

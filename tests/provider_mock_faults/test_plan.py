@@ -241,6 +241,7 @@ class TestPurity:
                         "im_callback.provider_mock.delivery.bodies",
                         "im_callback.provider_mock.delivery.changes",
                         "im_callback.provider_mock.plugins",
+                        "im_callback.schemas.nearest",
                     }
 
     def test_loads_nothing_heavy(self) -> None:

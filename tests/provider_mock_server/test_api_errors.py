@@ -139,17 +139,17 @@ class TestRules:
             ("POST", ADVANCE, {}, ("/seconds", "it is missing", "give it")),
             ("POST", ADVANCE, {"seconds": 0}, ("/seconds", "it is 0", "give a number that is not less than 0.001")),
             ("POST", ADVANCE, {"seconds": "1"}, ("/seconds", "it is text", "give a number")),
-            ("POST", ADVANCE, {"seconds": 1, "second": 2}, ("/second", "there is no such member", "did you mean seconds?")),
+            ("POST", ADVANCE, {"seconds": 1, "second": 2}, ("/second", "there is no such member", "did you mean 'seconds'?")),
             ("POST", ADVANCE, [], ("", "it is an array", "give an object")),
             ("PUT", "/apps/a", {"provider": "comsease", "endpoint": "http://h/"},
-             ("/provider", 'it is "comsease"', f"give one of {', '.join(providers.names())}")),
+             ("/provider", 'it is "comsease"', f"give one of {', '.join(providers.names())}; did you mean 'commsease'?")),
             ("PUT", "/apps/a", {**APP, "endpoint": "ftp://h/"},
              ("/endpoint", 'it is "ftp://h/"', "give an address as http://host:port/path, without user name and password")),
             ("PUT", "/apps/a", {**APP, "endpoint": "//user@h/"},
              ("/endpoint", 'it is "//user@h/"',
               "give an address as http://host:port/path, without user name and password")),
             ("PUT", "/apps/a", {**APP, "options": {"retry": 1}},
-             ("/options/retry", "there is no such member", "did you mean retries?")),
+             ("/options/retry", "there is no such member", "did you mean 'retries'?")),
             ("PUT", "/apps/a", {**APP, "app_secret": ""},
              ("/app_secret", "it is too short", "give at least 1 character")),
             ("PUT", "/apps/a", {**APP, "headers": {"X Y": "1"}},
@@ -163,9 +163,9 @@ class TestRules:
             ("GET", "/deliveries?limit=0", None, ("limit", "it is 0", "give a number that is not less than 1")),
             ("GET", "/deliveries?limit=ten", None, ("limit", "it is text", "give a whole number")),
             ("GET", "/deliveries?limit=1&limit=2", None, ("limit", "it is given 2 times", "give it once")),
-            ("GET", "/deliveries?limits=1", None, ("limits", "there is no such parameter", "did you mean limit?")),
+            ("GET", "/deliveries?limits=1", None, ("limits", "there is no such parameter", "did you mean 'limit'?")),
             ("GET", "/deliveries?state=ackd", None,
-             ("state", 'it is "ackd"', "give one of waiting, acked, declined, dropped, parked")),
+             ("state", 'it is "ackd"', "give one of waiting, acked, declined, dropped, parked; did you mean 'acked'?")),
             ("GET", "/deliveries?cursor=x", None, ("cursor", 'it is "x"', "give what the page before gave as `next`")),
             ("GET", "/deliveries/zero", None, ("delivery_id", "it is text", "give a whole number")),
             ("GET", "/clock?zone=utc", None, ("zone", "there is no such parameter", "leave it out")),
@@ -185,7 +185,7 @@ class TestRules:
     def test_choices(self, server: Served) -> None:
         """Where there are many choices the fix names the closest."""
         response = server.ask("POST", EVENTS, {"events": [{"type": "commsease.logins"}]})
-        assert "did you mean commsease.login?" in problem(response, 422)["errors"][0]["fix"]
+        assert "did you mean 'commsease.login'?" in problem(response, 422)["errors"][0]["fix"]
 
     def test_all_at_once(self, server: Served) -> None:
         """All mistakes are told at once, up to a number."""

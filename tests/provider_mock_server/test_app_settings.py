@@ -250,11 +250,11 @@ class TestMistakes:
             (table(rate=0), "apps.a.rate is 0; give how many deliveries start per second at most"),
             (table(rate=10001), "apps.a.rate is 10001; give how many"),
             (table(give_up_hours=-1), "apps.a.give_up_hours is -1; give after how many hours"),
-            ("[server]\nsecret_folders = 'x'\n", "server.secret_folders is unknown; did you mean secret_folder?"),
+            ("[server]\nsecret_folders = 'x'\n", "server.secret_folders is unknown; did you mean 'secret_folder'?"),
             ("[server]\nsecret_folder = 'nowhere'\n", "server.secret_folder: there is no folder '"),
             ("[server]\nsecret_variables = ['A B']\n", "server.secret_variables.0 is 'A B'; give the name of"),
             ("[server]\nallow_addresses = ['x']\n", "server.allow_addresses: 'x' is no IP address or network; give"),
-            ("[servers]\n", "servers is unknown; did you mean server?"),
+            ("[servers]\n", "servers is unknown; did you mean 'server'?"),
         ],
     )
     def test_told(self, text: str, line: str, tmp_path: Path) -> None:

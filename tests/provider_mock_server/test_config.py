@@ -105,14 +105,14 @@ class TestBad:
         ("text", "line"),
         [
             ("[apps.a\n", "is not TOML at line 1; write [apps.NAME]"),
-            ("port = 1\n", "port is unknown; there are server, apps"),
+            ("port = 1\n", "port is unknown; choose one of: server, apps"),
             ("apps = 1\n", "apps is 1 and not a table; write a table for each app: [apps.NAME]"),
             ("[apps]\na = 1\n", "apps.a is 1 and not a table; write a table for each app: [apps.NAME]"),
             (
                 '[apps.a]\nprovider = "commsease"\n',
                 'apps.a.endpoint is missing; give the address that callbacks are posted to, such as "http://127.0.0.1:8000/callbacks"',
             ),
-            (f"{APP}polcy = 'normal'\n", "apps.a.polcy is unknown; did you mean policy? there are provider, endpoint"),
+            (f"{APP}polcy = 'normal'\n", "apps.a.polcy is unknown; did you mean 'policy'?"),
             (f"{APP}retries = 'many'\n", "apps.a.retries is 'many' and not a whole number; give how often"),
             (f"{APP}retries = -1\n", "apps.a.retries is -1; give how often a delivery is sent again, such as 3"),
             (
@@ -142,7 +142,7 @@ class TestBad:
             (f"{APP}app_secret = 'none'\n", "apps.a.app_secret: commsease always signs; give it"),
             (
                 APP.replace("commsease", "commsense"),
-                "apps.a.provider: no provider is called 'commsense'; choose one of: commsease",
+                "apps.a.provider: no provider is called 'commsense'; did you mean 'commsease'? there are commsease",
             ),
             (
                 APP.replace("http:", "ftp:"),
@@ -150,7 +150,7 @@ class TestBad:
             ),
             (
                 f"{APP}endpoints = {{data-sink = 'http://h/'}}\n",
-                "apps.a.endpoints.data-sink: commsease has no feed of this name; choose from: data-sync, third-party",
+                "apps.a.endpoints.data-sink: commsease has no feed of this name; did you mean 'data-sync'? there are data-sync, third-party",
             ),
             (
                 f"{APP}endpoints = {{data-sync = 'h'}}\n",

@@ -267,9 +267,9 @@ class TestRefused:
                 ("--host", "0.0.0.0"),
                 "error: --host 0.0.0.0 can be reached from other machines, and there is no token; give --token-file FILE or set PROVIDER_MOCK_TOKEN, or listen on 127.0.0.1\n",
             ),
-            (("--keep", "0"), "error: --keep 0: give days above 0, up to 36500\n"),
-            (("--scale", "-2"), "error: --scale -2: give a number above 0, up to 1000000\n"),
-            (("--scale", "nan"), "error: --scale nan: give a number above 0, up to 1000000\n"),
+            (("--keep", "0"), "error: --keep 0: give a number of days above 0 up to 36500, such as --keep 10\n"),
+            (("--scale", "-2"), "error: --scale -2: give a number above 0 up to 1000000, such as --scale 10\n"),
+            (("--scale", "nan"), "error: --scale nan: give a number above 0 up to 1000000, such as --scale 10\n"),
             (
                 ("--config", "nowhere.toml"),
                 "error: nowhere.toml: cannot be read (No such file or directory); give the path of a TOML file\n",

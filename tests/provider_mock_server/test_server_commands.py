@@ -70,7 +70,7 @@ class TestRedeliver:
         ids = desk.parked("unknown", 1)
         ran = run("redeliver", str(ids[0]), "999999999", "--server", desk.server.url)
         assert (1, [{"redelivered": 1}]) == (ran.status, ran.lines)
-        assert "1 of the 2 IDs are not on record\n" == ran.err
+        assert "error: 1 ID is not on record, of 2; see those of the app's deliveries in the API\n" == ran.err
 
     @pytest.mark.parametrize(
         ("options", "count"),
@@ -103,7 +103,7 @@ class TestRedeliver:
         [
             ([], "give either the IDs of deliveries, or options that choose them"),
             (["1", "--app", "a"], "give either the IDs of deliveries, or options that choose them"),
-            (["0"], "0 is not in the range"),
+            (["0"], "ID 0: give a whole number from 1"),
             (["--since", "yesterday"], "yesterday is no time; give one such as 2026-01-31T12:00:00"),
             (["--state", "ackd"], '--state: it is "ackd"; give one of waiting, acked, declined, dropped, parked'),
             (["--app", "a b"], "--app: it is "),
@@ -228,7 +228,7 @@ class TestServer:
             assert 0 == run(*show, "--token-file", str(right)).status
             for arguments, said in (
                 (show, "wants its token; give --token-file FILE, or set PROVIDER_MOCK_TOKEN"),
-                ((*show, "--token-file", str(wrong)), "wants its token"),
+                ((*show, "--token-file", str(wrong)), "refuses the token of --token-file"),
                 ((*show, "--token-file", str(empty)), "is empty"),
             ):
                 ran = run(*arguments)

@@ -185,7 +185,7 @@ class TestTyped:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (("--rate", "0"), "--rate 0: give a number of deliveries per second above 0 and up to 10000"),
+            (("--rate", "0"), "--rate 0: give a number of deliveries per second above 0 up to 10000"),
             (("--rate", "nan"), "--rate nan: give a number"),
             (("--rate", "10001"), "--rate 10001: give a number"),
             (("--rate", "fast"), "--rate fast: give a number"),

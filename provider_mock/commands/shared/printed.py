@@ -31,6 +31,11 @@ def passed_over(errors: Iterable[Exception]) -> None:
         click.echo(f"warning: {error}", err=True)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number and what it counts, in the words for one or for many."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def shortly(names: Sequence[str], most: int = 4) -> str:
     """Return a list in a few words."""
     shown = " ".join(names[:most])

@@ -22,7 +22,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --server and --token-file."""
     command = click.option(
         "--token-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(path_type=Path),
         metavar="FILE",
         help="Holds the server's token; else PROVIDER_MOCK_TOKEN.",
     )(command)
@@ -44,12 +44,15 @@ class ServerApi:
         import requests
 
         self._url = url.rstrip("/")
+        self._token_from = "PROVIDER_MOCK_TOKEN" if token_file is None else f"--token-file {token_file}"
         self._session = requests.Session()
         # Neither a proxy nor other credentials of the environment.
         self._session.trust_env = False
         if token := os.environ.get("PROVIDER_MOCK_TOKEN") if token_file is None else _read(token_file):
             if not (token.isascii() and token.isprintable()):
-                raise typed.Wrong("the token is no printable ASCII; give the one that the server was started with")
+                raise typed.Wrong(
+                    f"the token of {self._token_from} is no printable ASCII; give the one that the server was started with"
+                )
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str, **parameters: Any) -> Any:
@@ -82,7 +85,7 @@ class ServerApi:
             raise typed.Wrong(f"the server at {self._url} did not answer within {PATIENCE:g} s; see its log") from None
         except requests.ConnectionError:
             raise typed.Wrong(
-                f"no server answers at {self._url}; start it with: provider-mock serve, or name another with --server"
+                f"no server answers at {self._url}; start it with: provider-mock serve, or {self._other()}"
             ) from None
         except requests.RequestException as error:
             raise typed.fail(error) from None
@@ -94,14 +97,22 @@ class ServerApi:
             return answer
         raise self._refused(response.status_code, answer)
 
+    def _other(self) -> str:
+        """Return how to name another server, which may have been done."""
+        return "name another with --server" if self._url == DEFAULT else "correct its address"
+
     def _refused(self, status: int, answer: Any) -> typed.Wrong:
+        if status == 401 and "Authorization" in self._session.headers:
+            return typed.Wrong(
+                f"the server at {self._url} refuses the token of {self._token_from}; give the one it was started with"
+            )
         if status == 401:
             return typed.Wrong(
                 f"the server at {self._url} wants its token; give --token-file FILE, or set PROVIDER_MOCK_TOKEN"
             )
         if not isinstance(answer, dict) or "detail" not in answer:
             return typed.Wrong(
-                f"what answers at {self._url} is no server of provider-mock (status {status}); name it with --server"
+                f"what answers at {self._url} is no server of provider-mock (status {status}); {self._other()}"
             )
         told = [f"{_option(each['field'])}{each['problem']}; {each['fix']}" for each in answer.get("errors", [])]
         return typed.Wrong("; ".join(told) or answer["detail"])
@@ -118,7 +129,7 @@ def _read(file: Path) -> str:
     try:
         text = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, ValueError):
-        raise typed.Wrong(f"--token-file {file} cannot be read; give a text file") from None
+        raise typed.Wrong(f"--token-file {file} cannot be read; give a file with the server's token") from None
     if not text:
         raise typed.Wrong(f"--token-file {file} is empty; write the server's token into it")
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from random import SystemRandom
 from typing import IO, TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from im_callback.provider_mock.commands.shared.printed import is_utf8
 from im_callback.provider_mock.contract import BadCredentials, Credentials, Event, Feed, Provider, UnknownFeed
 from im_callback.provider_mock.fields import BadField, parted, value_for, with_field
 from im_callback.schemas import EventType, SchemasError
+from im_callback.schemas.nearest import choice, nearest, question
 
 if TYPE_CHECKING:
     from im_callback.provider_mock.delivery.fault import Fault
@@ -40,9 +41,25 @@ def provider_named(name: str) -> Provider:
 
 
 def event_type_named(name: str) -> EventType:
-    """Return the event type; the part before the dot is its provider, and the error names those there are."""
+    """Return the event type; the part before the dot is its provider, and the error asks which was meant."""
+    prefix, dot, _ = name.partition(".")
     try:
-        return provider_named(name.partition(".")[0]).catalogue[name]
+        known = providers.load(prefix).catalogue
+    except providers.UnusableProvider as error:
+        raise fail(error) from None
+    except providers.UnknownProvider as error:
+        every = [one.name for provider in providers.names() for one in providers.load(provider).catalogue]
+        if dot and not nearest(name, every):
+            raise fail(error) from None
+        fix = choice(name, every, "provider-mock events lists them")
+        raise Wrong(f"no event type is called {name!r}; {fix}") from None
+    if not dot:
+        raise Wrong(
+            f"{name!r} is a provider; give one of its event types, such as {known.names[0]}: "
+            f"provider-mock events {name} lists them"
+        )
+    try:
+        return known[name]
     except SchemasError as error:
         raise fail(error) from None
 
@@ -56,8 +73,11 @@ class Body(click.File):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the open file; the error says where a body can come from."""
         if value == "-" and sys.stdin is None:
-            self.fail("standard input is closed; name a file, or pipe the body in", param, ctx)
-        return super().convert(value, param, ctx)
+            raise Wrong("standard input is closed; name a file, or pipe the body in")
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise _unreadable(value, error.__context__ or error) from None
 
 
 def read_body(file: IO[bytes]) -> bytes:
@@ -65,13 +85,48 @@ def read_body(file: IO[bytes]) -> bytes:
     try:
         return file.read()
     except OSError as error:
-        raise Wrong(
-            f"{file.name} cannot be read ({error.strerror or error}); give a file with a request body"
-        ) from None
+        raise _unreadable(file.name, error) from None
+
+
+def _unreadable(name: str, error: BaseException) -> Wrong:
+    why = getattr(error, "strerror", None) or error
+    return Wrong(f"{name} cannot be read ({why}); give a file with a request body, or pipe one in")
+
+
+def number(name: str, unit: str, most: float = math.inf, *, zero: bool = False) -> Callable[[str], float]:
+    """Return what reads a number above 0, or from 0 on, from an option; the error names the value and the fix."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not ((0 < value <= most or (zero and value == 0)) and math.isfinite(value)):
+            limits = ("from 0" if zero else "above 0") + ("" if most == math.inf else f" up to {most:.0f}")
+            raise Wrong(
+                f"{name} {text}: give a number{f' of {unit}' if unit else ''} {limits}, such as {name} {min(10, most):g}"
+            )
+        return value
+
+    return read
+
+
+def whole(name: str, least: int | None = None, most: int | None = None) -> Callable[[str], int]:
+    """Return what reads a whole number within limits; the error names the value and the fix."""
+
+    def read(text: str) -> int:
+        with suppress(ValueError):
+            value = int(text)
+            if (least is None or least <= value) and (most is None or value <= most):
+                return value
+        limits = ("" if least is None else f" from {least}") + ("" if most is None else f" up to {most}")
+        raise Wrong(f"{name} {text}: give a whole number{limits}")
+
+    return read
 
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="JSON lines even on a terminal.")
-SEED_OPTION = click.option("--seed", type=int, help="The same seed gives the same events.")
+SEED_OPTION = click.option("--seed", type=whole("--seed"), metavar="N", help="The same seed gives the same events.")
 PROVIDER_OPTION = click.option(
     "--provider",
     type=provider_named,
@@ -81,22 +136,6 @@ PROVIDER_OPTION = click.option(
     help="Which IM service to play.",
 )
 FILE_ARGUMENT = click.argument("file", type=Body(), default="-")
-
-
-def positive(name: str, unit: str, most: float = math.inf) -> Callable[[str], float]:
-    """Return what reads a number above 0 from an option; the error names the value and the fix."""
-
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not (0 < number <= most and math.isfinite(number)):
-            limit = "above 0" if most == math.inf else f"above 0 and up to {most:g}"
-            raise Wrong(f"{name} {text}: give a number of {unit} {limit}, such as {name} 10")
-        return number
-
-    return read
 
 
 def credentials_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,8 +219,20 @@ def assigned(event_type: EventType, event: Event, assignments: Sequence[str]) ->
             raise fail(ValueError(f"--set {assignment}: {error}")) from None
     problems = event_type.problems(payload)
     if problems:
-        raise Wrong(f"this is no valid {event_type.name}: {problems[0].pointer}: {problems[0].message}")
+        raise Wrong(f"--set makes this no valid {event_type.name}: {problems[0].pointer} {problems[0].message}")
     return Event(event.type, payload)
+
+
+def doubted(event_type: EventType, assignments: Sequence[str]) -> Iterator[str]:
+    """Yield, for each field set that the documents do not have, which one was probably meant; such fields can be sent."""
+    from im_callback.provider_mock.traffic.shape import Shape, leaves, schemas_at
+
+    known = dict.fromkeys(pointer for sample in event_type.examples for pointer, _ in leaves(sample))
+    known |= dict.fromkeys(f"/{name}" for name in Shape.of_event(event_type).widest.names)
+    for assignment in assignments:
+        pointer, _ = parted(assignment)
+        if not schemas_at(event_type.schema, pointer) and (asked := question(pointer, known)):
+            yield f"note: {event_type.name} has no documented field {pointer}; {asked}"
 
 
 def feed_of_body(provider: Provider, named: str | None, body: bytes) -> tuple[Feed, str]:

@@ -11,7 +11,6 @@ import math
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import Field, is_dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from random import Random
@@ -20,6 +19,7 @@ from typing import Any, cast
 from im_callback.provider_mock.delivery.fault import Fault, NothingToDisturb, attributes
 from im_callback.provider_mock.delivery.plan import Plan
 from im_callback.provider_mock.plugins import Plugins, Unusable
+from im_callback.schemas.nearest import choice, nearest
 
 GROUP = "im_callback.faults"
 LONGEST_NAME = 100
@@ -32,9 +32,7 @@ class UnknownFault(LookupError):
 
     def __init__(self, name: str) -> None:
         name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-        close = get_close_matches(name, load(), n=1)
-        hint = f"did you mean {close[0]!r}? {LIST}" if close else LIST
-        super().__init__(f"no fault is called {name!r}; {hint}")
+        super().__init__(f"no fault is called {name!r}; {choice(name, load(), LIST)}")
         self.name = name
 
 
@@ -43,7 +41,7 @@ class UnknownAttribute(LookupError):
 
     def __init__(self, fault: str, name: str, names: list[str]) -> None:
         name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-        known = f"it has {', '.join(names)}" if names else "it has none"
+        known = choice(name, names) if names else "it has none: give its name alone"
         super().__init__(f"the fault {fault} has no attribute {name!r}; {known}")
         self.fault = fault
         self.name = name
@@ -167,7 +165,8 @@ def _value(fault: str, one: Field[Any], text: str) -> Any:
     example = shown(one.default)
     if choices:
         if text not in choices:
-            raise BadValue(fault, typed(one), text, f"one of {', '.join(choices)}", example)
+            meant = nearest(text, choices)
+            raise BadValue(fault, typed(one), text, f"one of {', '.join(choices)}", meant[0] if meant else example)
         return text == "true" if kind is bool else text
     if kind is str:
         if not text.isprintable():

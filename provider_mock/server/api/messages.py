@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from im_callback.provider_mock.server.api.operation import Schema
 from im_callback.provider_mock.server.errors import Objection
+from im_callback.schemas.nearest import question
 from im_callback.schemas.pointer import join
 from jsonschema_rs import ValidationError
 
@@ -81,12 +81,8 @@ def _told(error: ValidationError, root: Schema) -> Iterator[tuple[list[Any], str
         known = list(schema.get("properties", {}))
         for whole in due:
             name = whole if len(whole) <= LONGEST_VALUE else f"{whole[:LONGEST_VALUE]}…"
-            close = get_close_matches(name, known, n=1)
-            yield (
-                [*path, name],
-                "there is no such member",
-                f"did you mean {close[0]}?" if close else f"leave it out; the members are: {', '.join(known)}",
-            )
+            fix = question(name, known) or f"leave it out; the members are: {', '.join(known)}"
+            yield [*path, name], "there is no such member", fix
     elif keyword == "type":
         wanted = " or ".join(_NAMES[one] for one in ([due] if isinstance(due, str) else due) if one != "null")
         yield path, f"it is {_TYPES[type(error.instance)]}", f"give {wanted}"
@@ -135,8 +131,8 @@ def _choice(value: Any, choices: list[Any]) -> str:
     texts = [str(choice) for choice in choices]
     if len(texts) == 1:
         return texts[0]
+    asked = question(value, texts) if isinstance(value, str) else ""
+    hint = f"; {asked}" if asked else ""
     if len(texts) <= MOST_CHOICES:
-        return f"one of {', '.join(texts)}"
-    close = get_close_matches(value[:LONGEST_VALUE], texts, n=1) if isinstance(value, str) else []
-    hint = f"; did you mean {close[0]}?" if close else ""
+        return f"one of {', '.join(texts)}{hint}"
     return f"one of the {len(texts)} that /openapi.json lists, such as {texts[0]}{hint}"

@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -22,6 +21,7 @@ from im_callback.provider_mock.server.api.messages import MOST_PROBLEMS, pointer
 from im_callback.provider_mock.server.api.operation import JSON, Asked, Operation, Parameter, Schema
 from im_callback.provider_mock.server.api.problems import Refused
 from im_callback.provider_mock.server.errors import Objection
+from im_callback.schemas.nearest import question
 
 DEEPEST = 64
 """Arrays and objects that can lie in one another in a body."""
@@ -75,8 +75,7 @@ class Reader:
             if len(wrong) == MOST_PROBLEMS:
                 break
             if name not in known:
-                close = get_close_matches(name[:LONGEST_NAME], known, n=1)
-                fix = f"did you mean {close[0]}?" if close else "leave it out"
+                fix = question(name, known) or "leave it out"
                 wrong.append(Objection(name[:LONGEST_NAME], "there is no such parameter", fix))
             elif len(values) > 1:
                 wrong.append(Objection(name, f"it is given {len(values)} times", "give it once"))

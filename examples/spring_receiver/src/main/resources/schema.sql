@@ -16,3 +16,6 @@ CREATE TABLE IF NOT EXISTS state (
     payload text NOT NULL,
     PRIMARY KEY (feed, scope)
 );
+
+CREATE OR REPLACE VIEW shown AS
+    SELECT feed, payload, shown_at AS at FROM entry UNION ALL SELECT feed, payload, at FROM state;

@@ -1,0 +1,78 @@
+"""The known failures of a receiver: a JSON object from check id to the reason why the failure is accepted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+
+from im_callback.conformance.text_files import text_of
+from im_callback.conformance.verdict import Result, Verdict
+
+PREFLIGHT = ".preflight."
+UNEXPLAINED = "not explained yet: say here why this failure is accepted"
+"""What an entry says until somebody has given its reason."""
+
+
+class BadBaseline(ValueError):
+    """It cannot be used; the text says why, and what to give."""
+
+
+def parsed(data: bytes) -> dict[str, str]:
+    """Return the known failures that a file holds; `BadBaseline` if it is none."""
+    try:
+        known = json.loads(text_of(data))
+    except ValueError as error:
+        raise BadBaseline(f"not JSON ({error})") from None
+    if not isinstance(known, dict) or not all(isinstance(one, str) and one.strip() for one in known.values()):
+        raise BadBaseline("give an object from check id to a reason, never empty")
+    for name in known:
+        if PREFLIGHT in name:
+            raise BadBaseline(f"without {name} nothing is judged; take it out")
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A baseline written anew: what it holds now, and which entries came and went."""
+
+    known: Mapping[str, str]
+    added: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The file: sorted, so that a version control system shows what changed and nothing else."""
+        return json.dumps(dict(sorted(self.known.items())), ensure_ascii=False, indent=2) + "\n"
+
+    def lines(self, name: str) -> list[str]:
+        """Return what is to be said of it, with the name of its file."""
+        if not self.added and not self.dropped:
+            return [f"baseline {name}: nothing changed"]
+        told = []
+        if self.added:
+            told.append(
+                f"baseline {name}: added {', '.join(self.added)}; put the reason why it is accepted in its place. "
+                "They fail this run, and are known from the next one on"
+            )
+        if self.dropped:
+            told.append(f"baseline {name}: dropped {', '.join(self.dropped)}")
+        return told
+
+
+def updated(old: Mapping[str, str], results: Iterable[Result], failing: Container[str], ids: Container[str]) -> Update:
+    """Return the baseline as a run has found it; `failing` are the failures that count, `ids` all checks there are.
+
+    An entry goes where its check passed, or where there is no such check. It stays, with its reason, where the check
+    still fails or was not judged. A check of preflight is never an entry: without it nothing is judged.
+    """
+    verdicts = {one.id: one for one in results}
+    passed = {name for name, one in verdicts.items() if one.verdict is Verdict.PASS}
+    kept = {name: reason for name, reason in old.items() if name in ids and name not in passed}
+    added = {
+        name: UNEXPLAINED
+        for name, one in verdicts.items()
+        if one.verdict is Verdict.FAIL and name in failing and name not in kept and PREFLIGHT not in name
+    }
+    dropped = tuple(sorted(name for name in old if name not in kept))
+    return Update({**kept, **added}, tuple(sorted(added)), dropped)
