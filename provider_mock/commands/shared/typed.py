@@ -19,6 +19,7 @@ from im_callback.schemas.nearest import choice, nearest, question
 
 if TYPE_CHECKING:
     from im_callback.provider_mock.delivery.fault import Fault
+    from im_callback.provider_mock.recording.exchange import Exchange
 
 
 class Wrong(click.ClickException):
@@ -84,6 +85,21 @@ def read_body(file: IO[bytes]) -> bytes:
     """Return all that is in a file; a `Wrong` says why it cannot be read."""
     try:
         return file.read()
+    except OSError as error:
+        raise _unreadable(file.name, error) from None
+
+
+def recorded(file: IO[bytes]) -> list[Exchange]:
+    """Return the exchanges of a recording, or of a HAR file; a `Wrong` says why there are none.
+
+    What is passed over is said on standard error.
+    """
+    from im_callback.provider_mock.recording.files import Unreadable, read
+
+    try:
+        return list(read(file, lambda note: click.echo(note, err=True)))
+    except Unreadable as error:
+        raise Wrong(f"{file.name}: {error}") from None
     except OSError as error:
         raise _unreadable(file.name, error) from None
 
