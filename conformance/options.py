@@ -70,7 +70,7 @@ def _named(provider: Provider, feeds: Sequence[Feed]) -> str:
 
 def settings(given: Given) -> Settings:
     """Return everything that was asked for; BadOption names the option that cannot be used."""
-    chosen = provider(given)
+    chosen, notes = _sampled(given, provider(given))
     folder = given.folder
     return Settings(
         url=_own_port(given, _url(str(given.typed("url")))),
@@ -100,7 +100,36 @@ def settings(given: Given) -> Settings:
         downstream=_told(given, "downstream", option_values.place),
         downstream_port=_told(given, "downstream-port", option_values.port) or 0,
         folder=folder,
+        notes=notes,
     )
+
+
+def _sampled(given: Given, provider: Provider) -> tuple[Provider, tuple[str, ...]]:
+    """Return the provider with a team's own samples, where there are any, and what is to be said of them."""
+    path = _file(given, "samples")
+    if path is None:
+        return provider, ()
+    from im_callback.conformance.own_samples import sampled
+    from im_callback.provider_mock.recording.files import Unreadable, read
+
+    try:
+        with path.open("rb") as file:
+            notes: list[str] = []
+            found = sampled(provider, read(file, notes.append))
+    except (OSError, Unreadable) as error:
+        raise BadOption(f"--receiver-samples={given.one('samples')}: {error}") from None
+    if not found.taken:
+        reasons = "; ".join(f"{count} {why}" for why, count in found.left.items())
+        raise BadOption(
+            f"--receiver-samples={given.one('samples')}: it holds no payload of {provider.name} that can be a sample"
+            f"{reasons and f' ({reasons})'}; record some of this provider"
+        )
+    told = f"{sum(found.taken.values())} samples of {len(found.taken)} event types are recorded ones: {', '.join(found.taken)}"
+    left = (
+        f"{count} recorded {'payload is' if count == 1 else 'payloads are'} no sample: {why}"
+        for why, count in found.left.items()
+    )
+    return found.provider, (told, *left, *notes)
 
 
 def _own_port(given: Given, url: str) -> str:

@@ -86,7 +86,7 @@ def replay(
         click.echo(f"note: {printed.counted(count, 'request is', 'requests are')} not sent: {reason}", err=True)
     if not found:
         raise typed.Wrong(
-            f"{file.name} holds no request of {provider.name} that can be sent again; record some, or name another --provider"
+            f"there is no request of {provider.name} in it that can be sent again; record some, or name another --provider"
         )
     nonces, dice, begin, all_fulfilled = Random(f"nonces {number}"), Random(number), 0, True
     deadline = max(feed.deadline for feed in provider.feeds)

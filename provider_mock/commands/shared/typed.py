@@ -99,9 +99,9 @@ def recorded(file: IO[bytes]) -> list[Exchange]:
     try:
         return list(read(file, lambda note: click.echo(note, err=True)))
     except Unreadable as error:
-        raise Wrong(f"{file.name}: {error}") from None
+        raise Wrong(f"the recording cannot be used: {error}") from None
     except OSError as error:
-        raise _unreadable(file.name, error) from None
+        raise _unreadable("the recording", error) from None
 
 
 def _unreadable(name: str, error: BaseException) -> Wrong:
