@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from json.decoder import scanstring
 from typing import Any
 
 from im_callback.schemas import jsontext
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_SCALAR = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
+_DECODER = json.JSONDecoder()
 Edit = tuple[int, int, str]
 """Where a piece of the text begins and ends, and what takes its place."""
 
@@ -21,7 +20,7 @@ Edit = tuple[int, int, str]
 class Token:
     """A value and where it stands in the text.
 
-    Of an object, `members` has each name with its place; of an array, `items`; `raw` is what a text is written as.
+    Of an object, `members` has each name with its place; of an array, `items`; `raw` is how any other is written.
     """
 
     begin: int
@@ -57,23 +56,19 @@ def written(value: Any, old: str) -> str:
 
 
 def _value(text: str, at: int) -> Token:
-    if text[at] == '"':
-        value, end = scanstring(text, at + 1, True)
-        return Token(at, end, value, text[at:end])
     if text[at] == "{":
         return _object(text, at)
     if text[at] == "[":
         return _array(text, at)
-    found = _SCALAR.match(text, at)
-    assert found is not None
-    return Token(at, found.end(), json.loads(found[0]))
+    value, end = _DECODER.raw_decode(text, at)
+    return Token(at, end, value, text[at:end])
 
 
 def _object(text: str, begin: int) -> Token:
     members = []
     at = _after(text, begin + 1)
     while text[at] != "}":
-        name, end = scanstring(text, at + 1, True)
+        name, end = _DECODER.raw_decode(text, at)
         inner = _value(text, _after(text, _after(text, end) + 1))
         members.append((name, at, end, inner))
         at = _after(text, inner.end)

@@ -90,7 +90,7 @@ class StandIns:
         if self._ending and value < SHORT:
             return SHORT + self._permuted(value, BOUNDS[0] - SHORT, "short number")
         digits = len(str(value))
-        least, most = 10 ** (digits - 1), 10**digits - 1
+        least, most = int(10 ** (digits - 1)), 10**digits - 1
         for bound in BOUNDS:
             if least <= bound < most:
                 least, most = (least, bound) if value <= bound else (bound + 1, most)
