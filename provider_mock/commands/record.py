@@ -107,7 +107,7 @@ async def _recorded(proxy: Proxy, listen: tuple[str, int], url: str, out: Path, 
         with suppress(NotImplementedError):  # Windows: there Ctrl-C is an exception.
             loop.add_signal_handler(number, asked.set)
     try:
-        port = await proxy.listen(*listen)
+        port = proxy.listen(*listen)
     except OSError as error:
         raise typed.Wrong(
             f"--listen {listen[0]}:{listen[1]} cannot be listened on ({error.strerror or error}); "

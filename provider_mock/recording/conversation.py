@@ -120,7 +120,7 @@ class Conversation:
                 pass
             else:
                 yield self._ended(now, "")
-        yield from self.over(now, how)
+        yield from self.over(now, PROVIDER_LEFT if self._provider_left else how)
 
     def over(self, now: int, how: str) -> Iterator[Exchange]:
         """Take that the connection is over; `how` says it in words."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from im_callback.provider_mock.delivery.sockets.raw import Line, Unconnected
 from im_callback.provider_mock.recording.conversation import Conversation
 from im_callback.provider_mock.recording.exchange import PROVIDER_LEFT, Exchange
 
-PIECE = 64 * 1024
+BACKLOG = 1024
 CONNECT_SECONDS = 10.0
 """How long the receiver may take to accept a connection."""
 REQUEST_SECONDS = 5.0
@@ -26,8 +26,6 @@ REQUEST_SECONDS = 5.0
 GRACE_SECONDS = 5.0
 """How long the exchanges under way may take to end when the recording is stopped."""
 _PORTS = {"http": 80, "https": 443}
-_AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER: the connection ends with a reset."""
 
 
 class _Broken(Exception):
@@ -43,15 +41,7 @@ class _Side:
     """One of the two connections; `broke` says in words that it was broken off."""
 
     broke: str
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    def reset(self) -> None:
-        """End the connection with a reset."""
-        one = self.writer.get_extra_info("socket")
-        with suppress(OSError):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        self.writer.transport.abort()
+    line: Line
 
 
 class Proxy:
@@ -71,19 +61,26 @@ class Proxy:
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         self._context = context
         self._told, self._clock = told, clock
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._open: dict[asyncio.Task[None], Conversation] = {}
         self._stopping = False
 
-    async def listen(self, host: str, port: int) -> int:
-        """Begin to listen; return the port. OSError says why it cannot."""
-        self._server = await asyncio.start_server(self._accepted, host, port, limit=PIECE)
-        return int(self._server.sockets[0].getsockname()[1])
+    def listen(self, host: str, port: int) -> int:
+        """Begin to listen, in the loop that is running; return the port. OSError says why it cannot."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._listening.setblocking(False)
+        self._accepting = asyncio.ensure_future(self._accept(self._listening))
+        return int(self._listening.getsockname()[1])
 
     async def stop(self) -> None:
         """Take no more connections, let the exchanges under way end, and close what is left."""
-        assert self._server is not None
-        self._server.close()
+        assert self._listening is not None
+        assert self._accepting is not None
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._listening.close()
         self._stopping = True
         self._close_idle()
         if self._open:
@@ -92,45 +89,80 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                one, _ = await loop.sock_accept(listening)
+            except OSError:  # It was reset before it was accepted, or there are no descriptors left.
+                await asyncio.sleep(0)
+                continue
+            host, port = listening.getsockname()[:2]
+            task = asyncio.ensure_future(self._served(one))
+            self._open[task] = Conversation(f"{host}:{port}")
+            task.add_done_callback(self._open.pop)
+
     def _close_idle(self) -> None:
         for task, one in self._open.items():
             if not one.waiting:
                 task.cancel()
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _served(self, one: socket.socket) -> None:
+        """Serve one connection of the provider, from its beginning to its end."""
         task = asyncio.current_task()
         assert task is not None
-        place = writer.get_extra_info("sockname")
-        conversation = self._open[task] = Conversation(f"{place[0]}:{place[1]}")
-        provider = _Side(f"{PROVIDER_LEFT} with a reset", reader, writer)
-        # Only we cancel it, and nobody waits for it to say so.
-        with suppress(asyncio.CancelledError):
-            try:
-                await self._connected(conversation, provider)
-            finally:
-                self._tell(conversation.over(self._clock(), "the recording was stopped"))
-                writer.close()
-                del self._open[task]
+        conversation = self._open[task]
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        provider = _Side(f"{PROVIDER_LEFT} with a reset", Line(one))
+        try:
+            await self._connected(conversation, provider)
+        finally:
+            self._tell(conversation.over(self._clock(), "the recording was stopped"))
+            provider.line.close()
 
     async def _connected(self, conversation: Conversation, provider: _Side) -> None:
         try:
-            opening = asyncio.open_connection(self._host, self._port, ssl=self._context, limit=PIECE)
-            back, forth = await asyncio.wait_for(opening, CONNECT_SECONDS)
-        except (OSError, asyncio.TimeoutError) as error:
+            line = await asyncio.wait_for(self._connection(), CONNECT_SECONDS)
+        except (OSError, Unconnected, asyncio.TimeoutError) as error:
             with suppress(OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._whole_request(conversation, provider.reader), REQUEST_SECONDS)
+                await asyncio.wait_for(self._whole_request(conversation, provider.line), REQUEST_SECONDS)
             why = str(error) or "it does not answer"
             self._tell(conversation.over(self._clock(), f"the receiver cannot be reached: {why}"))
-            provider.reset()
+            provider.line.close(reset=True)
             return
-        receiver = _Side("the receiver broke the connection off with a reset", back, forth)
         try:
+            receiver = _Side("the receiver broke the connection off with a reset", line)
             await self._forwarded(conversation, provider, receiver)
         finally:
-            forth.close()
+            line.close()
 
-    async def _whole_request(self, conversation: Conversation, reader: asyncio.StreamReader) -> None:
-        while not conversation.asked_whole and (data := await reader.read(PIECE)):
+    async def _connection(self) -> Line:
+        """Return a connection to the receiver; raises OSError or `Unconnected`."""
+        loop = asyncio.get_running_loop()
+        problem: OSError | None = None
+        for family, kind, protocol, _, address in await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_STREAM
+        ):
+            one = socket.socket(family, kind, protocol)
+            try:
+                one.setblocking(False)
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(one, address)
+                line = Line(one)
+                if self._context is not None:
+                    await line.secure(self._context, self._host)
+            except OSError as error:
+                one.close()
+                problem = error
+            except BaseException:
+                one.close()
+                raise
+            else:
+                return line
+        raise problem or Unconnected("no address")
+
+    async def _whole_request(self, conversation: Conversation, line: Line) -> None:
+        while not conversation.asked_whole and (data := await line.some()):
             conversation.asked(data, self._clock())
 
     async def _forwarded(self, conversation: Conversation, provider: _Side, receiver: _Side) -> None:
@@ -154,7 +186,7 @@ class Proxy:
             await asyncio.gather(forth, back)
         except _Broken as error:
             self._tell(conversation.over(self._clock(), str(error)))
-            (provider if error.side is receiver else receiver).reset()
+            (provider if error.side is receiver else receiver).line.close(reset=True)
         else:
             self._tell(conversation.over(self._clock(), PROVIDER_LEFT))
         finally:
@@ -171,22 +203,16 @@ async def _passed_on(source: _Side, sink: _Side, seen: Callable[[bytes], None], 
     """Forward what comes from one side to the other, until the one ends; raises `_Broken`."""
     while True:
         try:
-            data = await source.reader.read(PIECE)
+            data = await source.line.some()
         except OSError:
             raise _Broken(source) from None
         if not data:
             break
-        # First it goes on its way.
-        sink.writer.write(data)
         seen(data)
         try:
-            await sink.writer.drain()
+            await sink.line.write(data)
         except OSError:
             raise _Broken(sink) from None
     ended()
     with suppress(OSError):
-        if sink.writer.can_write_eof():
-            sink.writer.write_eof()
-        else:
-            # TLS knows no half of an end.
-            sink.writer.close()
+        sink.line.shut()

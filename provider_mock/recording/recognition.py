@@ -44,14 +44,23 @@ def recognised(request: Request, providers: Iterable[Provider], feed_name: str |
 
 def read(body: bytes, feed: Feed) -> Recognised:
     """Return what a body of a feed holds, of this feed or of another one of its provider that is read alike."""
-    payloads: list[Any] = []
-    with suppress(ValueError):
-        payloads = feed.payloads(feed.read(body))
+    payloads = _payloads(body, feed)
     types = tuple(feed.provider.identify(payload, [feed]) or feed.provider.identify(payload) for payload in payloads)
     first = next((one for one in types if one is not None), None)
-    if first is not None and (own := feed.provider.feed_of(first.name)) is not feed and own.encoding == feed.encoding:
+    if (
+        first is not None
+        and (own := feed.provider.feed_of(first.name)) is not feed
+        and _payloads(body, own) == payloads
+    ):
         feed = own
     return Recognised(feed, tuple(payloads), types)
+
+
+def _payloads(body: bytes, feed: Feed) -> list[Any]:
+    try:
+        return feed.payloads(feed.read(body))
+    except ValueError:
+        return []
 
 
 def _carrying(request: Request, provider: Provider, feed_name: str | None) -> list[tuple[Feed, int]]:

@@ -61,7 +61,7 @@ def between(target: str, context: ssl.SSLContext | None = None) -> Iterator[Betw
         over = asyncio.Event()
         stop.extend((asyncio.get_running_loop(), over))
         proxy = Proxy(target, here.told, utc_millis, context)
-        here.port = await proxy.listen("127.0.0.1", 0)
+        here.port = proxy.listen("127.0.0.1", 0)
         listening.set()
         await over.wait()
         await proxy.stop()
