@@ -191,7 +191,7 @@ def check_answer_shape(run: Run) -> None:
     if wrong:
         raise Failed(
             f"an answer as documented{such_as(run, wrong[0][0])}",
-            f"{wrong[0][1]} ({len(wrong)} of {len(answered)} answers)",
+            f"{wrong[0][1]} ({len(wrong)} of {counted(len(answered), 'answer', 'answers')})",
             [attempt for attempt, _ in wrong],
             cause=refusal(wrong[0][0]),
         )

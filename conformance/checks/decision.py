@@ -184,7 +184,7 @@ def check_fails_as_told(run: Run) -> None:
         if wrong:
             raise Failed(
                 f"while its store {how}, an answer that decides{such_as(run, wrong[0][0])}, or no 200",
-                f"{wrong[0][1]} ({len(wrong)} of {len(attempts)} questions)",
+                f"{wrong[0][1]} ({len(wrong)} of {counted(len(attempts), 'question', 'questions')})",
                 [attempt for attempt, _ in wrong],
             )
         run.notes.append(f"while its store {how}: {told(run, attempts)}")
@@ -199,7 +199,9 @@ def undecided_types(run: Run) -> set[str]:
 def told(run: Run, attempts: Sequence[Attempt]) -> str:
     """Return how questions were answered, and what the provider makes of it."""
     counted = Counter(found.word if (found := decision(attempt)) else "no decision" for attempt in attempts)
-    said = ", ".join(f"{word} ({count} of {len(attempts)} answers)" for word, count in counted.items())
+    said = ", ".join(
+        f"{word} ({count} of {counted(len(attempts), 'answer', 'answers')})" for word, count in counted.items()
+    )
     return f"{said}; {without_answer(run.feed)}" if "no decision" in counted else said
 
 

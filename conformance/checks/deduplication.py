@@ -495,7 +495,7 @@ def fill_up(run: Run, distance: int) -> None:
         acked = sum(one.acked for one in attempts)
         if not acked:
             raise CouldNotRun(
-                f"none of {len(attempts)} deliveries at once was acknowledged ({said_of(attempts[0])})",
+                f"none of {counted(len(attempts), 'delivery', 'deliveries')} at once was acknowledged ({said_of(attempts[0])})",
                 "Give --receiver-rate where the receiver is behind a limit"
                 if run.settings.rate is None
                 else "Lower --receiver-rate",
