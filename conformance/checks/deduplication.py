@@ -93,7 +93,11 @@ def once(run: Run, events: Sequence[Event], attempts: Sequence[Attempt]) -> None
             "one effect",
             f"{effects.count(first) or 'no'} effects of {first}"
             + (f"; the same for {', '.join(others[1:])}" if others[1:] else ""),
-            [a for a in attempts if any(event in a.shot.events for event, _ in wrong)],
+            # Those of the event that is spoken of first.
+            sorted(
+                (a for a in attempts if any(one in a.shot.events for one, _ in wrong)),
+                key=lambda a: event not in a.shot.events,
+            ),
             cause="doubled" if effects.count(first) else f"lost: {event.type}",
             records=each_effect(effects, first),
         )
