@@ -13,8 +13,9 @@ from im_callback.conformance.check import Check, all_checks, checks_of, family_m
 from im_callback.conformance.effects import EffectsError
 from im_callback.conformance.gate import Gate
 from im_callback.conformance.given import BadOption, Given
-from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
+from im_callback.conformance.isolation import junit_asked, leave_no_trace, selects, set_aside
 from im_callback.conformance.report.screen import WIDTH
+from im_callback.conformance.report.visible import no_command
 from im_callback.conformance.verdict import Result, Verdict
 
 FIXTURE = "receiver_effects"
@@ -64,16 +65,18 @@ class ReceiverSession:
         self.given = given(config)
         self.reporter: Any = None
         """pytest's own reporter, where it has one."""
-        self.heads = self._tells and not config.option.no_header
+        self.heads = self._tells and not getattr(config.option, "no_header", True)
         """Whether our header stands in the place of pytest's, which speaks of plugins and folders."""
-        config.option.no_header = config.option.no_header or self.heads
+        if self.heads:
+            config.option.no_header = True
         try:
             self.gate = Gate(self.given)
             self._forbid_paths()
             self._forbid_hidden_fixture()
             set_aside(config)
+            junit = junit_asked(config)
             if not config.option.collectonly:
-                self.gate.take_outputs()
+                self.gate.take_outputs([("--junitxml", "junit", junit)] if junit else [])
         except BadOption as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -187,7 +190,7 @@ class ReceiverSession:
         elif told is not None and (hidden := self.gate.told(str(told))) != str(told):
             # A traceback with the values of variables, say: the colours go, the secrets too.
             report.longrepr = hidden
-        report.sections = [(name, self.gate.mask(content)) for name, content in report.sections]
+        report.sections = [(name, no_command(self.gate.mask(content))) for name, content in report.sections]
         if hasattr(report, "wasxfail"):
             report.wasxfail = self.gate.told(report.wasxfail)
 
@@ -245,6 +248,8 @@ class ReceiverSession:
                 terminalreporter.line(f"{self.gate.block(result)}\n")
         known = bool(terminalreporter.isatty) or "COLUMNS" in os.environ
         for line in self.gate.closing(writer.fullwidth if known else WIDTH, marked):
+            terminalreporter.line(line)
+        for line in self.gate.annotations():
             terminalreporter.line(line)
 
     def pytest_runtest_logstart(self, location: tuple[str, int | None, str]) -> None:

@@ -122,6 +122,8 @@ def _run(gate: Gate, *, verbose: bool) -> int:
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     for line in gate.closing(shutil.get_terminal_size().columns if known else WIDTH, _marked):
         click.echo(line, color=_coloured())
+    for line in gate.annotations():
+        click.echo(line)
     return int(conclusion.status)
 
 

@@ -24,7 +24,7 @@ WRONG = {
     "tencent": {"signature.rejects-wrong-secret", "ordering.listed-in-order", "acknowledgement.answer-shape"},
 }
 """What, among other things, the naive receiver does wrong."""
-SCREEN, NARROW = 60, 80
+SCREEN, NARROW = 60, 100
 """Lines in which a run is told in whole, with all that pytest says, and the columns in which they fit."""
 
 
@@ -84,13 +84,11 @@ def test_naive(name: str, naive: str, tmp_path: Path) -> None:
         assert shown
     gated = {c["id"] for c in ended.result["checks"] if c["verdict"] == "fail" and c["level"] != "may"}
     suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
-    blocks = {case.get("name"): case[0].text or "" for case in suite if len(case) and case[0].tag == "failure"}
+    blocks = {case.get("name"): case.findtext("failure") or "" for case in suite if case.find("failure") is not None}
     assert len(gated) == len(blocks) == int(suite.get("failures", ""))
     for name_, block in blocks.items():
         assert name_ is not None
-        slug = name_.removeprefix("check_").replace("_", "-")
-        title = re.match(rf"{name}\.[a-z]+\.{slug}: (.*)", block)
-        assert title is not None
+        assert block.startswith(f"{name_}: ")
         parts = [block.find(f"\n{part}") for part in ("requirement: ", "source: ", "expected: ", "actual: ", "why it ")]
         assert sorted(parts) == parts
         assert -1 not in parts
