@@ -118,10 +118,9 @@ def _undecided(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _acks(acks: Mapping[str, Any]) -> Iterator[str]:
     if acks["count"]:
-        deadline = f"; the deadline is {acks['deadline_ms']:.0f} ms" if acks.get("deadline_ms") else ""
         yield (
             f"{acks['count']} deliveries were acknowledged: half of them within {acks['p50_ms']:.1f} ms, 95 % within "
-            f"{acks['p95_ms']:.1f} ms, the slowest after {acks['max_ms']:.1f} ms{deadline}.\n"
+            f"{acks['p95_ms']:.1f} ms, the slowest after {acks['max_ms']:.1f} ms; the deadline is {acks['deadline_ms']} ms.\n"
         )
 
 

@@ -63,6 +63,7 @@ class TestReaders:
         whole = read(MIXED)
         assert (8, 1, 1, 5) == (whole.tests, whole.failures, whole.errors, whole.skipped)
         assert 2.0 == whole.time
+        assert "2026-11-29T20:47:59" == suite_of(MIXED).timestamp
 
     def test_xunitparser(self) -> None:
         """A second reader comes to the same, and finds the properties of the suite."""

@@ -102,7 +102,7 @@ class TestMarkdown:
             "### Could not run\n\n"
             "- 2 checks (`commsease.ordering.unseen`, `commsease.ordering.other`): no effects were given. "
             "Give them with --receiver-effects\n\n"
-            "812 deliveries were acknowledged: half of them within 2.1 ms, 95 % within 8.5 ms, the slowest after 40.0 ms.\n\n"
+            "812 deliveries were acknowledged: half of them within 2.1 ms, 95 % within 8.5 ms, the slowest after 40.0 ms; the deadline is 5000 ms.\n\n"
             "2 records fit nothing\n\n"
         )
         assert (
