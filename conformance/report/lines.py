@@ -1,0 +1,20 @@
+"""How a block of text is laid out: labels with what belongs to them, and what is quoted indented."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from im_callback.conformance.report.visible import visible
+
+WIDTH = 100
+
+
+def labelled(label: str, text: str) -> list[str]:
+    """Return the text behind its label, on as many lines as it needs."""
+    return textwrap.wrap(visible(text), WIDTH, initial_indent=f"{label}: ", subsequent_indent="  ") or [f"{label}:"]
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    """Return the lines, and those within them, to the right of everything else."""
+    return [f"    {part}" if part else "" for line in lines for part in line.splitlines() or [""]]
