@@ -132,9 +132,16 @@ explored_check = partial(check, level="should", effects=True, last=True, alone=T
     "No sequence of deliveries loses what was acknowledged",
     topic="ack",
     fix="Acknowledge once it is stored, and remember an event as known only together with its effect.",
+    remedies=("commit-then-ack", "unique-key"),
 )
 def check_lost(run: Run) -> str:
-    """Nothing that was acknowledged is missing in the end."""
+    """Nothing that was acknowledged is missing in the end.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = all that was acknowledged
+
+    - An event is remembered as known before it is stored: when that fails, its retry is taken for a repeat.
+    """
     return invariant_holds(run, "lost")
 
 
@@ -142,9 +149,16 @@ def check_lost(run: Run) -> str:
     "No sequence of deliveries shows one event twice",
     topic="duplicates",
     fix="Keep the identity of what you recorded under a unique key, in the same store and for as long as the record.",
+    remedies=("unique-key",),
 )
 def check_doubled(run: Run) -> str:
-    """No event has two effects in the end."""
+    """No event has two effects in the end.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = everything once
+
+    - What has been seen is forgotten at a restart, after a removal, or after some time.
+    """
     return invariant_holds(run, "doubled")
 
 
@@ -152,9 +166,16 @@ def check_doubled(run: Run) -> str:
     "No sequence of deliveries lets an older state win",
     topic="order",
     fix="Keep the time or version with the state, and with its removal too; compare and store in one step.",
+    remedies=("upsert-by-version", "keep-removals"),
 )
 def check_stale(run: Run) -> str:
-    """What is shown last of a scope is the newest that was acknowledged, or newer."""
+    """What is shown last of a scope is the newest that was acknowledged, or newer.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = of each scope the newest last
+
+    - The version goes with the row when the state is removed.
+    """
     return invariant_holds(run, "stale")
 
 
@@ -162,9 +183,16 @@ def check_stale(run: Run) -> str:
     "No sequence of deliveries puts a list out of order",
     topic="order",
     fix="Sort by the documented fields when you show, not by arrival.",
+    remedies=("sort-when-shown",),
 )
 def check_out_of_order(run: Run) -> str:
-    """A list is shown in its own order."""
+    """A list is shown in its own order.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = each list in the documented order
+
+    - A list is shown as it arrived.
+    """
     return invariant_holds(run, "out-of-order")
 
 
@@ -172,9 +200,16 @@ def check_out_of_order(run: Run) -> str:
     "No sequence of deliveries shows what never arrived whole",
     topic="transport",
     fix="Record nothing of a body before all of it is there and verified.",
+    remedies=("whole-body",),
 )
 def check_phantom(run: Run) -> str:
-    """What was only ever sent in part has no effect."""
+    """What was only ever sent in part has no effect.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = nothing of what never arrived whole
+
+    - What is there of a cut-off body is recorded.
+    """
     return invariant_holds(run, "phantom")
 
 
@@ -182,7 +217,14 @@ def check_phantom(run: Run) -> str:
     "No sequence of deliveries ends the receiver, or its answers",
     topic="ack",
     fix="Its log says what was not caught, or what waits for what.",
+    remedies=("commit-then-ack", "store-limit"),
 )
 def check_crash(run: Run) -> str:
-    """Each delivery gets an answer that is no error, at once or when it is tried again."""
+    """Each delivery gets an answer that is no error, at once or when it is tried again.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    A -> acknowledged, at once or when tried again
+
+    - Two deliveries wait for each other, or one leaves a lock behind.
+    """
     return invariant_holds(run, "crash")
