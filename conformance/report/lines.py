@@ -8,6 +8,13 @@ from collections.abc import Iterable
 from im_callback.conformance.report.visible import visible
 
 WIDTH = 100
+LONGEST = 400
+"""Characters of a text that is told in short; the block has it whole."""
+
+
+def short(text: str) -> str:
+    """Return a text that is told in short."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def labelled(label: str, text: str) -> list[str]:

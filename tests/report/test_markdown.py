@@ -126,6 +126,13 @@ class TestMarkdown:
         } == set(page.tags)
         assert 4 == page.tags.count("details")
 
+    def test_many(self) -> None:
+        """What is said of a cause belongs to it, also from the tenth on; a long story is cut, as its block has it."""
+        given = document(*(failed(f"payloads.n{n}", actual="x" * 500) for n in range(12)))
+        page = Page(markdown(given))
+        assert (1, 12, 12 * 4) == (page.tags.count("ol"), page.tags.count("ul"), page.tags.count("li"))
+        assert 12 == page.code.count(f"{'x' * 400}…")
+
     def test_green(self) -> None:
         """A green run is short."""
         assert markdown(document(check("signature.good"))).startswith(
