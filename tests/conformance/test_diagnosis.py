@@ -218,7 +218,7 @@ class TestWhyUnseen:
         [
             ("the effects are empty", []),
             (
-                "none of the values that were sent turns up among the 1 records; the last record has the fields a",
+                "none of the values that were sent turns up among 1 record; the last record has the fields a",
                 [{"a": 1}],
             ),
             ("the last record is no object: text", [None, "text"]),
