@@ -26,7 +26,7 @@ def parsed(data: bytes) -> dict[str, str]:
     try:
         known = json.loads(text_of(data))
     except ValueError as error:
-        raise BadBaseline(f"not JSON ({error})") from None
+        raise BadBaseline(f"not JSON ({error}); give an object from check id to a reason") from None
     if not isinstance(known, dict) or not all(isinstance(one, str) and one.strip() for one in known.values()):
         raise BadBaseline("give an object from check id to a reason, never empty")
     for name in known:

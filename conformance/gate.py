@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -71,7 +71,6 @@ class Gate:
         self.conclusion: Conclusion | None = None
         self.trouble = ""
         """What other than the receiver is wrong."""
-        self._document: Mapping[str, Any] | None = None
         self._marked = False
         self._overlap: Overlap[str, Result] = Overlap(())
         self._outputs: list[options.Output] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,6 +28,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.addresses import BadAddress, sendable
 from im_callback.provider_mock.contract import DOCUMENTED, BadCredentials, Credentials, Feed, Provider, UnknownFeed
 from im_callback.provider_mock.headers import TOKEN, refused
+from im_callback.schemas.nearest import choice, nearest
 
 T = TypeVar("T")
 FARTHEST = 1_000_000
@@ -157,10 +158,21 @@ def chosen_checks(given: Given, provider: Provider, feeds: Sequence[Feed]) -> li
     for glob in globs:
         if not any(fnmatchcase(one.id(provider), glob) for one in holding):
             raise BadOption(
-                f"--receiver-check={glob} matches no check of {_named(provider, feeds)}; "
+                f"--receiver-check={glob} matches no check of {_named(provider, feeds)}; {_meant(glob, ids)}"
                 f"list them with: pytest --receiver-list --receiver-provider={provider.name}"
             )
     return [one for one in holding if not globs or any(fnmatchcase(one.id(provider), glob) for glob in globs)]
+
+
+def _meant(glob: str, ids: Collection[str]) -> str:
+    """Return the question whether another pattern was meant: one in which parts that no id has are the likely ones."""
+    parts = glob.split(".")
+    for place, part in enumerate(parts):
+        there = sorted({words[place] for words in (one.split(".") for one in ids) if len(words) == len(parts)})
+        if not any(fnmatchcase(one, part) for one in there):
+            parts[place] = next(iter(nearest(part, there)), part)
+    meant = ".".join(parts)
+    return f"did you mean {meant!r}? " if any(fnmatchcase(one, meant) for one in ids) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +319,8 @@ def _level(given: Given) -> Level:
     try:
         return Level(value or "should")
     except ValueError:
-        raise BadOption(f"--receiver-level={value}: give must, should or may") from None
+        fix = choice(str(value), [one.value for one in Level])
+        raise BadOption(f"--receiver-level={value}: there is no such level; {fix}") from None
 
 
 def _told(given: Given, name: str, read: Callable[[str], T]) -> T | None:
@@ -345,7 +358,7 @@ def _file(given: Given, name: str) -> Path | None:
         return None
     path = given.folder / value
     if not path.is_file():
-        raise BadOption(f"--receiver-{name}={value}: there is no such file")
+        raise BadOption(f"--receiver-{name}={value}: there is no file {path}; correct its path")
     return path
 
 

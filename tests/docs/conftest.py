@@ -36,7 +36,7 @@ def mysql_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def redis_open_port() -> Iterator[int]:
+def redis_port() -> Iterator[int]:
     """The port of a Redis that wants no password."""
     needed("redis-server")
     with servers.redis_server(password="") as port:

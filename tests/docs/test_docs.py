@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
-import trustme
-from click.testing import CliRunner
 from im_callback.conformance.check import all_checks
 from im_callback.conformance.option_table import FLAGS, OPTIONS, REPEATABLE
 from im_callback.conformance.plugin import SWITCH
@@ -20,11 +15,8 @@ from im_callback.provider_mock import cli, providers
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 NAMES = [SWITCH, "--receiver-list", *(f"--receiver-{one[0]}" for one in (*OPTIONS, *REPEATABLE, *FLAGS))]
-SERVE = "provider-mock serve"
 CONTEXT = click.Context(cli.main)
-COMMANDS = re.compile(r"^\$ (provider-mock .+?)(?:\s+#.*)?$", re.MULTILINE)
 
 
 class TestReference:
@@ -55,50 +47,7 @@ class TestReference:
 
 
 class TestExamples:
-    """What the pages show as typed can be typed."""
-
-    def test_serve(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The server starts with the configuration that its page shows, and stops when it is asked to."""
-        page = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
-        apps, server = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-        (tmp_path / "mock.toml").write_text(f"{server}\n{apps}")
-        (tmp_path / "secrets").mkdir()
-        trustme.CA().cert_pem.write_to_path(str(tmp_path / "staging-ca.pem"))
-        monkeypatch.setenv("SHOP_SECRET", "secret")
-        (typed,) = [one for one in COMMANDS.findall(README) if one.startswith(SERVE)]
-        run = [
-            sys.executable,
-            "-c",
-            "from im_callback.provider_mock.cli import entry; entry()",
-            *typed.split()[1:],
-            "--port",
-            "0",
-        ]
-        with subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            told = json.loads(process.stdout.readline() or "{}")
-            process.terminate()
-            try:
-                _, errors = process.communicate(timeout=60)
-            finally:
-                process.kill()
-        assert (0, [("rooms", True), ("shop", True)]) == (
-            process.returncode,
-            [(app["name"], app["ready"]) for app in told.get("apps", ())],
-        ), errors
-
-    @pytest.mark.parametrize("typed", [one for one in COMMANDS.findall(README) if not one.startswith(SERVE)])
-    def test_command(self, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Commands of the README run; those that need a receiver get as far as not finding one."""
-        monkeypatch.chdir(tmp_path)
-        Path("body.json").write_text(json.dumps(providers.load("commsease").catalogue["commsease.login"].examples[0]))
-        arguments = typed.replace("127.0.0.1:8080", "127.0.0.1:1").split()[1:]
-        result = CliRunner().invoke(cli.main, arguments)
-        if arguments[0] == "send":
-            assert 1 == result.exit_code
-            assert "unreachable" in result.stdout
-        else:
-            assert 0 == result.exit_code, result.output
+    """What the pages name is there; what they show as typed is tested in test_pages.py."""
 
     def test_check_ids(self) -> None:
         """Check ids and patterns that the pages name match a check."""

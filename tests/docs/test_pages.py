@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +29,8 @@ PAGES = [
     ROOT / "README.md",
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.relative_to(ROOT).parts[1] != "checks"),
 ]
+#: The stores that pages read, and the ports at which they look for them.
+STORES = {"postgresql": 5432, "mysql": 3306, "redis": 6379}
 #: What fetches packages is run with the examples.
 FETCHING = {"start/go.md", "start/java.md", "start/node.md", "start/php.md"}
 #: The gate of a page is as short as can be, where the page shows nothing of what it judges.
@@ -42,10 +45,14 @@ def name(page: Path) -> str:
 
 
 @contextmanager
-def receiver(port: int, database: Path) -> Iterator[None]:
-    """Run a receiver at the address that pages speak of."""
-    command = [sys.executable, ANYONE, str(port), database]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+def receiver(port: int, folder: Path, stores: Mapping[str, object]) -> Iterator[None]:
+    """Run a receiver at the address that pages speak of, with stores behind it."""
+    command = [sys.executable, ANYONE, str(port), folder.parent / "receiver.db"]
+    named = {**os.environ, "STORES": " ".join(f"{kind}={where}" for kind, where in stores.items())}
+    (folder / "receiver.py").write_text(f"import runpy; runpy.run_path({str(ANYONE)!r}, run_name='__main__')\n")
+    with subprocess.Popen(
+        command, cwd=folder, env=named, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline()
@@ -63,19 +70,18 @@ def test_page(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
     """What it shows as typed can be typed, and prints what it shows."""
     needed(*typed.needed_by(page))
     text = page.read_text(encoding="utf-8")
-    known = {}
-    if "127.0.0.1:5432" in text:
-        known[5432] = request.getfixturevalue("postgresql_port")
-    if "127.0.0.1:3306" in text:
-        known[3306] = request.getfixturevalue("mysql_port")
-    if "127.0.0.1:6379" in text:
-        known[6379] = request.getfixturevalue("redis_open_port")
-    ports = Ports(known)
     folder = tmp_path / "page"
     folder.mkdir()
-    with receiver(ports[8080], tmp_path / "receiver.db"):
-        session = typed.session(page, folder, ports, typed.environment(tmp_path, **SHORT))
-    assert [] == list(session.wrong())
+    known = {
+        kind: request.getfixturevalue(f"{kind}_port") for kind, port in STORES.items() if f"127.0.0.1:{port}" in text
+    }
+    ports = Ports({STORES[kind]: port for kind, port in known.items()})
+    files = {"sqlite": "app.db", "file": "effects.jsonl"} if "app.db" in text else {}
+    more = {"PROVIDER_MOCK_SERVER": f"http://127.0.0.1:{ports[8600]}", **SHORT}
+    with receiver(ports[8080], folder, {**known, **files}):
+        session = typed.session(page, folder, ports, typed.environment(tmp_path, **more))
+    if wrong := "\n".join(session.wrong()):
+        pytest.fail(f"{page}: {wrong}", pytrace=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -8,6 +8,7 @@ A page is one session, from its first block to its last, in a folder of its own:
 - ```` ```python title="receiver.py" ````: a file, in the languages that can be read here. It is there from then on.
 - `<!-- keeps running -->` in front of a block: its commands have a terminal each, and run to the end of the page.
 - `<!-- not run: reason -->` in front of a block: it is not typed.
+- What `curl -s URL` asks of a server may take a moment: it is asked again until it prints what is shown.
 
 Ports that stand in pages are made free ones on the way in, and are themselves again on the way out.
 """
@@ -40,6 +41,9 @@ FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\S*)(?: title=\"(?P<title>[^\"]+)\")?(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+ASKS = re.compile(r"curl -s '?http\S+")
+MATCHES = "import re, sys; sys.exit(not re.fullmatch(open(sys.argv[2]).read(), open(sys.argv[1]).read() + chr(10)))"
+CONTROL = re.compile(r"\x1b\[[?0-9;]*[a-zA-Z]")
 BEGUN, ENDED = "\x01", "\x02"
 _COUNT = count()
 
@@ -163,6 +167,14 @@ def script(page: Path, ports: Ports, beside: Path) -> tuple[str, list[Typed]]:
                 command = (
                     f"{sys.executable} {KEEPER} {kept} & until [ -e {kept}.out ]; do sleep 0.05; done; cat {kept}.out"
                 )
+            elif one.shown and ASKS.fullmatch(one.command):
+                (beside / f"asked-{len(typed)}.shown").write_text(ports.inwards(pattern(one.shown)), encoding="utf-8")
+                asked = beside / f"asked-{len(typed)}"
+                command = (
+                    f"for __try in $(seq 50); do {command} > {asked}; __status=$?; "
+                    f"{sys.executable} -c '{MATCHES}' {asked} {asked}.shown && break; sleep 0.2; done; "
+                    f"cat {asked}; (exit $__status)"
+                )
             lines += [
                 f"printf '{BEGUN}%s\\n' {len(typed)}",
                 "(exit $__status)",
@@ -206,7 +218,7 @@ def session(page: Path, folder: Path, ports: Ports, environment: Mapping[str, st
     for part in ports.outwards(written).split(BEGUN)[1:]:
         output, ended, status = part.partition("\n")[2].partition(ENDED)
         # What is written over itself on a terminal shows as the last of it.
-        lines = [line.rstrip("\r").rpartition("\r")[2] for line in output.split("\n")]
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in CONTROL.sub("", output).split("\n")]
         outputs.append("\n".join(lines))
         if ended:
             statuses.append(int(status.partition("\n")[0]))

@@ -80,7 +80,7 @@ class TestNothingChosen:
         ended = pytest_in(tmp_path, *options_for(good), "--receiver-check=*.signatures.*")
         assert 4 == ended.status
         assert (
-            "--receiver-check=*.signatures.* matches no check of commsease (data-sync); list them with: pytest"
+            "--receiver-check=*.signatures.* matches no check of commsease (data-sync); did you mean '*.signature.*'? list them with: pytest"
             in ended.output
         )
         assert ended.result is None

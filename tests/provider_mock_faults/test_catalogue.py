@@ -19,7 +19,7 @@ from tests.provider_mock_faults.sending import Sent
 
 ROOT = Path(__file__).parents[2]
 OURS = sorted(file.stem.replace("_", "-") for file in (ROOT / "provider_mock/delivery/faults").glob("[a-z]*.py"))
-REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 
 
 class TestLoad:
@@ -39,7 +39,7 @@ class TestLoad:
         assert sentence[0].isupper()
         assert len(sentence) < 120
         assert all(one.metadata["meaning"] for one in attributes(kind))
-        assert f"`{name}`" in REFERENCE
+        assert f"`{name}`" in PAGE
 
     def test_sentences_differ(self) -> None:
         """No two say the same."""
