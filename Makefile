@@ -16,9 +16,10 @@ demo: $(VENV)/demo
 test: $(VENV)/test
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal -rfEs --no-fold-skipped $(ARGS)
 
-# The receivers in examples/, built and run through the whole gate; what they are built with comes from package registries.
+# The receivers in examples/, built and run through the whole gate, and the CI templates, by their own commands; what they are
+# built with comes from package registries.
 examples: $(VENV)/test
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -rA --no-fold-skipped examples/test_examples.py $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -rA --no-fold-skipped examples $(ARGS)
 
 docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict

@@ -16,7 +16,14 @@ setup(
     package_data={
         "im_callback.schemas": ["*.json", "*/*.json", "README.md", "py.typed"],
         "im_callback.provider_mock": ["**/*.json", "**/*.css", "py.typed"],
-        "im_callback.conformance": ["**/*.json", "**/*.html", "**/*.css", "**/*.js", "py.typed"],
+        "im_callback.conformance": [
+            "**/*.json",
+            "**/*.html",
+            "**/*.css",
+            "**/*.js",
+            "explain/remedies/*.md",
+            "py.typed",
+        ],
     },
     include_package_data=False,
 )

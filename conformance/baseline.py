@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from im_callback.conformance.check import all_checks
+from im_callback.conformance.report.causes import fails
 from im_callback.conformance.text_files import text_of
-from im_callback.conformance.verdict import Result, Verdict
+from im_callback.conformance.verdict import Level, Result, Verdict
+from im_callback.provider_mock import providers
 
 PREFLIGHT = ".preflight."
 UNEXPLAINED = "not explained yet: say here why this failure is accepted"
@@ -23,13 +26,19 @@ def parsed(data: bytes) -> dict[str, str]:
     try:
         known = json.loads(text_of(data))
     except ValueError as error:
-        raise BadBaseline(f"not JSON ({error})") from None
+        raise BadBaseline(f"not JSON ({error}); give an object from check id to a reason") from None
     if not isinstance(known, dict) or not all(isinstance(one, str) and one.strip() for one in known.values()):
         raise BadBaseline("give an object from check id to a reason, never empty")
     for name in known:
         if PREFLIGHT in name:
             raise BadBaseline(f"without {name} nothing is judged; take it out")
     return known
+
+
+def check_ids() -> set[str]:
+    """Return the ids of all checks there are, of every provider: one file may serve several runs."""
+    loaded = [providers.load(name) for name in providers.names()]
+    return {one.id(provider) for provider in loaded for one in all_checks(explored=True) if one.among(provider.feeds)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +69,11 @@ class Update:
         return told
 
 
-def updated(old: Mapping[str, str], results: Iterable[Result], failing: Container[str], ids: Container[str]) -> Update:
-    """Return the baseline as a run has found it; `failing` are the failures that count, `ids` all checks there are.
+def updated(old: Mapping[str, str], results: Iterable[Result], lowest: Level, ids: Collection[str]) -> Update:
+    """Return the baseline as a run has found it, whose gate is this level; `ids` are all checks there are.
 
     An entry goes where its check passed, or where there is no such check. It stays, with its reason, where the check
-    still fails or was not judged. A check of preflight is never an entry: without it nothing is judged.
+    still fails or was not judged. What fails the run comes. A check of preflight is never an entry: without it nothing is judged.
     """
     verdicts = {one.id: one for one in results}
     passed = {name for name, one in verdicts.items() if one.verdict is Verdict.PASS}
@@ -72,7 +81,7 @@ def updated(old: Mapping[str, str], results: Iterable[Result], failing: Containe
     added = {
         name: UNEXPLAINED
         for name, one in verdicts.items()
-        if one.verdict is Verdict.FAIL and name in failing and name not in kept and PREFLIGHT not in name
+        if fails(one, lowest) and name not in kept and PREFLIGHT not in name
     }
     dropped = tuple(sorted(name for name in old if name not in kept))
     return Update({**kept, **added}, tuple(sorted(added)), dropped)

@@ -45,7 +45,7 @@ def burst(run: Run, size: int, *, fix: str = "") -> None:
             )
             raise Failed(
                 f"{size} deliveries answered within {run.feed.deadline:g} s each",
-                f"{len(late)} were not, {again}; the first: {late[0].judgement.rule}; one by one a delivery took "
+                f"{counted(len(late), 'was', 'were')} not, {again}; the first: {late[0].judgement.rule}; one by one a delivery took "
                 f"{pace * 1000:.0f} ms just before",
                 late,
                 cause="late under burst",
@@ -59,7 +59,7 @@ def burst(run: Run, size: int, *, fix: str = "") -> None:
         shown = [a for a in attempts if twice & set(run.occurrences(*a.shot.events))]
         raise Failed(
             "one effect each",
-            f"{counted(len(doubled), 'event has', 'events have')} more, among them {doubled[0]}",
+            f"{counted(len(doubled), 'event has more:', 'events have more, among them')} {doubled[0]}",
             shown,
             cause="doubled",
             records=each_effect(effects, doubled[0]),

@@ -55,6 +55,8 @@ class Check:
     alone: bool = False
     preflight: bool = False
     needs: Need | None = None
+    remedies: tuple[str, ...] = ()
+    """Kinds of changes to a receiver's code that mend a failure, by the names of the files in `explain/remedies`."""
     option: str = ""
     """The option without which the check does not apply, as in `command`."""
 
@@ -98,6 +100,7 @@ def check(
     alone: bool = False,
     preflight: bool = False,
     needs: Need | None = None,
+    remedies: tuple[str, ...] = (),
     option: str = "",
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Mark a `check_*` function as a check.
@@ -106,7 +109,8 @@ def check(
     contract `needs` to have for the check to hold is asked of each feed. A check with `effects` could not run without
     them; `last` puts it at the end of the run, behind those that are `alone`: while such a one runs, no other is
     under way. `preflight` lets it run before the receiver is known to work. Where an `option` is not given, a check
-    that names it does not apply.
+    that names it does not apply. `remedies` name kinds of fixes that are shown in code, and the function's docstring
+    tells what passes, what is sent and how one fails, in the form of `explain.told`.
     """
 
     def mark(function: CheckFunction) -> CheckFunction:
@@ -124,6 +128,7 @@ def check(
             alone=alone,
             preflight=preflight,
             needs=needs,
+            remedies=remedies,
             option=option,
         )
         return function

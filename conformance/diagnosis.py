@@ -17,13 +17,15 @@ from im_callback.conformance.judge import Matcher, in_record, text
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import saying
 from im_callback.conformance.twins import foreign
-from im_callback.conformance.words import said_of, shorten
+from im_callback.conformance.words import counted, said_of, shorten
 from im_callback.provider_mock.contract import Credentials, Event
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.traffic.shape import kind_at, leaves
 from im_callback.schemas import EventType, occurrences
 from im_callback.schemas.pointer import join, split
 
+SWITCHES = frozenset({"true", "false"})
+"""Values that any record may have somewhere."""
 TELLING = 4
 """Characters from which on a value counts as a trace: shorter ones are everywhere."""
 TIMES = frozenset({"millis", "seconds"})
@@ -58,6 +60,12 @@ def why_refused(run: Run, refused: Sequence[Attempt]) -> Diagnosis:
     if run.settings.credentials.app_secret is None:
         return Diagnosis("", "Its answer says why, or its log does; is a token set at the receiver?", (first,))
     (wrong,) = run.send(foreign(run, event=run.event(event_type, first.shot.events[0].payload)))
+    if (first.status or 0) >= 500 and first.status == wrong.status:
+        return Diagnosis(
+            "A request that is signed with another secret ends in the same error: it breaks off, whoever has signed",
+            "Its log says what was not caught",
+            (first, wrong),
+        )
     if wrong.words == first.words and wrong.outcome is first.outcome:
         return Diagnosis(
             "A request that is signed with another secret gets the same answer: to this receiver the "
@@ -106,7 +114,7 @@ def _trials(run: Run, event_type: EventType, refused: Event) -> Iterator[Trial]:
         yield Trial(
             "for the test application of the documentation",
             shot("the test application", credentials=used),
-            "Give --receiver-app-key as the receiver knows it",
+            "The receiver runs for the test application: leave --receiver-app-key out",
         )
     for name, named in run.feed.wires.items():
         if named.wire != run.settings.wire:
@@ -156,7 +164,7 @@ def why_unseen(run: Run, acked: Sequence[Attempt]) -> Diagnosis:
             else (f"the last record is no object: {shorten(last)}")
         )
         return Diagnosis(
-            f"none of the values that were sent turns up among the {len(raw)} records; {shown}",
+            f"none of the values that were sent turns up among {counted(len(raw), 'record', 'records')}; {shown}",
             "Are these the effects of this receiver? Let each record carry the identity fields of its event type "
             "(provider-mock events lists them)",
             tuple(acked[:1]),
@@ -198,7 +206,9 @@ def _trace(event_type: EventType, event: Event, records: Sequence[Mapping[str, s
         values = {pointer: said for pointer in event_type.identity or () if (said := text(in_record(element, pointer)))}
         # Two events may share a moment: a time alone is no trace.
         timeless = [one for one in values if kind_at(event_type.schema, (event_type.items or "") + one) not in TIMES]
-        telling = {pointer: values[pointer] for pointer in timeless if len(values[pointer]) >= TELLING}
+        telling = {
+            pointer: said for pointer in timeless if len(said := values[pointer]) >= TELLING and said not in SWITCHES
+        }
         best = max(records, key=lambda record: len(set(telling.values()) & set(record.values())), default={})
         # Several fields may hold one value, such as two times: each has a name of its own.
         names: dict[str, str] = {}

@@ -10,21 +10,25 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
-from im_callback.conformance import network, options
+from im_callback.conformance import baseline, ci, network, options
 from im_callback.conformance.around.command import Occupied, ReceiverError
 from im_callback.conformance.around.downstream import DownstreamError
 from im_callback.conformance.around.surroundings import Surroundings
-from im_callback.conformance.check import Check, all_checks
+from im_callback.conformance.check import Check
 from im_callback.conformance.effects import EffectsError, ReadEffects, Records, mapped
 from im_callback.conformance.given import BadOption, Given
 from im_callback.conformance.overlap import Overlap
-from im_callback.conformance.preflight import handles
 from im_callback.conformance.report.masking import Masking
-from im_callback.conformance.report.result_json import acks, document
-from im_callback.conformance.report.text import acks_line, block, folded, summary
-from im_callback.conformance.report.visible import visible
+from im_callback.conformance.report.outputs import Document
+from im_callback.conformance.report.progress import Progress
+from im_callback.conformance.report.result_json import document
+from im_callback.conformance.report.screen import WIDTH, Mark, plain, screen
+from im_callback.conformance.report.text import block
+from im_callback.conformance.report.visible import no_command, visible
+from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, fold, task
 from im_callback.conformance.verdict import Result, Verdict
@@ -62,19 +66,29 @@ class Gate:
         self.checks = options.chosen_checks(given, settings.provider, settings.arriving)
         self.results: dict[str, Result] = {}
         """By id, in the order in which they ended: a check has one result, however often it is asked for."""
+        self.progress = Progress(())
+        """How far the run is."""
         self.conclusion: Conclusion | None = None
         self.trouble = ""
         """What other than the receiver is wrong."""
         self._marked = False
         self._overlap: Overlap[str, Result] = Overlap(())
         self._outputs: list[options.Output] = []
+        self._baseline: ResultFile | None = None
+        """The file of known failures, where it is to be written anew."""
+        self._update: baseline.Update | None = None
+        self._document: Document | None = None
         self._filter = Masked(self.mask)
         for name in LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
 
-    def take_outputs(self) -> None:
-        """Try where the results are to be written; raises `BadOption`. The last thing that can be wrong with the options."""
-        self._outputs = options.outputs(self.given)
+    def take_outputs(self, more: Iterable[tuple[str, str, str]] = ()) -> None:
+        """Try where the results are to be written; raises `BadOption`. The last thing that can be wrong with the options.
+
+        `more` are files that the door has options of its own for, as `options.outputs` takes them.
+        """
+        self._baseline = options.baseline_file(self.given)
+        self._outputs = options.outputs(self.given, more)
 
     def close(self) -> None:
         """Let go of everything that outlives a run."""
@@ -83,30 +97,33 @@ class Gate:
             self.around.close()
         for name in LOGGERS:
             logging.getLogger(name).removeFilter(self._filter)
-        for output in self._outputs:
-            output.file.close()
+        for file in (*(output.file for output in self._outputs), self._baseline):
+            if file is not None:
+                file.close()
         if isinstance(self.run.read_effects, Records):
             self.run.read_effects.close()
 
     def told(self, text: str) -> str:
-        """Return a text as it may be shown: without secrets and control characters, in the words of the door."""
-        return visible(self.mask(text))
+        """Return a text as it may be shown: without secrets, and nothing that a terminal or a CI system obeys.
+
+        What it tells of options is in the words of the door.
+        """
+        return no_command(visible(self.mask(text)))
 
     def header(self) -> list[str]:
         """Say what is checked, and how to run the same again."""
         settings = self.run.settings
-        feeds = "" if self.given.one("feed") else " (the default; choose with --receiver-feed)"
-        chosen = "" if self.given.one("provider") else " (the default; choose with --receiver-provider)"
-        return [
-            self.told(line)
-            for line in (
-                f"receiver: {settings.url}",
-                f"provider: {settings.provider.name}{chosen}, app key {settings.credentials.app_key}",
-                f"{'feeds' if self.run.several else 'feed'}: {', '.join(one.name for one in self.run.feeds)}{feeds}",
-                f"checks: {len(self.checks)}, level {settings.level.value}, seed {settings.seed}, run {settings.tag}",
-                *self.around.lines(),
-            )
-        ]
+        named = [f"--receiver-{name}" for name in ("provider", "feed") if not self.given.one(name)]
+        choose = f" (choose with {', '.join(named)})" if named else ""
+        feeds = f"{'feeds' if self.run.several else 'feed'} {', '.join(one.name for one in self.run.feeds)}"
+        again = f"level {settings.level.value}, seed {settings.seed}, run {settings.tag}"
+        lines = (
+            f"receiver: {settings.url}",
+            f"provider: {settings.provider.name}, {feeds}{choose}, app key {settings.credentials.app_key}",
+            f"checks: {len(self.checks)}, {again}, version {version('im-callback-conformance')}",
+            *self.around.lines(),
+        )
+        return list(map(self.told, lines))
 
     def clear_outputs(self) -> None:
         """Take earlier results away: whatever becomes of this run, they shall not be taken for its own."""
@@ -132,7 +149,9 @@ class Gate:
 
     def plan(self, checks: Iterable[Check]) -> None:
         """Take the checks that will be asked for, in their order: they overlap while they wait."""
-        self._overlap = Overlap([task(check, self.run) for check in checks])
+        planned = list(checks)
+        self.progress = Progress(planned)
+        self._overlap = Overlap([task(check, self.run) for check in planned])
         self.run.shared.pause, self.run.shared.gather = self._overlap.pause, self._overlap.gather
 
     def result(self, check: Check) -> Result:
@@ -181,11 +200,9 @@ class Gate:
             self.conclusion = Conclusion("error", ExitStatus.OUR_ERROR)
         self.conclusion.status = ExitStatus.OUR_ERROR
 
-    def block(self, result: Result, *, verbose: bool) -> str:
-        """Return what is printed for a result that is no pass: little where another one shows the same."""
-        if result.folded_into in self.results and not verbose:
-            return folded(result)
-        return block(result, self.run.settings, self.mask)
+    def block(self, result: Result) -> str:
+        """Return all that is told of a result that is no pass."""
+        return no_command(block(result, self.run.settings, self.mask))
 
     def excuse(self, result: Result) -> str:
         """Return why a failure does not fail the run, or nothing where it does."""
@@ -196,42 +213,47 @@ class Gate:
             return "newer than --receiver-checks-as-of"
         return "" if result.level.gates(settings.level) else f"below --receiver-level={settings.level.value}"
 
-    def closing(self, *, verbose: bool) -> Sequence[str]:
-        """Return the lines at the end: what could not run, what failed without failing the run, and the verdict."""
-        assert self.conclusion is not None
-        results = list(self.results.values())
-        lines: list[str] = []
-        for result in results:
-            if result.verdict is Verdict.FAIL and self.excuse(result):
-                lines += [self.block(result, verbose=verbose), ""]
-        if self.run.models:
-            lines.append(f"records: {','.join(handles(self.run))}")
-        lines += [self.told(note) for note in self.run.notes]
-        if self.run.history:
-            lines.append(acks_line(acks(self.run)))
-        lines += summary(results, self.conclusion, self.run.settings, self.mask)
+    def closing(self, width: int = WIDTH, mark: Mark = plain) -> list[str]:
+        """Return the lines at the end, on one screen; `mark` colours them."""
+        lines = []
+        if self._document is not None:
+            lines += screen(self._document, width, lambda kind, line: mark(kind, self.told(line)))
         if self.trouble:
-            lines.append(self.told(self.trouble))
+            lines.append(mark("bad", self.told(self.trouble)))
         return lines
+
+    def annotations(self) -> Sequence[str]:
+        """Return the lines that mark the job, where it runs on GitHub Actions; they are to be printed as they are."""
+        return ci.annotation_lines(self._document) if self._document is not None else ()
 
     def _concluded(self) -> Conclusion:
         settings = self.run.settings
         if not self.results:
             return Conclusion("error", ExitStatus.BAD_OPTIONS, ["no check was selected: look at -k, -m, --deselect"])
-        ids = [
-            check.id(settings.provider) for check in all_checks(explored=True) if check.among(settings.provider.feeds)
-        ]
-        results = list(self.results.values())
-        return conclude(results, settings.level, settings.baseline, ids, allow_incomplete=settings.allow_incomplete)
+        results, known = list(self.results.values()), settings.baseline
+        ids = baseline.check_ids() if known or self._baseline is not None else set()
+        update = baseline.updated(known, results, settings.level, ids)
+        if self._baseline is not None:
+            # What has come is no excuse yet: a job that updates each time would be green whatever fails.
+            known = {name: reason for name, reason in known.items() if name in update.known}
+        conclusion = conclude(results, settings.level, known, ids, allow_incomplete=settings.allow_incomplete)
+        if self._baseline is not None and conclusion.verdict != "error":
+            self._update = update
+            self.run.notes.extend(update.lines(self._baseline.path.name))
+        return conclusion
 
     def _write(self, conclusion: Conclusion) -> None:
-        if not self._outputs:
-            return
-        result = document(self.run, list(self.results.values()), conclusion, self.mask)
+        result = self._document = document(self.run, list(self.results.values()), conclusion, self.mask)
         unwritten = [str(error) for output in self._outputs if (error := output.write(result)) is not None]
+        if self._baseline is not None and self._update is not None:
+            try:
+                self._baseline.write(self._update.text)
+            except Unwritable as error:
+                unwritten.append(str(error))
         if unwritten:
             self.trouble = f"our own trouble: the result in {'; '.join(unwritten)}; what is printed here stands"
             conclusion.status = ExitStatus.OUR_ERROR
+        self.trouble = self.trouble or ci.add_summary(result)
 
     def _note_unrun(self, planned: Iterable[Check], reason: str, fix: str) -> None:
         """Hold nothing for passed that was selected and did not run."""

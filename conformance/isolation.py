@@ -7,7 +7,10 @@ what the repository says of its tests does not.
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +62,19 @@ def leave_no_trace(config: pytest.Config) -> None:
         plugin = config.pluginmanager.get_plugin(name)
         if plugin is not None and not _typed(config, flags):
             config.pluginmanager.unregister(plugin)
+
+
+def junit_asked(config: pytest.Config) -> str | None:
+    """Return where pytest was to write JUnit XML, and keep it from doing so: the gate writes it, in its own words."""
+    path = getattr(config.option, "xmlpath", None)
+    _reset(config, "xmlpath", None)
+    if not path:
+        return None
+    file = Path(os.path.expandvars(path)).expanduser()
+    # As pytest does; where that is not possible, the file cannot be written, and that is said.
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return str(file)
 
 
 def selects(config: pytest.Config) -> bool:

@@ -44,6 +44,9 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("settle", "SECONDS", "how long effects may take to appear (default: 5)"),
     ("json", "FILE", "write the result as JSON"),
     ("report", "FILE", "write the result as one HTML page, to read and to hand on"),
+    ("markdown", "FILE", "write a summary as Markdown; on GitHub Actions the job's summary gets it without asking"),
+    ("junit", "FILE", "write the result as JUnit XML, a test case for each check"),
+    ("sarif", "FILE", "write the failures as SARIF, for code scanning"),
     (
         "command",
         "CMD",
@@ -70,5 +73,6 @@ REPEATABLE: tuple[tuple[str, str, str], ...] = (
 )
 FLAGS: tuple[tuple[str, str], ...] = (
     ("effects-unordered", "the records come in no order that the application shows: order is then not judged"),
+    ("baseline-update", "write the file of --receiver-baseline anew: reasons stay, what fails comes, what passes goes"),
     ("allow-incomplete", "exit 0 although gated checks could not run"),
 )

@@ -15,6 +15,7 @@ from im_callback.provider_mock.fields import BadField, parted, value_for, with_f
 from im_callback.provider_mock.traffic.identity import places
 from im_callback.provider_mock.wire import UnknownWire, Wire, combined
 from im_callback.schemas import MISSING, EventType, SchemasError, resolve
+from im_callback.schemas.nearest import choice, question
 
 NUMBER = "{n}"
 FILE = "file:"
@@ -107,7 +108,7 @@ def wire(text: str, provider: Provider, feeds: Sequence[Feed] = ()) -> Wire:
         known = {name: one for feed in feeds or provider.feeds for name, one in feed.wires.items()}
         return combined(names, known)
     except UnknownWire as error:
-        raise BadValue(f"{error} (described by: provider-mock events {provider.name} --wires)") from None
+        raise BadValue(str(error)) from None
 
 
 def handles(text: str, provider: Provider, feeds: Sequence[Feed] = ()) -> tuple[str, ...]:
@@ -116,21 +117,20 @@ def handles(text: str, provider: Provider, feeds: Sequence[Feed] = ()) -> tuple[
     for name in names:
         event, slash, pattern = name.partition("/")
         if event not in provider.catalogue:
-            raise BadValue(
-                f"{provider.name} has no event type {event!r}; list them with: provider-mock events {provider.name}"
-            )
+            raise BadValue(f"{provider.name} has no event type {event!r}; {_meant(event, provider)}")
         feed = provider.feed_of(event)
         if feeds and feed not in feeds:
             arriving = ",".join(one.name for one in (*feeds, feed))
             raise BadValue(f"{event} belongs to the feed {feed.name}; give --receiver-feed={arriving} too")
         variants = provider.catalogue[event].variants
         if slash and not any(fits(pattern, variant) for variant in variants):
-            there = (
-                f"there are {_few(variants)}; * stands for any value"
-                if variants
-                else "it has none: give its name alone"
-            )
-            raise BadValue(f"{event} has no variant {pattern!r}; {there}")
+            fix = "it has none: give its name alone"
+            if variants:
+                whole = f"{pattern}{'/*' * (variants[0].count('/') - pattern.count('/'))}"
+                known = [whole] if any(fits(whole, one) for one in variants) else variants
+                asked = question(whole, known)
+                fix = f"{asked} it has {_few(variants)}; * stands for any value".lstrip()
+            raise BadValue(f"{event} has no variant {pattern!r}; {fix}")
     return names
 
 
@@ -164,9 +164,7 @@ def _event_type(name: str, provider: Provider) -> EventType:
     try:
         event_type = provider.catalogue[name]
     except SchemasError:
-        raise BadField(
-            f"{provider.name} has no event type {name!r}; list them with: provider-mock events {provider.name}"
-        ) from None
+        raise BadField(f"{provider.name} has no event type {name!r}; {_meant(name, provider)}") from None
     if not event_type.examples:
         raise BadField(f"{name} has no documented sample, so no event of it is sent")
     return event_type
@@ -185,10 +183,14 @@ def _everywhere(pointer: str, text: str, provider: Provider) -> list[Fixed]:
         except BadField as error:
             problem = problem or error
     if not values:
-        raise problem or BadField(
-            f"no documented sample of {provider.name} has {pointer}; "
-            "name the event type that shall have it, as in EVENT-TYPE:/POINTER=VALUE"
+        if problem:
+            raise problem
+        known = {f"/{name}" for one in provider.catalogue for sample in one.examples for name in _members(sample)}
+        fix = (
+            question(pointer, sorted(known))
+            or "name the event type that shall have it, as in EVENT-TYPE:/POINTER=VALUE"
         )
+        raise BadField(f"no documented sample of {provider.name} has {pointer}; {fix}")
     distinct = [value for index, value in enumerate(values.values()) if value not in list(values.values())[:index]]
     if problem is None and len(distinct) == 1:
         return [Fixed(None, pointer, distinct[0])]
@@ -221,6 +223,15 @@ def _value(event_type: EventType, samples: Sequence[Any], pointer: str, text: st
         if found:
             problem = BadField(f"this is no valid {event_type.name}: {found[0].pointer}: {found[0].message}")
     raise problem
+
+
+def _meant(name: str, provider: Provider) -> str:
+    """Return what to type instead of an event type that is not known."""
+    return choice(name, provider.catalogue.names, f"provider-mock events {provider.name} lists them")
+
+
+def _members(sample: Any) -> Iterable[str]:
+    return sample if isinstance(sample, dict) else ()
 
 
 def _few(variants: Sequence[str]) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +12,7 @@ from random import SystemRandom
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from im_callback.conformance import option_values, releases
+from im_callback.conformance import baseline, option_values, releases
 from im_callback.conformance.around.command import filled, free_port, port_of, with_port
 from im_callback.conformance.check import EXPLORED, Check, MissingSource, all_checks, unusable_checks
 from im_callback.conformance.effects import BadEffects, ReadEffects, SourceOptions, compiled, open_effects
@@ -24,12 +23,12 @@ from im_callback.conformance.report.masking import Masking, secrets_in
 from im_callback.conformance.report.outputs import OUTPUTS, Document
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.settings import Fixed, Settings
-from im_callback.conformance.text_files import text_of
 from im_callback.conformance.verdict import Level
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.addresses import BadAddress, sendable
 from im_callback.provider_mock.contract import DOCUMENTED, BadCredentials, Credentials, Feed, Provider, UnknownFeed
 from im_callback.provider_mock.headers import TOKEN, refused
+from im_callback.schemas.nearest import choice, nearest
 
 T = TypeVar("T")
 FARTHEST = 1_000_000
@@ -159,10 +158,21 @@ def chosen_checks(given: Given, provider: Provider, feeds: Sequence[Feed]) -> li
     for glob in globs:
         if not any(fnmatchcase(one.id(provider), glob) for one in holding):
             raise BadOption(
-                f"--receiver-check={glob} matches no check of {_named(provider, feeds)}; "
+                f"--receiver-check={glob} matches no check of {_named(provider, feeds)}; {_meant(glob, ids)}"
                 f"list them with: pytest --receiver-list --receiver-provider={provider.name}"
             )
     return [one for one in holding if not globs or any(fnmatchcase(one.id(provider), glob) for glob in globs)]
+
+
+def _meant(glob: str, ids: Collection[str]) -> str:
+    """Return the question whether another pattern was meant: one in which parts that no id has are the likely ones."""
+    parts = glob.split(".")
+    for place, part in enumerate(parts):
+        there = sorted({words[place] for words in (one.split(".") for one in ids) if len(words) == len(parts)})
+        if not any(fnmatchcase(one, part) for one in there):
+            parts[place] = next(iter(nearest(part, there)), part)
+    meant = ".".join(parts)
+    return f"did you mean {meant!r}? " if any(fnmatchcase(one, meant) for one in ids) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,19 +191,20 @@ class Output:
         return None
 
 
-def outputs(given: Given) -> list[Output]:
-    """Return where the results go; BadOption if one cannot be written."""
+def outputs(given: Given, more: Iterable[tuple[str, str, str]] = ()) -> list[Output]:
+    """Return where the results go; BadOption if one cannot be written.
+
+    `more` are files that the door has options of its own for: the option as typed, the kind of output, and the path.
+    """
+    asked = [(f"--receiver-{kind}", kind, name) for kind in OUTPUTS if (name := given.one(kind)) is not None]
     found: list[Output] = []
-    for option, text in OUTPUTS.items():
-        name = given.one(option)
-        if name is None:
-            continue
-        try:
-            found.append(Output(ResultFile(given.folder / name), text))
-        except Unwritable as error:
-            for opened in found:
-                opened.file.close()
-            raise BadOption(f"--receiver-{option}={name}: {error}") from None
+    try:
+        for option, kind, name in (*asked, *more):  # noqa: B007 - the one that cannot be written is named below
+            found.append(Output(ResultFile(given.folder / name), OUTPUTS[kind]))
+    except Unwritable as error:
+        for opened in found:
+            opened.file.close()
+        raise BadOption(f"{option}={name}: {error}") from None
     return found
 
 
@@ -308,7 +319,8 @@ def _level(given: Given) -> Level:
     try:
         return Level(value or "should")
     except ValueError:
-        raise BadOption(f"--receiver-level={value}: give must, should or may") from None
+        fix = choice(str(value), [one.value for one in Level])
+        raise BadOption(f"--receiver-level={value}: there is no such level; {fix}") from None
 
 
 def _told(given: Given, name: str, read: Callable[[str], T]) -> T | None:
@@ -346,24 +358,32 @@ def _file(given: Given, name: str) -> Path | None:
         return None
     path = given.folder / value
     if not path.is_file():
-        raise BadOption(f"--receiver-{name}={value}: there is no such file")
+        raise BadOption(f"--receiver-{name}={value}: there is no file {path}; correct its path")
     return path
 
 
 def _baseline(given: Given) -> dict[str, str]:
-    path = _file(given, "baseline")
-    if path is None:
+    name = given.one("baseline")
+    if name is not None and given.flag("baseline-update") and not (given.folder / name).exists():
         return {}
+    path = _file(given, "baseline")
     try:
-        known = json.loads(text_of(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise BadOption(f"--receiver-baseline={path.name}: not JSON ({error})") from None
-    if not isinstance(known, dict) or not _reasons(list(known.values())):
-        raise BadOption(f"--receiver-baseline={path.name}: give an object from check id to a reason, never empty")
-    for name in known:
-        if ".preflight." in name:
-            raise BadOption(f"--receiver-baseline={path.name}: without {name} nothing is judged; take it out")
-    return known
+        return {} if path is None else baseline.parsed(path.read_bytes())
+    except (OSError, baseline.BadBaseline) as error:
+        raise BadOption(f"--receiver-baseline={name}: {error}") from None
+
+
+def baseline_file(given: Given) -> ResultFile | None:
+    """Return the baseline's file where it is to be written anew, else None; BadOption if it cannot be."""
+    if not given.flag("baseline-update"):
+        return None
+    name = given.one("baseline")
+    if name is None:
+        raise BadOption("--receiver-baseline-update: name the file that it is to write with --receiver-baseline=FILE")
+    try:
+        return ResultFile(given.folder / name)
+    except Unwritable as error:
+        raise BadOption(f"--receiver-baseline={name}: {error}") from None
 
 
 def _pinned(given: Given) -> frozenset[str] | None:
@@ -372,7 +392,3 @@ def _pinned(given: Given) -> frozenset[str] | None:
         return None if version is None else releases.names(version)
     except releases.UnknownRelease as error:
         raise BadOption(f"--receiver-checks-as-of={version}: {error}") from None
-
-
-def _reasons(values: Sequence[object]) -> bool:
-    return all(isinstance(value, str) and value.strip() for value in values)

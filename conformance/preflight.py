@@ -64,9 +64,9 @@ class Preflight:
 
     def require(self, *, effects: bool) -> None:
         """Raise could-not-run unless the receiver accepts deliveries and, if asked, shows them."""
-        self._required("preflight.accepts-valid", self.accepts_valid)
+        self._required(self.accepts_valid)
         if effects:
-            self._required("preflight.effects-show-delivery", self.effects_show_delivery)
+            self._required(self.effects_show_delivery)
         elif self.run.read_effects is not None:
             # Effects make the judgement sharper where they work, and are no condition here.
             self._try(self.effects_show_delivery)
@@ -80,8 +80,8 @@ class Preflight:
             found.under_way.add(name)
             try:
                 before = self._try(needs) if needs else None
-                if isinstance(before, Failed):
-                    before = CouldNotRun(f"an earlier stage of preflight failed ({before})", before.fix)
+                if isinstance(before, Failed) and needs is not None:
+                    before = _until_mended(needs.__name__, before)
                 # Noted once it is known: a stage that broke off has not ended well.
                 found.done[name] = before or self._try(stage)
             finally:
@@ -90,16 +90,14 @@ class Preflight:
         if ended is not None:
             raise ended
 
-    def _required(self, name: str, stage: Callable[[], None]) -> None:
+    def _required(self, stage: Callable[[], None]) -> None:
         ended = self._try(stage)
         if isinstance(ended, CouldNotRun):
             raise CouldNotRun(ended.reason, ended.fix)
-        if isinstance(ended, NotApplicable):
-            raise ended
+        if isinstance(ended, Failed):
+            raise _until_mended(stage.__name__, ended)
         if ended is not None:
-            # Its own check may not be among those that were chosen.
-            fix = ended.fix if isinstance(ended, Failed) else ""
-            raise CouldNotRun(f"{name} failed ({ended})", fix or "Mend that first; it is explained in its own failure")
+            raise ended
 
     @staticmethod
     def _try(stage: Callable[[], None]) -> Outside | None:
@@ -144,7 +142,8 @@ class Preflight:
             found = why_refused(self.run, self._found.attempts)
             raise Failed(
                 "a documented sample, correctly signed, acknowledged",
-                f"none of {len(self._found.attempts)} was; {'. '.join(filter(None, (said_of(self._found.attempts[0]), found.said)))}",
+                f"{_none_of(len(self._found.attempts))} was: "
+                f"{'. '.join(filter(None, (said_of(self._found.attempts[0]), found.said)))}",
                 found.attempts,
                 fix=found.fix,
             )
@@ -228,7 +227,7 @@ class Preflight:
         found = why_unseen(run, [attempt for attempt in self._found.attempts if attempt.acked])
         raise Failed(
             f"at least one acknowledged sample in the effects within {run.settings.settle:g} s",
-            f"none of {self._found.due} shows: {found.said}",
+            f"{_none_of(self._found.due)} shows: {found.said}",
             found.attempts,
             fix=found.fix,
         )
@@ -296,6 +295,16 @@ class Preflight:
             for event in attempt.shot.events
             if event.type == event_type.name and not event_type.removes(event.payload)
         }
+
+
+def _none_of(number: int) -> str:
+    return f"none of {number}" if number > 1 else "none"
+
+
+def _until_mended(stage: str, failed: Failed) -> CouldNotRun:
+    """Return why nothing behind a stage that failed can be judged; its own check may not be among those that run."""
+    name = f"preflight.{stage.replace('_', '-')}"
+    return CouldNotRun(f"{name} failed: {failed.actual}", failed.fix or f"provider-mock explain {name} says more")
 
 
 def _telling(event_type: EventType, payload: Any) -> tuple[bool, int]:

@@ -11,6 +11,7 @@ from functools import partial
 
 from im_callback.conformance import releases
 from im_callback.conformance.around.command import Receiver
+from im_callback.conformance.around.moments import Moment
 from im_callback.conformance.around.surroundings import MISSING
 from im_callback.conformance.check import Check
 from im_callback.conformance.judge import AmbiguousRecord
@@ -83,10 +84,14 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
             Preflight(run).require(effects=check.effects)
         result.reason = check.function(run) or ""
     except Failed as failed:
-        result.verdict, result.attempts = Verdict.FAIL, failed.attempts
+        result.verdict = Verdict.FAIL
+        # No failure without an exchange, where anything was sent.
+        result.attempts = failed.attempts or tuple(run.sent.last) or tuple(run.found.attempts[-1:])
         result.expected, result.actual = failed.expected, failed.actual
         result.usual_fix = failed.fix or result.usual_fix
         result.cause, result.details, result.records = failed.cause, failed.details, failed.records
+        if check.alone:
+            result.moments = _moments(run, failed)
         if run.receiver is not None:
             result.log = _log(check, run.receiver, failed, started)
         run.sent.blame()
@@ -104,6 +109,13 @@ def _at_feed(check: Check, run: Run, feed: Feed) -> Result:
         result.attempts = tuple(run.sent.last)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _moments(run: Run, failed: Failed) -> tuple[Moment, ...]:
+    """Return what happened around the receiver since the first of a failure's attempts."""
+    first = min((attempt.sent_at for attempt in failed.attempts), default=0)
+    found = [*(run.receiver.moments if run.receiver else ()), *(run.downstream.moments if run.downstream else ())]
+    return tuple(one for one in sorted(found) if first and one.millis >= first)
 
 
 def _log(check: Check, receiver: Receiver, failed: Failed, started: float) -> tuple[str, ...]:

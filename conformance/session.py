@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from im_callback.conformance.check import Check, all_checks, checks_of, family_m
 from im_callback.conformance.effects import EffectsError
 from im_callback.conformance.gate import Gate
 from im_callback.conformance.given import BadOption, Given
-from im_callback.conformance.isolation import leave_no_trace, selects, set_aside
+from im_callback.conformance.isolation import junit_asked, leave_no_trace, selects, set_aside
+from im_callback.conformance.report.screen import WIDTH
+from im_callback.conformance.report.visible import no_command
 from im_callback.conformance.verdict import Result, Verdict
 
 FIXTURE = "receiver_effects"
@@ -22,6 +25,10 @@ OUTSIDE = {
     Verdict.COULD_NOT_RUN: ("could not run", "?", "COULD NOT RUN"),
     Verdict.NOT_APPLICABLE: ("not applicable", "-", "NOT APPLICABLE"),
 }
+QUIETLY = {Verdict.PASS: "passed", Verdict.FAIL: "checks failed", **{one: told[0] for one, told in OUTSIDE.items()}}
+"""What verdicts are counted as where pytest is to print nothing else of them: of what it calls failed it prints more."""
+EXCUSED = "excused"
+COLOURS = {"bad": "red", "odd": "yellow", "good": "green"}
 VERDICT = "receiver_verdict"
 UNRUN = (
     "pytest ended before it, or a fixture, a plugin or a hook kept it from running",
@@ -56,13 +63,19 @@ class ReceiverSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.given = given(config)
+        self.reporter: Any = None
+        """pytest's own reporter, where it has one."""
+        self.heads = self._tells and not config.option.no_header
+        """Whether our header stands in the place of pytest's, which speaks of plugins and folders."""
+        config.option.no_header = config.option.no_header or self.heads
         try:
             self.gate = Gate(self.given)
             self._forbid_paths()
             self._forbid_hidden_fixture()
             set_aside(config)
+            junit = junit_asked(config)
             if not config.option.collectonly:
-                self.gate.take_outputs()
+                self.gate.take_outputs([("--junitxml", "junit", junit)] if junit else [])
         except BadOption as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -101,12 +114,23 @@ class ReceiverSession:
                 )
 
     def pytest_report_header(self) -> list[str]:
-        """Say what is checked, and how to run the same again."""
+        """Say what is checked, and how to run the same again, among what pytest says where all is to be told."""
         return self.gate.header()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Say it alone else."""
+        if self.heads and self.reporter is not None:
+            for line in self.gate.header():
+                self.reporter.line(line)
 
     def pytest_sessionstart(self) -> None:
         """Take an earlier result away, and open what stands around the receiver."""
         leave_no_trace(self.config)
+        self.reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.reporter is not None and not self.verbose:
+            # A line for each family of checks takes its place.
+            self.reporter.showfspath = False
         self.gate.clear_outputs()
         if not self.config.option.collectonly:
             try:
@@ -165,7 +189,7 @@ class ReceiverSession:
         elif told is not None and (hidden := self.gate.told(str(told))) != str(told):
             # A traceback with the values of variables, say: the colours go, the secrets too.
             report.longrepr = hidden
-        report.sections = [(name, self.gate.mask(content)) for name, content in report.sections]
+        report.sections = [(name, no_command(self.gate.mask(content))) for name, content in report.sections]
         if hasattr(report, "wasxfail"):
             report.wasxfail = self.gate.told(report.wasxfail)
 
@@ -183,9 +207,14 @@ class ReceiverSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Show what could not run as what it is, not as skipped."""
+        """Show what could not run as what it is, not as skipped; unless all is to be told, only count."""
         verdict = dict(getattr(report, "user_properties", ())).get(VERDICT)
-        return OUTSIDE.get(Verdict(verdict)) if verdict and report.when == "call" else None
+        if not verdict or report.when != "call":
+            return None
+        if self.verbose:
+            return OUTSIDE.get(Verdict(verdict))
+        counted = EXCUSED if hasattr(report, "wasxfail") else QUIETLY.get(Verdict(verdict))
+        return (counted, "", "") if counted else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
@@ -204,9 +233,51 @@ class ReceiverSession:
         """Print what could not run, what failed without failing the run, and the verdict."""
         if self.gate.conclusion is None:
             return
+        writer = self.config.get_terminal_writer()
+
+        def marked(kind: str, line: str) -> str:
+            return writer.markup(line, **{COLOURS[kind]: True}) if kind in COLOURS else line
+
+        if self._draws:
+            self.reporter.rewrite("", erase=True)
+            self.reporter.write("\r")
         terminalreporter.section("receiver conformance")
-        for line in self.gate.closing(verbose=self.verbose):
+        for result in self.gate.results.values():
+            if self.verbose and result.verdict is Verdict.FAIL and self.gate.excuse(result):
+                terminalreporter.line(f"{self.gate.block(result)}\n")
+        known = bool(terminalreporter.isatty) or "COLUMNS" in os.environ
+        for line in self.gate.closing(writer.fullwidth if known else WIDTH, marked):
             terminalreporter.line(line)
+        for line in self.gate.annotations():
+            terminalreporter.line(line)
+
+    def pytest_runtest_logstart(self, location: tuple[str, int | None, str]) -> None:
+        """Say on a terminal which check is under way."""
+        if self._draws:
+            self.reporter.rewrite(self.gate.progress.bar(location[2], self._columns), erase=True)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print the line of a family once all of it has ended; on a terminal the bar is enough."""
+        found = self.gate.results.get(report.location[2])
+        if found is None or report.when != "call":
+            return
+        for line in self.gate.progress.ended(found):
+            if self._tells and self.reporter is not None and not self._draws:
+                self.reporter.line(line)
+
+    @property
+    def _tells(self) -> bool:
+        """Whether we say how far we are: with -v pytest does, with -q nobody."""
+        return getattr(self.config.option, "verbose", 0) == 0
+
+    @property
+    def _draws(self) -> bool:
+        return self._tells and self.reporter is not None and bool(self.reporter.isatty)
+
+    @property
+    def _columns(self) -> int:
+        return int(self.config.get_terminal_writer().fullwidth) - 1
 
     def perform(self, item: CheckItem, request: pytest.FixtureRequest) -> None:
         """Run an item's check and end the test accordingly; what runs an item again gets the same result."""
@@ -299,8 +370,7 @@ class CheckItem(pytest.Function):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
         """Return the block of a failed check instead of a traceback."""
         if isinstance(excinfo.value, CheckEnded):
-            session = self.session_of
-            return session.gate.block(excinfo.value.result, verbose=session.verbose)
+            return self.session_of.gate.block(excinfo.value.result)
         return super().repr_failure(excinfo, *args, **kwargs)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

@@ -2,24 +2,28 @@
 
 A refusal proves something only if the same event, sent as the provider sends it, is accepted in
 the same run: `must_reject` sends the bad requests, waits until what came after them is worked
-off, looks for effects, and then sends each event once more, validly.
+off, looks for effects, and then sends each event once more, validly. Where a variation is to be
+accepted, `accepted_like` compares with the same event as documented.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from im_callback.conformance.answers import decision
 from im_callback.conformance.judge import Effects
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
 from im_callback.conformance.words import notes_of, said_of
-from im_callback.provider_mock.contract import Event, NoReply, Outcome
+from im_callback.provider_mock.contract import Event, NoReply, Outcome, Parameter
 from im_callback.provider_mock.delivery.changes import Change
 from im_callback.provider_mock.history import Attempt, Shot
 
 OTHER_SECRET = "not-the-secret"
+SIGNED_ROLES = ("time", "nonce", "id", "signature")
+"""The digest stands in a header beside the body that it can be computed from: it has a check of its own."""
 SENT_VALIDLY = "the same event, sent validly"
+ACCEPTS = "preflight.accepts-valid"
 DUE = "refused: no acknowledgement, no effect, no crash"
 
 
@@ -113,3 +117,36 @@ def can_see(run: Run, events: Sequence[Event]) -> bool:
     Where they would, a wrong status alone is left to `refusal-is-visible`.
     """
     return bool(events) and len(run.recorded(events)) == len(events) and all(run.occurrences(e) for e in events)
+
+
+def accepted(run: Run, shots: Iterable[Shot], what: str) -> None:
+    """Fail unless every shot is acknowledged and, where recorded, shows."""
+    run.must_not_be_blind()
+    attempts = run.send_each(shots)
+    run.must_ack(attempts, what)
+    run.must_show(attempts, what)
+
+
+def accepted_like(
+    run: Run, shots: Iterable[Shot], what: str, control: Callable[[], Event] | None = None, see: str = ACCEPTS
+) -> None:
+    """Fail unless every shot is accepted as the same event is that is sent as documented, before and after them."""
+    run.must_not_be_blind()
+    make = control or run.event
+    run.control(make(), "the same event, sent as documented,", see)
+    try:
+        accepted(run, shots, what)
+    except Failed:
+        # Is it the variation, or does nothing work any more?
+        run.control(make(), "the same event, sent as documented after it,", see)
+        raise
+
+
+def missing(run: Run, parameter: Parameter) -> list[Change]:
+    """Return what leaves a parameter out, empties it, or gives it twice, where that can be told and is forbidden."""
+    found = [] if parameter.optional else [Change("drop", parameter.name)]
+    found.append(Change("empty", parameter.name))
+    # Most readers of JSON see one of two members of one name, and none is wrong.
+    if not parameter.separator and (parameter.place != "body" or run.feed.encoding == "form"):
+        found.append(Change("double", parameter.name, "wrong"))
+    return found

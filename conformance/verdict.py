@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from im_callback.conformance.around.moments import Moment
 from im_callback.provider_mock.history import Attempt
 
 
@@ -125,6 +126,8 @@ class Result:
     """What the failure comes from, where that is known; failures with the same cause are one fault."""
     records: tuple[Record, ...] = field(default=(), repr=False)
     """The application's records that show the failure side by side."""
+    moments: tuple[Moment, ...] = field(default=(), repr=False)
+    """What happened around the receiver among the attempts."""
     log: tuple[str, ...] = field(default=(), repr=False)
     """What the receiver printed meanwhile, where we started it."""
     folded_into: str = ""

@@ -23,14 +23,14 @@ def counted(number: int, one: str, more: str) -> str:
     return f"{number} {one if number == 1 else more}"
 
 
-def said_of(attempt: Attempt) -> str:
-    """Return what became of an attempt: its outcome, the rule that decided, and the receiver's own words."""
+def said_of(attempt: Attempt, *, note: bool = True) -> str:
+    """Return what became of an attempt: its outcome, unless without `note` what was sent, the rule, and its own words."""
     _, _, body = attempt.words.partition(" ")
     words = f"; it said: {body}" if body and body not in attempt.judgement.rule else ""
     said = f"{attempt.judgement.rule}{words}"
     # Words that are cut off may end inside a secret, where reports would not know it any more.
     used = attempt.shot.credentials
-    return f"{attempt.outcome.value}{note_of(attempt)}: {used.masked(said) if used else said}"
+    return f"{attempt.outcome.value}{note_of(attempt) if note else ''}: {used.masked(said) if used else said}"
 
 
 def shorten(value: Any, limit: int = 160) -> str:

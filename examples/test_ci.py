@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,30 +114,41 @@ def test_gitlab(work: Path, shop: dict[str, str], stored: Stored) -> None:
     look_at(work / "reports")
 
 
+BROKEN = {
+    "archiveArtifacts": "archiveArtefacts",
+    "agent any": "",
+    "steps {\n                sh 'go": "script {\n                sh 'go",
+    "unit: 'MINUTES'": "units: 'MINUTES'",
+    "always {": "ever {",
+    "sh 'mkdir": "sh 'go'; sn 'mkdir",
+}
+"""What is misspelled or left out in the Jenkinsfile, and is then to be found."""
+
+
 @pytest.fixture(scope="session")
-def groovy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the Groovy that reads a Jenkinsfile."""
+def jenkinsfiles(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is read in the Jenkinsfile and, after it, in each of the broken ones."""
     needed("mvn", "java")
     folder = tmp_path_factory.mktemp("groovy")
-    pom = ci_steps.ROOT / "tests/ci/jenkins/pom.xml"
-    command = ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-    subprocess.run(command, check=True, timeout=ci_steps.SECONDS)
-    return folder
+    tools = ci_steps.ROOT / "tests/ci/jenkins"
+    fetch = ["mvn", "-q", "-B", "-f", tools / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    subprocess.run(fetch, check=True, timeout=ci_steps.SECONDS)
+    text = (CI / "Jenkinsfile").read_text(encoding="utf-8")
+    files = [folder / f"file{number}" for number in range(len(BROKEN) + 1)]
+    for file, (old, new) in zip(files, [("", ""), *BROKEN.items()], strict=True):
+        assert not old or 1 == text.count(old), old
+        file.write_text(text.replace(old, new) if old else text, encoding="utf-8")
+    command = ["java", "-cp", f"{folder}/*", "groovy.ui.GroovyMain", tools / "Read.groovy", *files]
+    read = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert 0 == read.returncode, read.stderr
+    return [json.loads(line) for line in read.stdout.splitlines()]
 
 
-def jenkins_read(groovy: Path, file: Path) -> subprocess.CompletedProcess[str]:
-    """Read a Jenkinsfile."""
-    reader = ci_steps.ROOT / "tests/ci/jenkins/Read.groovy"
-    command = ["java", "-cp", f"{groovy}/*", "groovy.ui.GroovyMain", reader, file]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-
-
-def test_jenkins(work: Path, shop: dict[str, str], stored: Stored, groovy: Path) -> None:
+def test_jenkins(work: Path, shop: dict[str, str], stored: Stored, jenkinsfiles: list[dict[str, Any]]) -> None:
     """The pipeline is a declarative one, its shell steps build the receiver and run the gate, and what it publishes is there."""
     needed("go")
-    read = jenkins_read(groovy, CI / "Jenkinsfile")
-    assert 0 == read.returncode, read.stderr
-    taken = json.loads(read.stdout)
+    assert "taken" in jenkinsfiles[0], jenkinsfiles[0]
+    taken = jenkinsfiles[0]["taken"]
     shell = [Step("sh", one["text"], one["variables"], ci_steps.SH) for one in taken if one["step"] == "sh"]
     with stored("postgresql") as places:
         ci_steps.run(shell, work, places, **shop, **SOME)
@@ -147,22 +158,9 @@ def test_jenkins(work: Path, shop: dict[str, str], stored: Stored, groovy: Path)
     assert all(published.values())
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("archiveArtifacts", "archiveArtefacts"),
-        ("agent any", ""),
-        ("steps {\n                sh 'go", "script {\n                sh 'go"),
-        ("unit: 'MINUTES'", "units: 'MINUTES'"),
-        ("always {", "ever {"),
-    ],
-)
-def test_jenkins_reader(groovy: Path, tmp_path: Path, old: str, new: str) -> None:
+def test_jenkins_reader(jenkinsfiles: list[dict[str, Any]]) -> None:
     """A pipeline with a misspelled or a missing section is not read."""
-    text = (CI / "Jenkinsfile").read_text(encoding="utf-8")
-    assert 1 == text.count(old)
-    (tmp_path / "Jenkinsfile").write_text(text.replace(old, new), encoding="utf-8")
-    assert 0 != jenkins_read(groovy, tmp_path / "Jenkinsfile").returncode
+    assert [{"error"}] * len(BROKEN) == [set(one) for one in jenkinsfiles[1:]]
 
 
 def test_actionlint(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -217,7 +215,7 @@ class Composed:
             parts = shlex.split(command) if isinstance(command, str) else command
             return [ci_steps.replaced_in(part, places) for part in parts]
 
-        given = {key: ci_steps.replaced_in(value, places) for key, value in service.get("environment", {}).items()}
+        given = {key: ci_steps.replaced_in(value, self.places) for key, value in service.get("environment", {}).items()}
         variables = environment(**{**self._variables, **given})
         folder = places[service["working_dir"]] if "working_dir" in service else str(self._work)
         output = (self._work / f"{name}.log").open("w", encoding="utf-8")
@@ -234,7 +232,8 @@ class Composed:
                 yield process
             finally:
                 # With what it has started: `go run` is not the receiver itself.
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def log(self, name: str) -> str:
         """Return what a service has printed."""

@@ -46,7 +46,7 @@ EXAMPLES = {
         Example("express_receiver", ("node", "npm"), "redis", {"message-route": 56, "chatroom-kv": 66}),
         Example("fastapi_receiver", (), "", {"data-sync": 68, "third-party": 59}),
         Example("django_receiver", (), "postgresql", {"after": 68, "before": 59}),
-        Example("flask_receiver", (), "", {"commsease": 68, "rongcloud": 60, "tencent": 60}),
+        Example("flask_receiver", (), "", {"commsease": 69, "rongcloud": 64, "tencent": 64}),
         Example("php_receiver", ("php",), "mariadb", {"after": 60, "room": 55}),
     )
 }

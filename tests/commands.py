@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import click
+from im_callback.provider_mock import cli
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,18 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+
+
+def leaves() -> list[str]:
+    """Return every command that has no commands of its own, by what is typed; those of packages too."""
+    return list(_leaves(cli.main, "", click.Context(cli.main)))
+
+
+def _leaves(command: click.Command, path: str, context: click.Context) -> Iterator[str]:
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from _leaves(found, f"{path} {name}".strip(), context)

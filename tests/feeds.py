@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
+from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock.contract import Feed, Provider
 
 
@@ -19,3 +21,10 @@ def changed(provider: Provider, **attributes: Any) -> Provider:
 def first(provider: Provider) -> Feed:
     """Return the feed that arrives if nobody says which."""
     return provider.feeds[0]
+
+
+def with_exchanges(found: Sequence[Result]) -> list[Result]:
+    """Return results of checks that have sent something: no failure among them is without what shows it."""
+    bare = [one.id for one in found if one.verdict is Verdict.FAIL and not one.attempts]
+    assert not bare, bare
+    return list(found)

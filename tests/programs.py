@@ -18,6 +18,7 @@ PACKAGES: Final = {
     "chromium": "chromium",
     "curl": "curl",
     "go": "golang-go",
+    "gofmt": "golang-go",
     "initdb": "postgresql",
     "java": "default-jdk-headless",
     "javac": "default-jdk-headless",

@@ -20,6 +20,7 @@ from random import SystemRandom
 from urllib.parse import urlsplit, urlunsplit
 
 from im_callback.conformance.around.log import Log
+from im_callback.conformance.around.moments import Moment, now
 from im_callback.conformance.network import connects
 
 START_SECONDS = 60.0
@@ -131,6 +132,8 @@ class Receiver:
         self.log = Log()
         self.tag = ""
         """What its lines begin with in a log that it shares."""
+        self.moments: list[Moment] = []
+        """When it was ended and started."""
         self.starts = 0
         """How often it was started."""
         self._answers = answers
@@ -194,6 +197,7 @@ class Receiver:
         while not self._started(end):
             # The kernel may hold the port of one that was killed; it is free in a moment, or at the next try.
             time.sleep(0.5)
+        self.moments.append(now("the receiver is started, and answers"))
 
     def _started(self, end: float) -> bool:
         """Start it once; return False where its port was still taken and there is time to try again."""
@@ -238,6 +242,7 @@ class Receiver:
     def strike(self) -> None:
         """Send SIGKILL to its process group, and return at once; `kill` makes sure afterwards."""
         if self._process is not None:
+            self.moments.append(now("the receiver gets SIGKILL"))
             self._process.strike()
 
     def kill(self) -> None:
@@ -245,6 +250,8 @@ class Receiver:
 
         `ReceiverError` if something still listens at the address.
         """
+        if self.running:
+            self.moments.append(now("the receiver gets SIGKILL"))
         if self._process is not None:
             self._process.kill()
         self._must_be_gone("SIGKILL")
@@ -254,7 +261,7 @@ class Receiver:
         seconds = STOP_SECONDS if seconds is None else seconds
         if self._process is None:
             return True
-        self._process.terminate()
+        self.terminate()
         if self._process.ended.wait(seconds):
             self._process.finish()
             self._must_be_gone("SIGTERM")
@@ -265,6 +272,7 @@ class Receiver:
     def terminate(self) -> None:
         """Send SIGTERM, and return at once."""
         if self._process is not None:
+            self.moments.append(now("the receiver gets SIGTERM"))
             self._process.terminate()
 
     def restart(self, seconds: float | None = None) -> None:

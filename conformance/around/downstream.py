@@ -17,6 +17,8 @@ from collections.abc import Coroutine
 from enum import Enum
 from typing import Any, TypeVar
 
+from im_callback.conformance.around.moments import Moment, now
+
 T = TypeVar("T")
 
 CHUNK = 65_536
@@ -62,6 +64,8 @@ class Downstream:
         """Pieces that came from the receiver so far, whether they went on or not."""
         self.unreachable = ""
         """Why the store could not be reached the last time that somebody tried; empty where it could."""
+        self.moments: list[Moment] = []
+        """When it began to disturb, and when it ended."""
         self._delay = 0.0
         self._open: dict[_Link, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
@@ -89,6 +93,7 @@ class Downstream:
 
     def hang(self) -> None:
         """Accept connections and hold whatever comes, until `heal`."""
+        self.moments.append(now("its store hangs"))
         self._do(self._turn(Mode.HANG))
 
     def slow(self, seconds: float) -> None:
@@ -97,18 +102,22 @@ class Downstream:
 
     def refuse(self) -> None:
         """Be a store that is not running: connections are refused, and those there were are cut."""
+        self.moments.append(now("its store refuses connections"))
         self._do(self._turn(Mode.REFUSE))
 
     def cut(self) -> None:
         """End every connection that there is, in the middle of what it carries; new ones are served as before."""
+        self.moments.append(now("the connections to its store are cut"))
         self._do(self._end(reset=False))
 
     def reset(self) -> None:
         """The same by a reset, as a crash or a firewall does it."""
+        self.moments.append(now("the connections to its store are reset"))
         self._do(self._end(reset=True))
 
     def heal(self) -> None:
         """Let everything through again, what was held included."""
+        self.moments.append(now("its store is there again"))
         self._do(self._turn(Mode.PASS))
 
     def close(self) -> None:

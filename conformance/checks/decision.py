@@ -28,7 +28,7 @@ from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events
 from im_callback.conformance.twins import foreign, signed_only
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
-from im_callback.conformance.words import notes_of, refusal, said_of
+from im_callback.conformance.words import counted, notes_of, refusal, said_of
 from im_callback.provider_mock.contract import Outcome
 from im_callback.provider_mock.history import Attempt
 
@@ -54,8 +54,18 @@ def ask(run: Run) -> list[Attempt]:
     why="An answer that is not as documented decides nothing: what was to be stopped goes through, or the reverse.",
     fix="Answer as the documented sample of this event type does, with the values that its page lists.",
     needs=needs.decides,
+    remedies=("decide",),
 )
 def check_answer_decides(run: Run) -> None:
+    """Every answer to a question has the documented form and values, and says what is to become of the message.
+
+    A, one for each documented sample -> 200, and a decision
+    ... all questions of the run
+
+    - An empty 200, or 204: the provider then decides by itself.
+    - A code that is not on the page, or a number given as a text.
+    - What is put in the place of a message could be none: plain words for a picture.
+    """
     own = ask(run)
     asked = [attempt for attempt in run.sent.valid(run.binding, blamed=True) if attempt.shot.events]
     answered = [attempt for attempt in asked if attempt.acked]
@@ -75,7 +85,7 @@ def check_answer_decides(run: Run) -> None:
         shown = [attempt for attempt, _ in wrong]
         raise Failed(
             f"an answer that decides{such_as(run, shown[0])}",
-            f"{wrong[0][1]} ({len(wrong)} of {len(answered)} answers: {notes_of(shown)})",
+            f"{wrong[0][1]} ({len(wrong)} of {counted(len(answered), 'answer', 'answers')}: {notes_of(shown)})",
             shown,
             cause=refusal(shown[0]),
         )
@@ -97,14 +107,24 @@ def check_answer_decides(run: Run) -> None:
     why="What comes late is let through, or stopped, without the receiver.",
     fix=DECIDE_IN_TIME,
     needs=needs.decides,
+    remedies=("decide", "answer-first", "several-at-once"),
 )
 def check_decides_in_time(run: Run) -> None:
+    """No question of the run was answered too late, nor is one in a burst.
+
+    ... all questions of the run
+    A, B, C and others, one by one -> a decision, in time
+    D, E, F and 47 more at once -> a decision, in time
+
+    - The decision asks another service, without a limit of time.
+    - One worker for all, so that the last ones wait too long.
+    """
     asked = run.own_attempts()
     late = [attempt for attempt in asked if attempt.outcome is Outcome.TIMED_OUT]
     if late:
         raise Failed(
             f"every decision within {run.feed.deadline:g} s",
-            f"{len(late)} of {len(asked)} questions were not answered in time ({notes_of(late)}); "
+            f"{len(late)} of {counted(len(asked), 'question', 'questions')} not answered in time ({notes_of(late)}); "
             f"{without_answer(run.feed)}",
             late,
             cause="late",
@@ -122,8 +142,17 @@ def check_decides_in_time(run: Run) -> None:
     fix="Decide by what the question says, not by chance or by the moment. Where you limit how often somebody may do "
     "something, count a question that comes again, with the same identity, once.",
     needs=needs.decides,
+    remedies=("decide",),
 )
 def check_same_question_same_answer(run: Run) -> None:
+    """The same question again gets the same decision.
+
+    A, one for each documented sample -> a decision
+    A again, the same bytes -> the same decision
+    A again, signed afresh, if that was refused -> the same decision
+
+    - A decision by chance, or by how often somebody has asked.
+    """
     first = [attempt for attempt in ask(run) if decision(attempt) is not None]
     if not first:
         raise CouldNotRun("no answer decides anything", f"See {ANSWERS}")
@@ -161,8 +190,20 @@ def asked_again(run: Run, attempt: Attempt) -> Attempt:
     fix="Give the store a time limit well under the deadline. When it fails, answer what you want then in the documented "
     "form, or answer 503.",
     needs=needs.decides,
+    remedies=("decide", "store-limit"),
 )
 def check_fails_as_told(run: Run) -> None:
+    """While the store is away, a 200 carries a decision; any other status, or no answer, leaves it to the provider.
+
+    A, one of several kinds -> a decision
+    * its store hangs; then it refuses connections
+    B -> a decision, or no 200
+    * its store is back
+    C -> acknowledged
+
+    - An error page with status 200.
+    - An error is caught and answered in a form that decides nothing.
+    """
     store = store_of(run)
     events = {event.type: event for event, _ in documented_events(run)}
     asked = list(events.values())[:ASKED]
@@ -212,8 +253,16 @@ def told(run: Run, attempts: Sequence[Attempt]) -> str:
     "stopped, or let through, and nobody would see that the receiver believes none of them.",
     fix="Refuse with 401 or 403 what is not signed by the provider, before you think about what it says.",
     needs=needs.decides_and_signs,
+    remedies=("refuse-by-status", "constant-time"),
 )
 def check_refusal_is_no_decision(run: Run) -> None:
+    """A question with a bad signature is refused by its status, and gets no decision.
+
+    A, signed with another secret -> refused
+
+    - What is not signed is refused as messages are: 200, and the decision to stop it.
+    - Whoever asks gets a decision; only the recording looks at the signature.
+    """
     signed_only(run)
     attempts = run.send(foreign(run))
     effects = run.barrier()

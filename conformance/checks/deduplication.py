@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from im_callback.conformance import needs
 from im_callback.conformance.around.recovery import (
     ended,
@@ -17,125 +14,37 @@ from im_callback.conformance.around.recovery import (
 from im_callback.conformance.around.second import second_receiver, to_address
 from im_callback.conformance.beside import each_effect
 from im_callback.conformance.check import check
-from im_callback.conformance.disturbed import at_once, patience, performed
+from im_callback.conformance.disturbed import patience
 from im_callback.conformance.judge import duplicated
+from im_callback.conformance.repeats import (
+    after_no_answer,
+    fill_up,
+    first_and_again,
+    identified,
+    lasts,
+    once,
+    parts_of_key,
+    shared_ids,
+    whose,
+)
 from im_callback.conformance.run import Run
-from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
-from im_callback.conformance.words import notes_of, refusal, said_of
+from im_callback.conformance.verdict import Failed, NotApplicable
+from im_callback.conformance.words import counted, notes_of
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.history import Attempt
-from im_callback.provider_mock.traffic.shape import kind_at, leaves
-from im_callback.provider_mock.wire import Wire
-from im_callback.schemas import EventType
 
 AT_ONCE = 16
 RACES = 8
 """Rounds of identical requests that arrive together: a receiver that looks first and inserts afterwards rarely passes one."""
 RETRIES = 3
-AT_A_TIME = 16
-"""Deliveries that are under way at once while many are sent that nobody looks at one by one."""
 LONGEST = 60
 """Seconds at most that they may take under a rate."""
-EARLIER = 1000
-"""Milliseconds by which a first attempt is older: where a time is written in seconds, a retry's is another one."""
-OWNERS = frozenset({"account", "team", "room"})
-"""Kinds of values within which an id may be unique."""
-SHARED = frozenset({"message-key", "sequence", "grouped-id"})
-"""Kinds of ids that are unique within something only, where the identity names it beside them."""
-PARTS = frozenset({"sequence", "random", "seconds"})
-"""Kinds of the numbers that a message's key is made of."""
 WHY = "Providers deliver again after a lost acknowledgement; users then see the message twice, or pay twice."
 FIX = (
     "Keep the identity of what you recorded (provider-mock events lists the fields) under a unique key, "
     "and acknowledge what is already there."
 )
-
-
-def whose(event_type: EventType) -> list[str]:
-    """Return the pointers of an identity that say whose its id is: people, a group."""
-    return [one for one in event_type.identity or () if kind_at(event_type.schema, one) in OWNERS]
-
-
-def shared_ids(event_type: EventType) -> bool:
-    """Return whether the identity is an id together with those among whom it is unique."""
-    kinds = {kind_at(event_type.schema, one) for one in event_type.identity or ()}
-    return bool(kinds & OWNERS) and bool(kinds & SHARED)
-
-
-def parts_of_key(event_type: EventType, payload: Any) -> list[str]:
-    """Return the pointers of the numbers that a key is made of: where they change, so does the key."""
-    return [one for one, _ in leaves(payload) if kind_at(event_type.schema, one) in PARTS]
-
-
-def identified(run: Run) -> list[EventType]:
-    """Return the recorded event types whose payload carries an identity."""
-    types = [one for one in run.handled if one.identity]
-    if not types:
-        raise NotApplicable("no recorded event type carries an identity")
-    return types
-
-
-def once(run: Run, events: Sequence[Event], attempts: Sequence[Attempt]) -> None:
-    """Fail unless each event has exactly one effect, after everything before was worked off."""
-    run.shown(events)
-    effects = run.barrier()
-    wrong = [
-        (event, one)
-        for event in events
-        for one in run.occurrences(event)
-        if (shown := effects.count(one)) != 1 and (shown or not run.turned_down(event))
-    ]
-    if wrong:
-        event, first = wrong[0]
-        others = list(dict.fromkeys(other.type for other, _ in wrong))
-        raise Failed(
-            "one effect",
-            f"{effects.count(first)} effects of {first}"
-            + (f"; the same for {', '.join(others[1:])}" if others[1:] else ""),
-            [a for a in attempts if any(event in a.shot.events for event, _ in wrong)],
-            cause="doubled" if effects.count(first) else f"lost: {event.type}",
-            records=each_effect(effects, first),
-        )
-
-
-def first_and_again(run: Run, *, afresh: bool = False, wire: Wire | None = None, note: str) -> None:
-    """Deliver each recorded type twice; fail unless both are acknowledged and one effect comes of it."""
-    before = EARLIER if afresh or wire is not None else 0
-    first = run.send_each(run.shot(run.event(one), stamp=run.stamp(-before), note=one.name) for one in identified(run))
-    run.must_ack(first, "the first delivery")
-    if wire is not None:
-        spelled(run, wire, note)
-    run.must_show(first, "the first delivery")
-    again = run.send_each(
-        run.again(attempt, afresh=afresh, wire=wire, note=f"{attempt.shot.note}, {note}") for attempt in first
-    )
-    run.must_ack(
-        again,
-        "the repeated delivery",
-        fix="Acknowledge what you have already, as you did the first time; else it is delivered again and again.",
-    )
-    once(run, [event for a in first for event in a.shot.events], [*first, *again])
-
-
-def spelled(run: Run, wire: Wire, note: str) -> None:
-    """End the check here if even a first delivery in this spelling is not accepted: that says nothing of repeats."""
-    (attempt,) = run.send_each([run.shot(run.event(), wire=wire, note=f"a first delivery, {note}")])
-    if attempt.acked:
-        return
-    if run.feed.signs_body:
-        raise CouldNotRun(
-            f"in this spelling a first delivery is not accepted either ({said_of(attempt)})",
-            "See signature.accepts-raw-bytes",
-            [attempt],
-        )
-    raise Failed(
-        "the same event in another JSON spelling acknowledged",
-        said_of(attempt),
-        [attempt],
-        cause=refusal(attempt),
-        fix="Parse the body as JSON, in whatever spelling it comes.",
-    )
 
 
 @check(
@@ -145,8 +54,19 @@ def spelled(run: Run, wire: Wire, note: str) -> None:
     effects=True,
     why=WHY,
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_same_request_again(run: Run) -> None:
+    """The second delivery is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    A again, the same bytes -> acknowledged
+    = A once
+
+    - Every delivery is recorded.
+    - Only the latest few events are remembered.
+    - A repeat is answered with an error, so that it is sent again and again.
+    """
     first_and_again(run, note="the same request again")
 
 
@@ -158,8 +78,18 @@ def check_same_request_again(run: Run) -> None:
     why="Time, nonce and signature differ between attempts: a receiver that tells deliveries apart by them records "
     "every retry.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_signed_afresh(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    A again, with a new time and signature -> acknowledged
+    = A once
+
+    - Deliveries are told apart by their signature, their nonce or their time.
+    - Every delivery is recorded.
+    """
     first_and_again(run, afresh=True, note="again, signed afresh")
 
 
@@ -170,20 +100,21 @@ def check_retry_signed_afresh(run: Run) -> None:
     effects=True,
     why="A receiver that tells deliveries apart by a hash of the body records every retry that is serialised anew.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_reformatted(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    B, with white space and other key order -> acknowledged
+    A again, with white space and other key order -> acknowledged
+    = A once
+
+    - Events are told apart by a hash of the body, or by how their JSON is written.
+    - Deliveries are told apart by their signature.
+    """
     wire = run.wire(spaces=True, key_order="alphabetical")
     first_and_again(run, wire=wire, note="again, with white space and other key order")
-
-
-def after_no_answer(run: Run, transport: Transport, how: str) -> None:
-    """Deliver each recorded type with nobody reading the answer, then again; fail unless that is acked and shows once."""
-    kinds = identified(run)
-    shots = [run.shot(run.event(one), stamp=run.stamp(-EARLIER), note=f"{one.name}, {how}") for one in kinds]
-    lost = performed(run, at_once(len(shots), transport), shots)
-    again = run.send_each(run.again(attempt, note=f"{attempt.shot.note}, sent again") for attempt in lost)
-    run.must_ack(again, "the delivery, sent again,")
-    once(run, [event for shot in shots for event in shot.events], [*lost, *again])
 
 
 @check(
@@ -193,8 +124,18 @@ def after_no_answer(run: Run, transport: Transport, how: str) -> None:
     effects=True,
     why="The connection broke as the answer came: the receiver has done its work, and the provider does not know.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_after_lost_ack(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged -x
+    A again -> acknowledged
+    = A once
+
+    - The event is recorded before the answer, and remembered as known only after it.
+    - A copy of the store that lags behind is asked whether the event is there.
+    """
     after_no_answer(run, Transport(read_reply=False), "whose answer is not read")
 
 
@@ -205,8 +146,18 @@ def check_retry_after_lost_ack(run: Run) -> None:
     effects=True,
     why="A provider that has waited for its deadline gives up and tries again, whatever the receiver did meanwhile.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_retry_after_timeout(run: Run) -> None:
+    """The retry is acknowledged, and the effects show the event once.
+
+    A -> acknowledged, too late -x
+    A again -> acknowledged
+    = A once
+
+    - The event is remembered as known only after the answer has been read.
+    - A copy of the store that lags behind is asked whether the event is there.
+    """
     after_no_answer(run, Transport(silent=True, deadline=patience(run)), "given up without an answer")
 
 
@@ -217,8 +168,19 @@ def check_retry_after_timeout(run: Run) -> None:
     effects=True,
     why="Looking first and inserting afterwards lets two requests through at the same moment.",
     fix="Let the database decide: insert under a unique key, and treat the conflict as already done.",
+    remedies=("unique-key",),
 )
 def check_concurrent(run: Run) -> None:
+    """Each of the requests, or a retry of it, is acknowledged, and the effects show the event once; several events are tried.
+
+    A, 16 times at once ->
+    -> acknowledged
+    A again, if one was not acknowledged -> acknowledged
+    = A once
+
+    - First it is asked whether the event is there, then it is inserted: between the two another request comes.
+    - A lock that holds in one process only.
+    """
     if run.settings.rate is not None:
         raise NotApplicable("--receiver-rate leaves requests at once out")
     event_type = next((one for one in identified(run) if one.items is None), identified(run)[0])
@@ -246,8 +208,16 @@ def check_concurrent(run: Run) -> None:
     why=WHY,
     fix="Deduplicate entries, not requests.",
     needs=needs.batches,
+    remedies=("each-entry", "unique-key"),
 )
 def check_inside_one_batch(run: Run) -> None:
+    """The array is acknowledged, and the effects show the event once.
+
+    one array: A, A -> acknowledged
+    = A once
+
+    - Repeats are looked for among what earlier requests brought, not inside the array.
+    """
     event = run.event()
     attempt = run.deliver(event, event, note="the same entry twice in one array")
     run.must_ack([attempt], "an array with the same entry twice")
@@ -262,8 +232,18 @@ def check_inside_one_batch(run: Run) -> None:
     why=WHY,
     fix="Deduplicate entries, not requests.",
     needs=needs.batches,
+    remedies=("each-entry", "unique-key"),
 )
 def check_across_batches(run: Run) -> None:
+    """Both arrays are acknowledged, and the effects show each event once.
+
+    one array: A -> acknowledged
+    one array: A, B -> acknowledged
+    = A once, B once
+
+    - Requests are remembered, not their entries.
+    - Of an array only the first entry is read, or the whole of it passed over if one of it is known.
+    """
     old, new = run.event(), run.event()
     attempts = run.send_each([run.shot(old, note="an entry"), run.shot(old, new, note="the entry and a new one")])
     run.must_ack(attempts, "an array with an old and a new entry")
@@ -279,8 +259,19 @@ def check_across_batches(run: Run) -> None:
     option="command",
     why="A retry that crosses a restart finds a receiver that has forgotten what it kept in memory.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_after_restart(run: Run) -> None:
+    """The repeat after a restart is acknowledged, and the effects show the event once.
+
+    A -> acknowledged
+    * SIGTERM, and a start
+    B -> acknowledged
+    A again, signed afresh -> acknowledged
+    = A once
+
+    - What has been seen is known by heart only, until the process ends.
+    """
     process = process_of(run)
     first = run.send_each(run.shot(run.event(one), note=one.name) for one in identified(run))
     run.must_ack(first, "the first delivery")
@@ -306,8 +297,21 @@ def check_after_restart(run: Run) -> None:
     option="command",
     why="Behind a load balancer a retry reaches another instance, which knows nothing of what the first kept in memory.",
     fix="Keep what you have seen where all instances look: in the store, under a unique key.",
+    remedies=("unique-key",),
 )
 def check_across_receivers(run: Run) -> None:
+    """An event that reaches two instances shows once.
+
+    A -> acknowledged
+    * a second one is started, on the same store
+    B, to the second -> acknowledged
+    A again, to the second -> acknowledged
+    C, to both at once, 16 times -> acknowledged
+    = A once, B once, C once
+
+    - What has been seen is kept in the memory, or in a file, of one instance.
+    - A lock that holds in one process only.
+    """
     with second_receiver(run) as there:
         first, shared = seen_by_both(run, there)
         again = [
@@ -361,8 +365,18 @@ def seen_by_both(run: Run, there: str) -> tuple[list[Attempt], Event]:
     effects=True,
     why="Deduplication by content or by time throws away what users really did twice.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_twins_are_kept(run: Run) -> None:
+    """Both are acknowledged, and the effects show both.
+
+    A -> acknowledged
+    B, the same but for its identity -> acknowledged
+    = A and B
+
+    - What says the same, or comes within a second, is taken for the same.
+    - A state that is there is never changed.
+    """
     for event_type in identified(run):
         event = run.event(event_type)
         order = event_type.order
@@ -384,8 +398,18 @@ def check_twins_are_kept(run: Run) -> None:
     why="Such an id is unique among these people only, and a message to many has one: by it alone all but one are lost.",
     fix="Use all documented fields of the identity together.",
     needs=needs.some_type(shared_ids),
+    remedies=("unique-key",),
 )
 def check_same_key_other_sender(run: Run) -> None:
+    """All are acknowledged, and the effects show each of them.
+
+    A -> acknowledged
+    B, the same id, from somebody else -> acknowledged
+    C, the same id, to somebody else -> acknowledged
+    = A, B and C
+
+    - Messages are told apart by their id, or by their random number, alone.
+    """
     kinds = [one for one in run.handled if shared_ids(one)]
     if not kinds:
         raise NotApplicable("the receiver records no event type whose ids are unique among some people only")
@@ -417,6 +441,7 @@ def check_same_key_other_sender(run: Run) -> None:
     needs=needs.some_type(lambda one: one.identity is None),
 )
 def check_no_identity(run: Run) -> None:
+    """Nothing is sent: it says which event types carry nothing by which a repeat could be told."""
     names = [one.name for one in run.documented if one.identity is None]
     raise NotApplicable(f"no payload field tells a duplicate from a repeat: {', '.join(names) or 'none such'}")
 
@@ -430,8 +455,18 @@ def check_no_identity(run: Run) -> None:
     why="What is sent again by hand, or from a backlog, comes hours later: whoever remembers the last few hundred only "
     "takes it for new.",
     fix="Keep what you have recorded under a unique key in the store itself, not in a window of the latest.",
+    remedies=("unique-key",),
 )
 def check_far_apart(run: Run) -> None:
+    """What was delivered first of all and is delivered again at the end has no further effect.
+
+    A -> acknowledged
+    ... 1000 others, those of the run included
+    A again, signed afresh -> acknowledged
+    = A once
+
+    - The latest few hundred events are remembered, or those of the last hour.
+    """
     distance, rate = run.settings.dedupe_distance, run.settings.rate
     if not distance:
         raise NotApplicable("--receiver-dedupe-distance=0 leaves it out")
@@ -460,46 +495,12 @@ def check_far_apart(run: Run) -> None:
         shown = [one for one in again if set(doubled) & set(run.occurrences(*one.shot.events))]
         raise Failed(
             "no further effect",
-            f"{after.count(doubled[0])} effects of {doubled[0]}, {counts[doubled[0]]} before it was sent again after "
-            f"{distance} others",
+            f"{after.count(doubled[0])} effects of {doubled[0]}; {counts[doubled[0]]} before it was sent again, behind "
+            f"{counted(distance, 'other', 'others')}",
             shown,
             cause="doubled",
             records=each_effect(after, doubled[0]),
         )
-
-
-def lasts(run: Run, attempt: Attempt) -> bool:
-    """Return whether what a delivery brought is recorded for good: nothing that removes, or never happened.
-
-    Nor is it what has gone with a process that a check has ended.
-    """
-    return run.sent.indistinct.isdisjoint(run.occurrences(*attempt.shot.events)) and all(
-        run.keeps(event) and not run.failed(event) and not run.provider.catalogue[event.type].removes(event.payload)
-        for event in attempt.shot.events
-    )
-
-
-def fill_up(run: Run, distance: int) -> None:
-    """Deliver so many events, less those that the run has already brought; could-not-run if none is acknowledged."""
-    brought = {
-        one
-        for attempt in run.sent.valid(Level.MAY, blamed=True)
-        if attempt.acked
-        for one in run.occurrences(*attempt.shot.events)
-    }
-    missing = distance - len(brought)
-    while missing > 0:
-        shots = [run.shot(run.event(), note="one of very many others") for _ in range(min(AT_A_TIME, missing))]
-        attempts = run.send(*shots)
-        run.sent.excuse(one for one in attempts if not one.acked)
-        acked = sum(one.acked for one in attempts)
-        if not acked:
-            raise CouldNotRun(
-                f"none of {len(attempts)} deliveries at once was acknowledged ({said_of(attempts[0])})",
-                "Give --receiver-rate where the receiver is behind a limit",
-                attempts,
-            )
-        missing -= acked
 
 
 @check(
@@ -510,8 +511,16 @@ def fill_up(run: Run, distance: int) -> None:
     last=True,
     why="A second effect that comes late is a second effect all the same.",
     fix=FIX,
+    remedies=("unique-key",),
 )
 def check_nothing_doubled(run: Run) -> None:
+    """At the end of the run no event has two effects.
+
+    ... all deliveries of the run
+    = everything once
+
+    - A repeat that was first passed over comes in later, through a queue or a nightly job.
+    """
     effects = run.barrier()
     judged = run.sent.to_judge(run.binding)
     found = [one for one in duplicated(effects) if one in judged]
@@ -520,7 +529,7 @@ def check_nothing_doubled(run: Run) -> None:
         shown = [a for a in run.history if twice & set(run.occurrences(*a.shot.events))]
         raise Failed(
             "one effect each",
-            f"{len(found)} have more, among them {found[0]} ({notes_of(shown)})",
+            f"{counted(len(found), 'event has more:', 'events have more, among them')} {found[0]} ({notes_of(shown)})",
             shown,
             cause="doubled",
             records=each_effect(effects, found[0]),

@@ -63,8 +63,18 @@ def all_absent(event_type: EventType, payload: Any, optional: Iterable[str]) -> 
     level="must",
     why="The documents say that not every field is always sent; a receiver that reads one blindly drops the event.",
     fix="Read fields with a default; require only what the schema requires.",
+    remedies=("read-with-care",),
 )
 def check_optional_absent(run: Run) -> None:
+    """Each variation of an event without optional fields is acknowledged and, where its kind is recorded, shows.
+
+    A, whole -> acknowledged
+    B, without one optional field; the same for each of them -> acknowledged
+    C, without any optional field -> acknowledged
+    = B and C
+
+    - A field that need not be there is read as if it were, and its absence raises an exception.
+    """
     run.must_not_be_blind()
     attempts: list[Attempt] = []
     for event_type in run.documented:
@@ -105,8 +115,17 @@ def keeps_identity(event_type: EventType, whole: Any, payload: Any) -> bool:
     level="must",
     why="Fields that the samples do not show are documented all the same; a strict reader drops the event they come in.",
     fix="Take every documented field, also those that you do not use.",
+    remedies=("read-with-care",),
 )
 def check_optional_present(run: Run) -> None:
+    """Each event with one more documented field is acknowledged and, where its kind is recorded, shows.
+
+    A, as its sample -> acknowledged
+    B, with one more documented field; the same for each of them -> acknowledged
+    = B
+
+    - Fields that the samples do not show are refused.
+    """
     generator = made(run)
     wholes = {event_type: run.event(event_type).payload for event_type in run.documented}
     added = {
@@ -143,8 +162,18 @@ def made(run: Run) -> Generator:
     why="A plus is a space in a form, and an escaped one is a plus: read as an address, or read twice, texts change.",
     fix="Let a parser of forms read the body, once.",
     needs=needs.sends_forms,
+    remedies=("parse-form",),
 )
 def check_form_characters(run: Run) -> None:
+    """An event whose text holds what means something in a form is accepted, and kept as it was said.
+
+    A, which says plain letters -> acknowledged
+    B, which says 1+1=2 & 50%2B; a b -> acknowledged
+    = B, and its text
+
+    - A form is decoded as an address is: a plus stays a plus.
+    - What a parser has decoded is decoded once more.
+    """
     kept_as_sent(
         run, "1+1=2 & 50%2B; a b", "an event with a plus, a percent sign and separators", "preflight.accepts-valid"
     )
@@ -157,8 +186,17 @@ def check_form_characters(run: Run) -> None:
     why="Text is what one tries by hand; a picture, a notice or a team brings other fields, and real users send them.",
     fix="Acknowledge every kind, also those that you do not record, and keep those that you do.",
     needs=needs.some_type(lambda one: one.variants),
+    remedies=("skip-unknown", "read-with-care"),
 )
 def check_every_variant(run: Run) -> None:
+    """Every documented variant is acknowledged and, where it is recorded, shows.
+
+    A, one of each documented variant -> acknowledged
+    = A, if its variant is recorded
+
+    - Only texts are looked at; pictures, notices and teams are answered with an error.
+    - An attachment is parsed as JSON, whatever the kind of its message.
+    """
     run.must_not_be_blind()
     generator = made(run)
     attempts = run.send_each(
@@ -178,8 +216,18 @@ def check_every_variant(run: Run) -> None:
     level="should",
     why="A column that is too short, or a number held in 32 bits, cuts or refuses what real users send.",
     fix="Make room for the documented maxima; keep ids as text, and unsigned 32-bit numbers in 64 bits.",
+    remedies=("keep-whole",),
 )
 def check_limits(run: Run) -> None:
+    """Each event with one field at its documented maximum is acknowledged and, where it is recorded, kept unharmed.
+
+    A, as its sample -> acknowledged
+    B, with one field at its documented maximum; the same for each -> acknowledged
+    = B, with the whole value
+
+    - Texts are kept in a column of 255 characters.
+    - Numbers are kept in a signed 32-bit integer.
+    """
     run.must_not_be_blind()
     attempts: list[Attempt] = []
     sent: list[tuple[Attempt, str]] = []
@@ -237,8 +285,17 @@ def harm(run: Run, attempt: Attempt, pointer: str, effects: Effects) -> str:
     level="should",
     why="Providers add fields without notice; a strict parser loses every event from that day on.",
     fix="Ignore fields that you do not know.",
+    remedies=("read-with-care",),
 )
 def check_unknown_field(run: Run) -> None:
+    """An event with a field that nobody has documented yet is acknowledged and, where its kind is recorded, shows.
+
+    A, as its sample -> acknowledged
+    B, with a field that is not documented -> acknowledged
+    = B
+
+    - A strict parser refuses objects with fields that are not on its list.
+    """
     run.must_not_be_blind()
     extra = {"extensionNotYetDocumented": {"since": 2030, "list": [1, None]}}
     attempts: list[Attempt] = []
@@ -257,8 +314,17 @@ def check_unknown_field(run: Run) -> None:
     why="Where table and sample disagree about the type of a field, a provider has sent both; a strict parser drops one.",
     fix="Read such fields whether they are numbers or texts.",
     needs=needs.some_type(drifts),
+    remedies=("read-with-care",),
 )
 def check_type_drift(run: Run) -> None:
+    """Each event with a value of the other documented type is acknowledged and, where its kind is recorded, shows.
+
+    A, as its sample -> acknowledged
+    B, with a number as a text, or the reverse; the same for each -> acknowledged
+    = B
+
+    - A field is read as the type that the sample shows; the other one raises an exception.
+    """
     run.must_not_be_blind()
     generator = made(run)
     attempts: list[Attempt] = []
@@ -291,8 +357,18 @@ def check_type_drift(run: Run) -> None:
     why="Whoever parses such a text without looking which message it belongs to drops those in which users wrote it.",
     fix="Parse it only for the kinds whose form is documented, and keep the text where it does not parse.",
     needs=needs.some_type(holds_json),
+    remedies=("read-with-care",),
 )
 def check_embedded_json(run: Run) -> None:
+    """Each event whose embedded JSON has another form is acknowledged and, where its kind is recorded, shows.
+
+    A, as its sample -> acknowledged
+    B, with its embedded JSON in another spelling -> acknowledged
+    C, with plain words where any text may stand -> acknowledged
+    = B and C
+
+    - Every attachment is parsed as JSON, and one that is none is answered with 400.
+    """
     run.must_not_be_blind()
     generator = made(run)
     attempts: list[Attempt] = []
@@ -325,8 +401,18 @@ def check_embedded_json(run: Run) -> None:
     fix="Keep the content of every kind that you record, best the payload as it came; or name what you keep with "
     "--receiver-handles.",
     needs=needs.some_type(lambda one: one.variants and one.items is None),
+    remedies=("keep-whole",),
 )
 def check_content(run: Run) -> None:
+    """A field that is kept of one kind of message is kept of all kinds that are recorded.
+
+    A, a text -> acknowledged
+    B, a picture; the same for each kind -> acknowledged
+    = the content of A, and that of B
+
+    - The content of texts is kept; of the others only that there was one.
+    - Of a message with several elements the first is kept.
+    """
     judged = 0
     lost: list[tuple[str, list[Attempt]]] = []
     for event_type in (one for one in run.handled if one.variants and one.items is None):
@@ -393,8 +479,19 @@ def several(event_type: EventType, models: Mapping[str, Any]) -> dict[str, tuple
     why="How many entries an array holds is not said.",
     fix="Take every entry of an array, however many there are.",
     needs=needs.batches,
+    remedies=("each-entry",),
 )
 def check_batch_sizes(run: Run) -> None:
+    """Arrays of one, two and five hundred entries are acknowledged, and every entry shows.
+
+    one array: A -> acknowledged
+    one array: B, C -> acknowledged
+    one array: D, E, F and 497 more, each in a room of its own -> acknowledged
+    = all of them
+
+    - Only the first entry is read.
+    - Arrays of more than a hundred entries are refused.
+    """
     run.must_not_be_blind()
     shots = [
         run.shot(*(run.event() for _ in range(size)), note=f"an array of {size}, each in a room of its own")
@@ -413,8 +510,16 @@ def check_batch_sizes(run: Run) -> None:
     why="The webhook comes for messages that were blocked as well; recorded, they appear in the archive as said.",
     fix="Look at the field that reports it, and record nothing as sent that was not.",
     needs=needs.some_type(lambda one: one.failure),
+    remedies=("read-with-care",),
 )
 def check_failed_send(run: Run) -> None:
+    """An event that reports a failure is acknowledged, and shows as no sent message.
+
+    A, a message that could not be sent -> acknowledged
+    = nothing that looks like a sent message
+
+    - The field that reports the failure is not looked at.
+    """
     kinds = [one for one in run.handled if one.failure is not None]
     if not kinds:
         raise NotApplicable("the receiver records no event type that can report a failure")

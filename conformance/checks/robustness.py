@@ -9,13 +9,13 @@ from math import ceil, inf
 
 from im_callback.conformance import needs
 from im_callback.conformance.check import check
-from im_callback.conformance.checks.deduplication import once
 from im_callback.conformance.disturbed import performed
 from im_callback.conformance.judge import Effects, text
+from im_callback.conformance.repeats import once
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import speaking_event
 from im_callback.conformance.verdict import CouldNotRun, Failed, Gone, NotApplicable
-from im_callback.conformance.words import said_of, shorten
+from im_callback.conformance.words import counted, said_of, shorten
 from im_callback.conformance.wrong_types import mistyped
 from im_callback.provider_mock.contract import Event, NoReply, Outcome
 from im_callback.provider_mock.delivery.changes import CannotChange, Change
@@ -128,8 +128,20 @@ def _strange(effects: Effects, shots: Sequence[Shot]) -> Counter[str]:
     why="One body that kills a worker, or is repeated a thousand times, takes all the others with it.",
     fix=FIX,
     needs=needs.sends_json,
+    remedies=("bad-body",),
 )
 def check_malformed_json(run: Run) -> None:
+    """Each broken body gets an answer in time and has no effect, and the valid delivery after it is accepted.
+
+    A -> acknowledged
+    B, signed, its JSON broken; nine ways -> any answer
+    C -> acknowledged
+    = C, and nothing of B
+
+    - The parser's exception ends the connection, or the worker.
+    - What a cut body left open is closed, and recorded.
+    - A record is made of whatever is signed, a null too.
+    """
     survives(run, [run.shot(run.event(), change=Change("break", value=kind)) for kind in BROKEN_JSON])
 
 
@@ -139,8 +151,19 @@ def check_malformed_json(run: Run) -> None:
     level="may",
     why="They are a sign of something broken on the way; kept as U+FFFD, what somebody said is lost for good.",
     fix="Decode the body strictly as UTF-8; answer 400 where it is none, and record nothing.",
+    remedies=("bad-body",),
 )
 def check_invalid_utf8(run: Run) -> None:
+    """The body gets an answer in time and has no effect, and the valid delivery after it is accepted.
+
+    A -> acknowledged
+    B, signed, with bytes that are no UTF-8 -> any answer
+    C -> acknowledged
+    = C, and nothing of B
+
+    - The body is read as Latin-1, which never fails and garbles.
+    - Bytes that are no UTF-8 are kept as U+FFFD.
+    """
     said = "broken here"
     # Inside what somebody said, so that the identity stays whole.
     survives(run, [run.shot(speaking_event(run, said), change=Change("break", said, "invalid-utf8"))])
@@ -153,8 +176,16 @@ def check_invalid_utf8(run: Run) -> None:
     why="The page speaks of an object and shows an array; what is acknowledged must not be dropped for its form.",
     fix="Take a lone object as an array of one, or refuse it.",
     needs=needs.batches,
+    remedies=("each-entry",),
 )
 def check_lone_object(run: Run) -> None:
+    """The object is refused; or it is acknowledged, and its event shows.
+
+    A, as an object without an array around it -> acknowledged, or refused
+    = A, if it was acknowledged
+
+    - A lone object is acknowledged, and nothing of it recorded.
+    """
     run.must_not_be_blind()
     attempts = run.send(run.shot(run.event(), wire=run.wire(lone_object=True), note="a lone object"))
     if not attempts[0].taken:
@@ -168,8 +199,18 @@ def check_lone_object(run: Run) -> None:
     level="should",
     why="Health checks and broken gateways send them.",
     fix=FIX,
+    remedies=("bad-body",),
 )
 def check_empty_body(run: Run) -> None:
+    """The empty body gets an answer in time, and the valid delivery after it is accepted.
+
+    A -> acknowledged
+    B, signed, without a body -> any answer
+    C -> acknowledged
+    = C, and nothing of B
+
+    - The parser's exception ends the connection.
+    """
     survives(run, [run.shot(run.event(), change=Change("break", value="empty"))])
 
 
@@ -180,9 +221,21 @@ def check_empty_body(run: Run) -> None:
     why="A null where an object was, or an object for a text, comes from the next version of a client; whoever reads "
     "it blindly loses a worker, or stores what nobody can read any more.",
     fix=FIX,
+    remedies=("read-with-care", "bad-body"),
 )
 def check_wrong_types(run: Run) -> None:
-    """Whether such an event is recorded is the receiver's affair: many keep what they do not look into."""
+    """No event with a value of another type costs an answer, a record, or the valid delivery after it.
+
+    A -> acknowledged
+    B, signed, with a null where an object was; many ways -> any answer
+    C -> acknowledged
+    = C
+
+    - The exception ends the worker, and the next delivery goes without an answer.
+    - Something is stored that breaks every reader of the list.
+
+    Whether such an event is recorded is the receiver's affair: many keep what they do not look into.
+    """
     types = [run.subject, *(one for one in run.handled or run.documented if one is not run.subject)]
     shots = [shot for event_type in types[:WRONG_TYPES] for shot in of_wrong_types(run, event_type)]
     survives(run, shots, each=FEW)
@@ -210,8 +263,18 @@ def of_wrong_types(run: Run, event_type: EventType) -> Iterator[Shot]:
     level="may",
     why="Whoever finds the address tries GET; what answers to it as to a callback is open to links and prefetching.",
     fix="Take POST only, and answer 405 to everything else.",
+    remedies=("limit-body",),
 )
 def check_wrong_method(run: Run) -> None:
+    """GET, PUT and HEAD get an answer and have no effect, and the valid delivery after them is accepted.
+
+    A -> acknowledged
+    B, with another method than POST -> any answer
+    C -> acknowledged
+    = C, and nothing of B
+
+    - The method is not looked at.
+    """
     survives(run, [run.shot(run.event(), change=Change("method", value=one)) for one in METHODS])
 
 
@@ -221,11 +284,20 @@ def check_wrong_method(run: Run) -> None:
     level="should",
     why="One body that fills the memory, or is read for minutes, takes all other deliveries with it.",
     fix="Limit how large a body may be, answer 413 beyond that, and stop reading.",
+    remedies=("limit-body",),
 )
 def check_oversized(run: Run) -> None:
-    """Refused, answered or cut off, all is well: what counts is the next delivery.
+    """After a body of ten MiB, whatever became of it, the next delivery is accepted.
 
-    No answer in time may be the way there, on which ten million bytes take as long as they take: nothing is said then.
+    A -> acknowledged
+    B, with 10 MiB of white space -> any answer, or none
+    C -> acknowledged
+    = C
+
+    - All of it is read into memory, whatever its size.
+
+    Refused, answered or cut off, all is well: what counts is the next delivery. No answer in time may be the way there,
+    on which ten million bytes take as long as they take: nothing is said then.
     """
     run.must_not_be_blind()
     run.control(run.event(), "a valid delivery before it", "robustness.still-alive")
@@ -254,8 +326,19 @@ def check_oversized(run: Run) -> None:
     why="Connections break in the middle of a request. Half an event is none, and the whole one must not be taken for "
     "a repeat of it.",
     fix="Read the body to the end that Content-Length promises before anything of it counts.",
+    remedies=("whole-body", "unique-key"),
 )
 def check_cut_off_body(run: Run) -> None:
+    """The whole delivery after the one that was cut off is acknowledged, and shows once.
+
+    A -> acknowledged
+    B, cut off near its end; the same for C half-way -x
+    B again, whole -> acknowledged
+    = B once
+
+    - The transaction that the cut-off request opened is still open, and the next delivery waits for it.
+    - The event is noted as known before its body is there.
+    """
     run.must_not_be_blind()
     run.control(run.event(), "a whole delivery", "preflight.accepts-valid")
     shots = [run.shot(run.event(), note=f"a body that ends {_place(end)}") for end in ENDS]
@@ -281,12 +364,20 @@ def _place(end: float) -> str:
     why="One slow connection, on purpose or by a bad line, keeps a server that serves one after the other from "
     "answering anybody in time.",
     fix="Let a server in front take in whole requests first, or run more than one worker or thread.",
+    remedies=("several-at-once",),
 )
 def check_trickled_body(run: Run) -> None:
-    """A body trickles in for a second and a half; the provider's deadline is longer.
+    """While a body trickles in, at least one of four other deliveries is answered; three tries.
 
-    That is enough to see whether the others are answered before it is there: who makes them wait for it makes them
-    wait past any deadline, where it takes as long.
+    A -> acknowledged
+    B, which trickles in over a second and a half ->
+    C, D, E and F meanwhile -> acknowledged
+    -> an answer to B, whatever it says
+
+    - One worker reads one request to its end before it looks at another.
+
+    The provider's deadline is longer. A second and a half is enough to see whether the others are answered before it is
+    there: who makes them wait for it makes them wait past any deadline, where it takes as long.
     """
     rate = run.settings.rate
     if rate is not None and rate < SLOWEST:
@@ -332,9 +423,22 @@ def _millis(attempt: Attempt) -> float:
     why="A refusal that leaves the body unread turns it into the next request: the deliveries behind it on the "
     "connection are lost, or answered for one another.",
     fix="Read the body before answering, or close the connection after a refusal.",
+    remedies=("whole-body", "refuse-by-status"),
 )
 def check_connection_reuse(run: Run) -> None:
-    """A receiver that closes the connection, after each delivery or now and then, is as good."""
+    """Over one connection every valid delivery is acknowledged, as over a connection of its own.
+
+    A -> acknowledged
+    B, over a connection that is kept, not signed -> any answer
+    C, over the same connection -> acknowledged
+    ... 98 others over it, every fifth to be refused
+    = all but those
+
+    - What is not signed is refused without reading its body, which is then taken for the next request.
+    - After an error something of the connection's state is kept.
+
+    A receiver that closes the connection, after each delivery or now and then, is as good.
+    """
     run.must_not_be_blind()
     run.control(run.event(), "a delivery over a connection of its own", "robustness.still-alive")
     rate = run.settings.rate
@@ -354,7 +458,7 @@ def check_connection_reuse(run: Run) -> None:
     if others:
         raise Failed(
             f"each of {len(valid)} valid deliveries acknowledged, as over a connection of its own",
-            f"{len(others)} were not, the first: {said_of(others[0])}",
+            f"{counted(len(others), 'was', 'were')} not, the first: {said_of(others[0])}",
             others,
             cause="answers over one connection",
         )
@@ -376,8 +480,17 @@ def _fits(run: Run, change: Change) -> bool:
     last=True,
     why="After everything that was sent, real deliveries go on.",
     fix="See what was sent last; look into the receiver's log.",
+    remedies=("bad-body", "several-at-once"),
 )
 def check_still_alive(run: Run) -> None:
+    """After everything that was sent, a valid delivery is acknowledged and, where recorded, shows.
+
+    ... all deliveries of the run
+    A -> acknowledged
+    = A
+
+    - After one broken body, or one bad signature, nothing is accepted, or nothing recorded, any more.
+    """
     attempt = run.deliver(run.event(), note="a valid delivery at the very end")
     run.must_ack([attempt], "a valid delivery at the very end")
     run.must_show([attempt], "a valid delivery at the very end")

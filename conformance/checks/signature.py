@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
@@ -12,48 +11,29 @@ from im_callback.conformance.check import check
 from im_callback.conformance.judge import phantoms
 from im_callback.conformance.run import Run
 from im_callback.conformance.samples import documented_events, kept_as_sent, speaking_event
-from im_callback.conformance.twins import foreign, must_reject, signed_only
+from im_callback.conformance.twins import (
+    ACCEPTS,
+    SIGNED_ROLES,
+    accepted,
+    accepted_like,
+    foreign,
+    missing,
+    must_reject,
+    signed_only,
+)
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable
-from im_callback.conformance.words import notes_of, said_of
-from im_callback.provider_mock.contract import Event, Parameter, Request
+from im_callback.conformance.words import counted, notes_of, said_of
+from im_callback.provider_mock.contract import Parameter, Request
 from im_callback.provider_mock.delivery.changes import Change
-from im_callback.provider_mock.history import Shot
 
 FIX_RAW = "Compute the hash over the bytes of the body as received, before any parsing."
 FIX_COMPARE = "Compute the signature yourself and compare all of it, in constant time, before anything else."
 WHY_FORGED = "Whoever finds the address can otherwise write messages, logins and room changes into your system."
 
-ACCEPTS = "preflight.accepts-valid"
-SIGNED_ROLES = ("time", "nonce", "id", "signature")
-"""The digest stands in a header beside the body that it can be computed from: it has a check of its own."""
-
 
 def rejects(run: Run, *changes: Change) -> None:
     """Fail if an event is taken after one of the changes, each made to one of its own."""
     must_reject(run, [run.shot(run.event(), change=change) for change in changes])
-
-
-def accepted(run: Run, shots: Iterable[Shot], what: str) -> None:
-    """Fail unless every shot is acknowledged and, where recorded, shows."""
-    run.must_not_be_blind()
-    attempts = run.send_each(shots)
-    run.must_ack(attempts, what)
-    run.must_show(attempts, what)
-
-
-def accepted_like(
-    run: Run, shots: Iterable[Shot], what: str, control: Callable[[], Event] | None = None, see: str = ACCEPTS
-) -> None:
-    """Fail unless every shot is accepted as the same event is that is sent as documented, before and after them."""
-    run.must_not_be_blind()
-    make = control or run.event
-    run.control(make(), "the same event, sent as documented,", see)
-    try:
-        accepted(run, shots, what)
-    except Failed:
-        # Is it the variation, or does nothing work any more?
-        run.control(make(), "the same event, sent as documented after it,", see)
-        raise
 
 
 @check(
@@ -62,8 +42,17 @@ def accepted_like(
     level="must",
     why="These are the payloads that the provider's own pages show.",
     fix=FIX_RAW,
+    remedies=("raw-body", "read-with-care"),
 )
 def check_accepts_documented(run: Run) -> None:
+    """Every documented sample is acknowledged and, where its kind is recorded, shows.
+
+    A, one for each documented sample -> acknowledged
+    = A
+
+    - The body is read in the platform's character set.
+    - Types or forms that the first sample does not have are refused.
+    """
     accepted(run, [run.shot(event, note=note) for event, note in documented_events(run)], "every documented sample")
 
 
@@ -74,8 +63,18 @@ def check_accepts_documented(run: Run) -> None:
     why="Header names have no case in HTTP; proxies and HTTP/2 gateways lower them.",
     fix="Look headers up without regard to case.",
     needs=needs.headers,
+    remedies=("raw-body",),
 )
 def check_accepts_header_case(run: Run) -> None:
+    """The signature's headers are found in lower and in upper case.
+
+    A, as documented -> acknowledged
+    B, with header names in lower case -> acknowledged
+    C, with header names in upper case -> acknowledged
+    = B and C
+
+    - Headers are looked up as they are spelled in the documents.
+    """
     wires = [run.wire(header_case=case) for case in ("lower", "upper")]
     accepted_like(
         run,
@@ -91,8 +90,18 @@ def check_accepts_header_case(run: Run) -> None:
     why="The signature is over the raw bytes: a receiver that parses and serialises first refuses real deliveries.",
     fix=FIX_RAW,
     needs=needs.signs_body,
+    remedies=("raw-body",),
 )
 def check_accepts_raw_bytes(run: Run) -> None:
+    r"""The same event is accepted in every spelling that JSON allows.
+
+    A, as documented -> acknowledged
+    B, with white space, other key order, \/ for /; eight spellings -> acknowledged
+    = B
+
+    - The body is parsed, and what the JSON library writes is hashed.
+    - What does not fit is dropped and acknowledged.
+    """
     spellings = {
         "white space between tokens": run.wire(spaces=True),
         "keys in alphabetical order": run.wire(key_order="alphabetical"),
@@ -127,8 +136,18 @@ def check_accepts_raw_bytes(run: Run) -> None:
     level="must",
     why="A receiver that decodes with the platform's character set refuses or mangles exactly these messages.",
     fix="Hash the raw bytes, and decode the body as UTF-8 whatever the locale says.",
+    remedies=("raw-body", "bad-body"),
 )
 def check_accepts_non_ascii(run: Run) -> None:
+    """Chinese text and emoji are accepted, and kept as they were said.
+
+    A, which says plain letters -> acknowledged
+    B, which says Chinese words and emoji -> acknowledged
+    = B, and its text
+
+    - The body is read in the platform's character set: ASCII refuses it, Latin-1 garbles it.
+    - A column of a store that holds three bytes for a character.
+    """
     kept_as_sent(run, "你好，世界 🎉 é", "an event with Chinese text and emoji", ACCEPTS)
 
 
@@ -138,8 +157,18 @@ def check_accepts_non_ascii(run: Run) -> None:
     level="should",
     why="A comparison with exactly application/json refuses deliveries that carry a charset, or none at all.",
     fix="Read the raw body whatever Content-Type says.",
+    remedies=("raw-body",),
 )
 def check_accepts_content_type(run: Run) -> None:
+    """A delivery is accepted with a charset behind its content type, and without a content type.
+
+    A, as documented -> acknowledged
+    B, with another Content-Type; the same for each -> acknowledged
+    = B
+
+    - Anything but exactly application/json is refused.
+    - The framework parses by content type, and hands out an empty body for others.
+    """
     accepted_like(
         run,
         [
@@ -156,8 +185,17 @@ def check_accepts_content_type(run: Run) -> None:
     level="should",
     why="Reading only Content-Length bytes sees an empty body when a proxy sends chunks, and the event is lost.",
     fix="Read the body to its end instead of Content-Length bytes.",
+    remedies=("raw-body",),
 )
 def check_accepts_chunked(run: Run) -> None:
+    """A delivery in chunks, without Content-Length, is accepted.
+
+    A, as documented -> acknowledged
+    B, in chunks -> acknowledged
+    = B
+
+    - As many bytes are read as Content-Length says, and none where it says nothing.
+    """
     shots = [run.shot(run.event(), wire=run.wire(chunked=True), note="chunked")]
     accepted_like(run, shots, "a delivery in chunks")
 
@@ -169,8 +207,19 @@ def check_accepts_chunked(run: Run) -> None:
     why=WHY_FORGED,
     fix="Compute the digest of the body yourself; the one that is given proves nothing.",
     needs=needs.signs_body,
+    remedies=("raw-body", "constant-time"),
 )
 def check_rejects_tampered_body(run: Run) -> None:
+    """The changed body is refused and leaves no effect; the event itself is accepted.
+
+    A, its body changed after signing -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - The digest that is given goes into the signature, in the place of the body's own.
+    - Nothing is verified at all.
+    """
     rejects(run, Change("body", "content"))
 
 
@@ -181,8 +230,18 @@ def check_rejects_tampered_body(run: Run) -> None:
     why=WHY_FORGED,
     fix="Verify the signature over the digest, not only the digest.",
     needs=needs.signed_digest,
+    remedies=("constant-time", "raw-body"),
 )
 def check_rejects_recomputed_md5(run: Run) -> None:
+    """The changed body is refused although its digest fits, and leaves no effect; the event itself is accepted.
+
+    A, its body changed, with a fitting digest -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - The digest is compared with the body, and the signature with nothing.
+    """
     rejects(run, Change("body", "content", "recompute"))
 
 
@@ -193,8 +252,19 @@ def check_rejects_recomputed_md5(run: Run) -> None:
     why="Headers that were seen once would otherwise open the door to any body.",
     fix="Compute the digest of the body yourself; the one that is given proves nothing.",
     needs=needs.signed_headers,
+    remedies=("raw-body", "constant-time"),
 )
 def check_rejects_foreign_headers(run: Run) -> None:
+    """A body under the headers of another delivery is refused and leaves no effect; signed itself, it is accepted.
+
+    A -> acknowledged
+    B, under the headers of A -> refused
+    = nothing of B
+    B -> acknowledged
+    = B
+
+    - The digest that is given goes into the signature, in the place of the body's own.
+    """
     other = run.deliver(run.event(), note="the delivery that the headers are taken from")
     if not other.acked:
         raise CouldNotRun(
@@ -212,8 +282,19 @@ def check_rejects_foreign_headers(run: Run) -> None:
     why=WHY_FORGED,
     fix=FIX_COMPARE,
     needs=needs.signs,
+    remedies=("constant-time",),
 )
 def check_rejects_wrong_secret(run: Run) -> None:
+    """What another secret has signed is refused and leaves no effect; signed rightly, it is accepted.
+
+    A, signed with another secret -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - Nothing is verified at all, or only that a signature is there.
+    - It is recorded first, and verified afterwards.
+    """
     signed_only(run)
     must_reject(run, [foreign(run)])
 
@@ -225,8 +306,18 @@ def check_rejects_wrong_secret(run: Run) -> None:
     why="A receiver whose secret is not configured would take whatever anyone signs with nothing.",
     fix="Stop at the start if the secret is missing, and compare with the real one.",
     needs=needs.signs,
+    remedies=("secret-at-start", "constant-time"),
 )
 def check_rejects_empty_secret(run: Run) -> None:
+    """What the empty secret has signed is refused and leaves no effect; signed rightly, it is accepted.
+
+    A, signed with an empty secret -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - The secret is read from a variable that nobody has set.
+    """
     signed_only(run)
     must_reject(run, [foreign(run, "empty")])
 
@@ -238,8 +329,18 @@ def check_rejects_empty_secret(run: Run) -> None:
     why="The app key is public; one vendor's own sample signature is made with it by mistake.",
     fix="Sign with the secret, not with the key.",
     needs=needs.role("key"),
+    remedies=("secret-at-start", "constant-time"),
 )
 def check_rejects_key_as_secret(run: Run) -> None:
+    """What the app key has signed is refused and leaves no effect; signed rightly, it is accepted.
+
+    A, signed with the app key -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - Key and secret are mixed up, as in a vendor's own sample.
+    """
     must_reject(run, [foreign(run, "app-key")])
 
 
@@ -250,8 +351,18 @@ def check_rejects_key_as_secret(run: Run) -> None:
     why="The time is part of the signature; one that can be changed keeps an old signature young for ever.",
     fix="Put the time as received into the hash.",
     needs=needs.covers("time"),
+    remedies=("constant-time",),
 )
 def check_rejects_altered_time(run: Run) -> None:
+    """A delivery with another time than was signed is refused and leaves no effect; as signed, it is accepted.
+
+    A, its time changed after signing -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - The time is not part of what is hashed, or its neighbours are tried too.
+    """
     signed_only(run)
     rejects(run, Change("alter", "time"))
 
@@ -263,8 +374,18 @@ def check_rejects_altered_time(run: Run) -> None:
     why="The nonce is part of the signature.",
     fix="Put the nonce as received into the hash.",
     needs=needs.covers("nonce"),
+    remedies=("constant-time",),
 )
 def check_rejects_altered_nonce(run: Run) -> None:
+    """A delivery with another nonce than was signed is refused and leaves no effect; as signed, it is accepted.
+
+    A, its nonce changed after signing -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - The nonce is not part of what is hashed.
+    """
     rejects(run, Change("alter", "nonce"))
 
 
@@ -275,8 +396,18 @@ def check_rejects_altered_nonce(run: Run) -> None:
     why="The id is part of the signature: by another one, an old delivery counts as new for ever.",
     fix="Put the id as received into the signature.",
     needs=needs.covers("id"),
+    remedies=("constant-time",),
 )
 def check_rejects_altered_id(run: Run) -> None:
+    """A delivery with another id than was signed is refused and leaves no effect; as signed, it is accepted.
+
+    A, its id changed after signing -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - The id is not part of what is hashed.
+    """
     rejects(run, Change("alter", "id"))
 
 
@@ -287,21 +418,26 @@ def check_rejects_altered_id(run: Run) -> None:
     why="A missing value that crashes the receiver, or counts as fitting, is the first thing an attacker tries.",
     fix="Ask for each parameter exactly once, and refuse before you compute.",
     needs=needs.signs,
+    remedies=("each-parameter-once", "constant-time"),
 )
 def check_rejects_missing(run: Run) -> None:
+    """Deliveries whose parameters are missing, empty or doubled are refused and leave no effect; whole, they are accepted.
+
+    A, without one parameter; the same for each of them -> refused
+    B, with an empty one; the same for each -> refused
+    C, with one twice; the same for each -> refused
+    = nothing of A, B and C
+    A and B -> acknowledged
+    = A and B
+
+    - The signature is verified only if there is one.
+    - Of two values the last, or the first, is taken.
+    - A missing value raises an exception.
+    - It is asked whether the right signature begins with the given one: an empty one always fits.
+    """
     signed_only(run)
     spelled = run.feed.parameters_in(run.settings.wire)
     rejects(run, *(change for one in spelled if one.role in SIGNED_ROLES for change in missing(run, one)))
-
-
-def missing(run: Run, parameter: Parameter) -> list[Change]:
-    """Return what leaves a parameter out, empties it, or gives it twice, where that can be told and is forbidden."""
-    found = [] if parameter.optional else [Change("drop", parameter.name)]
-    found.append(Change("empty", parameter.name))
-    # Most readers of JSON see one of two members of one name, and none is wrong.
-    if not parameter.separator and (parameter.place != "body" or run.feed.encoding == "form"):
-        found.append(Change("double", parameter.name, "wrong"))
-    return found
 
 
 @check(
@@ -311,8 +447,21 @@ def missing(run: Run, parameter: Parameter) -> list[Change]:
     why="Comparing a prefix makes a signature guessable; characters outside ASCII crash many comparisons.",
     fix=FIX_COMPARE,
     needs=needs.signs,
+    remedies=("constant-time",),
 )
 def check_rejects_truncated_signature(run: Run) -> None:
+    """A part of the signature, more than it, or characters outside ASCII are refused; signed rightly, all is accepted.
+
+    A, with the first characters of its signature -> refused
+    B, with more behind its signature -> refused
+    C, with a signature that is not ASCII -> refused
+    = nothing of A, B and C
+    A and B -> acknowledged
+    = A and B
+
+    - The first eight characters are compared, or only as many as are given.
+    - Texts are compared by a function that raises for those outside ASCII.
+    """
     signed_only(run)
     parameter = run.parameter("signature")
     (whole,) = parameter.values(run.shot(run.event()).request)
@@ -332,8 +481,21 @@ def check_rejects_truncated_signature(run: Run) -> None:
     why="The digest is one of the documented parameters; one that does not fit the body shows a change on the way.",
     fix="Compare it with the digest of the body.",
     needs=needs.signed_digest,
+    remedies=("raw-body", "each-parameter-once"),
 )
 def check_rejects_wrong_md5_header(run: Run) -> None:
+    """A delivery whose digest is wrong or missing is refused and leaves no effect; with the right one it is accepted.
+
+    A, with a wrong digest -> refused
+    B, without a digest -> refused
+    C, with the digest empty, or twice -> refused
+    = nothing of A, B and C
+    A and B -> acknowledged
+    = A and B
+
+    - The digest is never looked at.
+    - Of two values the last is taken.
+    """
     rejects(run, Change("digest"), *missing(run, run.parameter("digest")))
 
 
@@ -344,8 +506,18 @@ def check_rejects_wrong_md5_header(run: Run) -> None:
     why="Test and production applications of one team often share an address, and a secret.",
     fix="Compare the application's key with your own.",
     needs=needs.names_application,
+    remedies=("constant-time",),
 )
 def check_rejects_foreign_app(run: Run) -> None:
+    """A delivery for another application is refused and leaves no effect; for this one it is accepted.
+
+    A, for another application -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - It is not looked at for which application a request is.
+    """
     rejects(run, Change("app"))
 
 
@@ -356,8 +528,18 @@ def check_rejects_foreign_app(run: Run) -> None:
     why="Neither is signed: a receiver that believes the URL files any body under any command.",
     fix="Refuse when the URL and the body name different types.",
     needs=needs.repeats_type,
+    remedies=("each-parameter-once",),
 )
 def check_rejects_command_mismatch(run: Run) -> None:
+    """A body of one type under an address that names another leaves no effect; under its own it is accepted.
+
+    A, its type in the URL and another in its body -> refused, or passed over
+    = nothing of A under the type that the URL names
+    A -> acknowledged
+    = A
+
+    - The type is taken from the URL, and the body filed under it.
+    """
     event = run.event()
     name, code = _type_field(run)
     changed: Any = {**event.payload, name: code}
@@ -393,8 +575,18 @@ def _type_field(run: Run) -> tuple[str, str]:
     why="The query says from where the message came; what you do not know yet must not cost you the message.",
     fix="Do not require what is not always sent, and do not restrict the values or their case.",
     needs=needs.has_context,
+    remedies=("read-with-care",),
 )
 def check_accepts_platforms(run: Run) -> None:
+    """A delivery from every documented origin, and one that names none, is accepted.
+
+    A, as documented -> acknowledged
+    B, from another platform; the same for each -> acknowledged
+    C, without its origin -> acknowledged
+    = B and C
+
+    - Platforms that are not on a list are refused.
+    """
     context = [one for one in run.feed.context if one.role == "context"]
     shots = [
         run.shot(run.event(), change=partial(_with, parameter, value), note=f"{parameter.name}={value}")
@@ -419,8 +611,17 @@ def _with(parameter: Parameter, value: str, request: Request) -> Request:
     why="Callbacks were signed under these names in earlier years, and receivers in use still read them.",
     fix="Read the earlier name where that of today is absent.",
     needs=needs.wire("legacy-names"),
+    remedies=("each-parameter-once",),
 )
 def check_accepts_legacy_names(run: Run) -> None:
+    """A delivery that is signed under the names of earlier years is accepted.
+
+    A, as documented -> acknowledged
+    B, with parameters under their earlier names -> acknowledged
+    = B
+
+    - Only the name of today is read.
+    """
     wire = run.wire(legacy_names=True)
     earlier = {one.name for one in run.feed.parameters_in(wire)} - {one.name for one in run.feed.parameters}
     shot = run.shot(run.event(), wire=wire, note=", ".join(sorted(earlier)))
@@ -435,8 +636,19 @@ def check_accepts_legacy_names(run: Run) -> None:
     "may be as old as its retry schedule: leave room for that.)",
     fix="Refuse a time further from now than the documents allow; keep clocks synchronised.",
     needs=needs.covers("time"),
+    remedies=("time-window",),
 )
 def check_rejects_stale(run: Run) -> None:
+    """What was signed long ago, or will be, is refused and leaves no effect; signed now, it is accepted.
+
+    A, signed long ago -> refused
+    B, signed in the future -> refused
+    = nothing of A and B
+    A -> acknowledged
+    = A
+
+    - The time is verified as part of the signature, and never compared with the clock.
+    """
     signed_only(run)
     seconds = 1.5 * run.feed.freshness if run.feed.freshness else 3700.0
     must_reject(
@@ -456,8 +668,18 @@ def check_rejects_stale(run: Run) -> None:
     why="The provider takes that status as received: a delivery that you refuse by mistake is lost without a trace.",
     fix="Refuse with 401 or 403; never with a status that the provider takes as received.",
     needs=needs.signs,
+    remedies=("refuse-by-status",),
 )
 def check_refusal_is_visible(run: Run) -> None:
+    """Nothing that was refused in the run was answered with a status that the provider takes as received.
+
+    ... all deliveries of the run that had to be refused
+    A, signed with another secret, if there was none -> refused, by its status
+
+    - 200 in the status, and the refusal in the body.
+    - What is not signed is dropped, and acknowledged.
+    - An exception over a bad signature is answered with a status that is an acknowledgement here.
+    """
     signed_only(run)
     if not any(attempt.shot.forged for attempt in run.history):
         one = foreign(run)
@@ -471,7 +693,8 @@ def check_refusal_is_visible(run: Run) -> None:
     if hidden:
         raise Failed(
             "every refusal with a status that is not an acknowledgement",
-            f"{len(hidden)} of {len(refused)} refusals look like an acknowledgement: {said_of(hidden[0])} (in all: {notes_of(hidden)})",
+            f"an acknowledgement by the looks of {len(hidden)} of {counted(len(refused), 'refusal', 'refusals')}: "
+            f"{said_of(hidden[0])} (in all: {notes_of(hidden)})",
             hidden,
             cause="forged and acknowledged",
         )
@@ -486,8 +709,17 @@ def check_refusal_is_visible(run: Run) -> None:
     needs=needs.signs,
     why="A receiver that verifies after it has recorded lets forged events in all the same.",
     fix="Verify first; record only what verified.",
+    remedies=("constant-time", "refuse-by-status"),
 )
 def check_no_phantoms(run: Run) -> None:
+    """At the end of the run nothing shows that had to be refused.
+
+    ... all deliveries of the run that had to be refused
+    = nothing of them
+
+    - What was refused comes in later, through a queue whose readers verify nothing.
+    - It is recorded first, and verified afterwards.
+    """
     effects = run.barrier()
     found = phantoms(run.sent.forbidden(run.binding), effects)
     if found:
@@ -495,7 +727,7 @@ def check_no_phantoms(run: Run) -> None:
         attempts = [a for a in run.history if not a.shot.valid and shown & set(run.occurrences(*a.shot.events))]
         raise Failed(
             "no effect of what the provider never sent",
-            f"{len(found)} such effects, among them {found[0]} ({notes_of(attempts)})",
+            f"{counted(len(found), 'such effect:', 'such effects, among them')} {found[0]} ({notes_of(attempts)})",
             attempts,
             cause="forged and recorded",
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,13 @@ from im_callback.provider_mock.commands.shared import mistakes
 from im_callback.provider_mock.commands.shared.printed import INTERRUPTED
 
 if TYPE_CHECKING:
-    from im_callback.conformance.check import Check
     from im_callback.conformance.gate import Gate
-    from im_callback.conformance.verdict import Verdict
 
 BAD_OPTIONS = 4
 OUR_ERROR = 3
 NAMES = {"url": "to", "command": "start"}
 """Options that are called otherwise here."""
-MARKS = {"pass": ".", "fail": "F", "could-not-run": "?", "not-applicable": "-", "harness-error": "E"}
+COLOURS = {"bad": "red", "odd": "yellow", "good": "green"}
 _PYTEST = "pytest --receiver-list"
 _OPTION = re.compile(r"--receiver-([a-z]+(?:-[a-z]+)*)")
 
@@ -107,33 +106,50 @@ def run(*, listed: bool, verbose: bool, **typed: Any) -> int:
 
 
 def _run(gate: Gate, *, verbose: bool) -> int:
+    from im_callback.conformance.report.screen import WIDTH
+
     gate.clear_outputs()
     gate.open()
     for line in gate.header():
         click.echo(line)
     gate.plan(gate.checks)
-    _each(gate.checks, lambda check: gate.result(check).verdict)
+    _each(gate)
     conclusion = gate.finish(gate.checks, ("the run ended before it", ""))
     for result in gate.results.values():
-        if verbose and result.verdict.value in ("fail", "harness-error") and not gate.excuse(result):
-            click.echo(f"{gate.block(result, verbose=True)}\n")
-    for line in gate.closing(verbose=verbose):
+        broken = result.verdict.value == "harness-error"
+        if broken or (verbose and result.verdict.value == "fail"):
+            click.echo(f"{gate.block(result)}\n")
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    for line in gate.closing(shutil.get_terminal_size().columns if known else WIDTH, _marked):
+        click.echo(line, color=_coloured())
+    for line in gate.annotations():
         click.echo(line)
     return int(conclusion.status)
 
 
-def _each(checks: list[Check], verdict: Callable[[Check], Verdict]) -> None:
+def _each(gate: Gate) -> None:
     """Run the checks, and show how far they are: a bar on a terminal, else a line for each family."""
     if sys.stdout.isatty():
-        with click.progressbar(checks, item_show_func=lambda one: f"{one.family}.{one.slug}" if one else "") as bar:
+        with click.progressbar(
+            gate.checks, item_show_func=lambda one: f"{one.family}.{one.slug}" if one else ""
+        ) as bar:
             for check in bar:
-                verdict(check)
+                gate.result(check)
         return
-    for family, members in groupby(checks, key=lambda one: one.family):
-        click.echo(f"{family} ", nl=False)
-        for check in members:
-            click.echo(MARKS[verdict(check).value], nl=False)
-        click.echo()
+    for check in gate.checks:
+        for line in gate.progress.ended(gate.result(check)):
+            click.echo(line)
+
+
+def _marked(kind: str, line: str) -> str:
+    return click.style(line, fg=COLOURS[kind]) if kind in COLOURS else line
+
+
+def _coloured() -> bool:
+    """Return whether colours are wanted, as the environment says it to all programs; else by where they go."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
 check = Command(

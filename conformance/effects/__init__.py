@@ -25,6 +25,7 @@ from im_callback.conformance.effects.renaming import Rename, compiled
 from im_callback.conformance.effects.source import BadEffects, EffectsError, SourceOptions
 from im_callback.conformance.report.masking import Masking, secrets_in
 from im_callback.provider_mock.plugins import Plugins
+from im_callback.schemas.nearest import choice
 
 __all__ = [
     "BadEffects",
@@ -82,7 +83,7 @@ def open_effects(
     if module is None:
         raise BadEffects(
             f"--receiver-effects={mask(repr(spec))}: no source of effects is called {mask(repr(scheme))}; "
-            f"give one of {', '.join(sorted(known))}" + "".join(f"; {error}" for error in _others.unusable().values())
+            f"{choice(scheme, sorted(known))}" + "".join(f"; {error}" for error in _others.unusable().values())
         )
     if options.query and module.__name__ != f"{__name__}.{DATABASE}":
         raise BadEffects(

@@ -13,6 +13,7 @@ from im_callback.conformance.effects.source import BadEffects
 from im_callback.conformance.effects.texts import opened
 from im_callback.conformance.records import ByType
 from im_callback.conformance.text_files import text_of
+from im_callback.schemas.nearest import choice
 
 if TYPE_CHECKING:
     from jmespath import Options
@@ -69,7 +70,8 @@ def _of_file(spec: str, name: str, folder: Path, types: Collection[str] | None) 
         return _of_one(text.strip(), where)
     for one in maps:
         if types is not None and one != OTHERS and one not in types:
-            raise BadEffects(f"{where}: there is no event type {one!r}; list them with: provider-mock events PROVIDER")
+            fix = choice(one, types, "provider-mock events lists them")
+            raise BadEffects(f"{where}: there is no event type {one!r}; {fix}")
     searches = {one: _search(expression, f"{where}: {one}") for one, expression in maps.items()}
     other = searches.pop(OTHERS, None)
 
@@ -134,7 +136,7 @@ def _search(expression: str, where: str) -> Callable[[Any], Any]:
     names = known.custom_functions.FUNCTION_TABLE
     for name in _called(parsed.parsed):
         if name not in names:
-            raise BadEffects(f"{where}: there is no function {name}; there are {', '.join(sorted(names))}")
+            raise BadEffects(f"{where}: there is no function {name}; {choice(name, sorted(names))}")
 
     def search(record: Any) -> Any:
         try:

@@ -19,6 +19,7 @@ from im_callback.conformance.explore.stock import Unusable
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, NotApplicable, Outside
+from im_callback.conformance.words import counted
 
 MOST_COPIES = 25
 CAUSES: dict[Invariant, str] = {"doubled": "doubled", "stale": "stale", "out-of-order": "out of order", "lost": "lost"}
@@ -47,15 +48,17 @@ def _searched(run: Run) -> Explored:
     run.notes.append(_told(run, found))
     if found.doubts:
         run.notes.append(
-            f"explored: {found.doubts} sequences of {run.feed.name} failed once and never again; they are not reported"
+            f"explored: {counted(found.doubts, 'sequence', 'sequences')} of {run.feed.name} failed once and never again, "
+            "and so not reported"
         )
     return found
 
 
 def _told(run: Run, found: Explored) -> str:
     return (
-        f"explored: {found.tried} sequences of {run.feed.name}, {found.deliveries} deliveries in {found.seconds:.0f} s, "
-        f"{len(found.findings) or 'no'} finding{'' if len(found.findings) == 1 else 's'}"
+        f"explored: {counted(found.tried, 'sequence', 'sequences')} of {run.feed.name}, "
+        f"{counted(found.deliveries, 'delivery', 'deliveries')} in {found.seconds:.0f} s, "
+        f"{counted(len(found.findings), 'finding', 'findings')}"
     )
 
 
@@ -86,23 +89,24 @@ def invariant_holds(run: Run, invariant: Invariant) -> str:
     if failing is not None:
         raise _failed(run, invariant, failing)
     if run.settings.replay is not None:
-        return f"the sequence was played {found.tried} times"
+        return f"the sequence was played {counted(found.tried, 'time', 'times')}"
     if not found.could_show[invariant]:
         raise NotApplicable(
-            f"none of the {found.tried} sequences that were tried could have shown it: "
+            f"nothing that was tried ({counted(found.tried, 'sequence', 'sequences')}) could have shown it: "
             "the receiver records nothing that is of the kind"
         )
-    return f"{found.tried} sequences were tried, {found.could_show[invariant]} of which could have shown it"
+    tried = counted(found.tried, "sequence was tried", "sequences were tried")
+    return f"{tried}, {found.could_show[invariant]} of which could have shown it"
 
 
 def _failed(run: Run, invariant: Invariant, failing: Failing) -> Failed:
-    again = f"{failing.failed} of {failing.of} times"
+    again = f"{failing.failed} of {counted(failing.of, 'time', 'times')}"
     shown = [head for cause, (head, _) in run.causes.items() if cause.startswith(CAUSES.get(invariant, "?"))]
     also = f"; {shown[0]} fails too, perhaps for the same reason" if shown else ""
     where = "" if run.settings.replay is not None else f"; {_kept(run, invariant, failing)}"
     return Failed(
         failing.wrong.due,
-        f"{failing.wrong.found}, {again} after the sequence below ({failing.script.deliveries} deliveries){also}{where}",
+        f"{failing.wrong.found}, {again} after the sequence below ({counted(failing.script.deliveries, 'delivery', 'deliveries')}){also}{where}",
         failing.attempts,
         details=failing.timeline,
     )
@@ -128,9 +132,16 @@ explored_check = partial(check, level="should", effects=True, last=True, alone=T
     "No sequence of deliveries loses what was acknowledged",
     topic="ack",
     fix="Acknowledge once it is stored, and remember an event as known only together with its effect.",
+    remedies=("commit-then-ack", "unique-key"),
 )
 def check_lost(run: Run) -> str:
-    """Nothing that was acknowledged is missing in the end."""
+    """Nothing that was acknowledged is missing in the end.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = all that was acknowledged
+
+    - An event is remembered as known before it is stored: when that fails, its retry is taken for a repeat.
+    """
     return invariant_holds(run, "lost")
 
 
@@ -138,9 +149,16 @@ def check_lost(run: Run) -> str:
     "No sequence of deliveries shows one event twice",
     topic="duplicates",
     fix="Keep the identity of what you recorded under a unique key, in the same store and for as long as the record.",
+    remedies=("unique-key",),
 )
 def check_doubled(run: Run) -> str:
-    """No event has two effects in the end."""
+    """No event has two effects in the end.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = everything once
+
+    - What has been seen is forgotten at a restart, after a removal, or after some time.
+    """
     return invariant_holds(run, "doubled")
 
 
@@ -148,9 +166,16 @@ def check_doubled(run: Run) -> str:
     "No sequence of deliveries lets an older state win",
     topic="order",
     fix="Keep the time or version with the state, and with its removal too; compare and store in one step.",
+    remedies=("upsert-by-version", "keep-removals"),
 )
 def check_stale(run: Run) -> str:
-    """What is shown last of a scope is the newest that was acknowledged, or newer."""
+    """What is shown last of a scope is the newest that was acknowledged, or newer.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = of each scope the newest last
+
+    - The version goes with the row when the state is removed.
+    """
     return invariant_holds(run, "stale")
 
 
@@ -158,9 +183,16 @@ def check_stale(run: Run) -> str:
     "No sequence of deliveries puts a list out of order",
     topic="order",
     fix="Sort by the documented fields when you show, not by arrival.",
+    remedies=("sort-when-shown",),
 )
 def check_out_of_order(run: Run) -> str:
-    """A list is shown in its own order."""
+    """A list is shown in its own order.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = each list in the documented order
+
+    - A list is shown as it arrived.
+    """
     return invariant_holds(run, "out-of-order")
 
 
@@ -168,9 +200,16 @@ def check_out_of_order(run: Run) -> str:
     "No sequence of deliveries shows what never arrived whole",
     topic="transport",
     fix="Record nothing of a body before all of it is there and verified.",
+    remedies=("whole-body",),
 )
 def check_phantom(run: Run) -> str:
-    """What was only ever sent in part has no effect."""
+    """What was only ever sent in part has no effect.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    = nothing of what never arrived whole
+
+    - What is there of a cut-off body is recorded.
+    """
     return invariant_holds(run, "phantom")
 
 
@@ -178,7 +217,14 @@ def check_phantom(run: Run) -> str:
     "No sequence of deliveries ends the receiver, or its answers",
     topic="ack",
     fix="Its log says what was not caught, or what waits for what.",
+    remedies=("commit-then-ack", "store-limit"),
 )
 def check_crash(run: Run) -> str:
-    """Each delivery gets an answer that is no error, at once or when it is tried again."""
+    """Each delivery gets an answer that is no error, at once or when it is tried again.
+
+    ... a sequence that was made up: deliveries, repeats, retries, cut-off bodies, restarts
+    A -> acknowledged, at once or when tried again
+
+    - Two deliveries wait for each other, or one leaves a lock behind.
+    """
     return invariant_holds(run, "crash")

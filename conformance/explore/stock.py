@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from im_callback.conformance.checks.ordering import heeds
 from im_callback.conformance.explore.judging import Fact
 from im_callback.conformance.explore.script import Script, Thing
 from im_callback.conformance.judge import AmbiguousRecord, text
+from im_callback.conformance.ordered import heeds
 from im_callback.conformance.removals import removal_of, removals_of
 from im_callback.conformance.run import Run
 from im_callback.conformance.states import STEP, alongside, first_of, in_scope, kind_of, like, moved, order_of

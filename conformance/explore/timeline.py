@@ -6,6 +6,7 @@ from im_callback.conformance.explore.judging import Fact, Wrong
 from im_callback.conformance.explore.play import Played
 from im_callback.conformance.explore.script import Script
 from im_callback.conformance.judge import Effects
+from im_callback.conformance.report.steps import step
 
 WIDTH = 12
 
@@ -19,9 +20,7 @@ def timeline(played: Played, facts: list[Fact], effects: Effects, wrong: Wrong) 
         scope = f", scope {thing.scope + 1}" if _scopes(played.script) > 1 and fact.rule else ""
         lines.append(f"  {fact.name}{scope}: {called or played.events[number].type}")
     lines.append("how it is delivered:")
-    for entry in played.entries:
-        said = f" -> {entry.said}" if entry.said else ""
-        lines.append(f"  {entry.step}. {entry.at:8.3f} s  {entry.what}{said}")
+    lines += [step(entry.step, entry.at, entry.what, entry.said) for entry in played.entries]
     lines.append("what the effects show:")
     names = {one: fact.name.partition(",")[0] for fact in facts for one in fact.ones}
     shown = [names[one] for one in effects.order if one in names]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from im_callback.conformance.check import Check
+from im_callback.schemas.nearest import choice
 
 OURS = "im_callback.conformance."
 """Where the checks are defined that releases list; other packages have versions of their own."""
@@ -20,7 +21,7 @@ class UnknownRelease(LookupError):
     """No release has this version."""
 
     def __init__(self, version: str) -> None:
-        super().__init__(f"no release is called {version!r}; there are {', '.join(versions())}")
+        super().__init__(f"no release is called {version!r}; {choice(version, versions())}")
 
 
 def versions() -> list[str]:

@@ -9,7 +9,7 @@ MOST = 10
 """Annotations of one kind that GitHub keeps of a step."""
 
 
-def annotations(document: Mapping[str, Any]) -> list[str]:
+def annotation_lines(document: Mapping[str, Any]) -> list[str]:
     """Return a line for each cause, and for what kept the run from being whole: errors where that fails the run."""
     found = [*_wrong(document), *_causes(document), *_undecided(document)]
     lines: list[str] = []

@@ -6,6 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from im_callback.conformance.report.junit import junit
+from im_callback.conformance.report.markdown import markdown
+from im_callback.conformance.report.sarif import sarif
+
 Document = Mapping[str, Any]
 """What `result_json.document` returns; `result.schema.json` is its schema."""
 
@@ -22,5 +26,11 @@ def as_page(document: Document) -> str:
     return page(document)
 
 
-OUTPUTS: Mapping[str, Callable[[Document], str]] = {"json": as_json, "report": as_page}
+OUTPUTS: Mapping[str, Callable[[Document], str]] = {
+    "json": as_json,
+    "report": as_page,
+    "markdown": markdown,
+    "junit": junit,
+    "sarif": sarif,
+}
 """By the option that names the file."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from math import isfinite
 from typing import Any
 
 from im_callback.conformance.preflight import handles
@@ -15,7 +14,9 @@ from im_callback.conformance.report.causes import causes, fails
 from im_callback.conformance.report.curl import sequence
 from im_callback.conformance.report.exchange import as_json
 from im_callback.conformance.report.masking import Masking
-from im_callback.conformance.report.visible import shown, visible
+from im_callback.conformance.report.record import short
+from im_callback.conformance.report.steps import steps
+from im_callback.conformance.report.visible import shown
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion
 from im_callback.conformance.verdict import Level, Result, Verdict
@@ -26,10 +27,6 @@ SHOWN = 50
 """Exchanges that are kept for one check."""
 RECORDS = 8
 """Records that are kept for one check."""
-LONGEST = 400
-"""Characters of a text in a record."""
-DEEPEST, MOST = 8, 60
-"""How deep a record is kept, and how many members of it and of what stands in it."""
 
 
 def document(
@@ -109,27 +106,6 @@ def _buckets(times: Sequence[float]) -> list[dict[str, float]]:
     ]
 
 
-def short(value: Any, mask: Masking, depth: int = DEEPEST) -> Any:
-    """Return one of the application's records as JSON that can be shown: without secrets, long texts cut, not too many members."""
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
-        return value
-    if isinstance(value, (Mapping, list, tuple)) and not depth:
-        return f"… ({len(value)} in it)"
-    if isinstance(value, Mapping):
-        kept = {_cut(name, mask): short(inner, mask, depth - 1) for name, inner in list(value.items())[:MOST]}
-        return kept if len(value) <= MOST else {**kept, "…": f"{len(value) - MOST} more"}
-    if isinstance(value, (list, tuple)):
-        elements = [short(one, mask, depth - 1) for one in value[:MOST]]
-        return elements if len(value) <= MOST else [*elements, f"… {len(value) - MOST} more"]
-    return _cut(value, mask)
-
-
-def _cut(value: Any, mask: Masking) -> str:
-    # Masked before it is cut, so that no part of a secret stays at the end.
-    text = visible(mask(str(value)))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
-
-
 def _percentile(times: Sequence[float], percent: int) -> float:
     return round(times[-(-len(times) * percent // 100) - 1], 3) if times else 0.0
 
@@ -140,7 +116,7 @@ def _check(result: Result, run: Run, mask: Masking) -> dict[str, Any]:
     optional: dict[str, Any] = {
         "folded_into": result.folded_into,
         "known": bool(result.known),
-        "timeline": list(result.details),
+        "timeline": list(result.details) or (steps(attempts, result.moments) if result.moments else []),
         "newer": result.newer,
         "records": [{"what": what, "record": short(record, mask)} for what, record in result.records[:RECORDS]],
         "exchanges_left_out": max(0, len(attempts) - SHOWN),

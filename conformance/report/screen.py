@@ -5,6 +5,7 @@ It is made from the JSON result alone, so it shows nothing that was not masked.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -15,28 +16,42 @@ Kind = Literal["bad", "odd", "good", "plain"]
 Mark = Callable[[Kind, str], str]
 """Gives a line its colour, or leaves it as it is."""
 
+
+def plain(kind: Kind, line: str) -> str:
+    """Return a line as it is."""
+    del kind
+    return line
+
+
 WIDTH = 110
 """Columns where nobody says how many there are."""
 NARROWEST = 40
 ROOM = 42
 """Lines of a screen, beside what stands before and behind it; where there would be more, each cause is told in fewer."""
-CAUSES, GROUPS, NOTES, NAMED = 14, 6, 6, 3
-"""How many are told: causes, groups of what could not run, notes, and ids in one line."""
-LEVELS = {"pass": "good", "incomplete": "odd", "fail": "bad", "error": "bad"}
+CAUSES, GROUPS, NOTES, NAMED, LOG = 14, 6, 6, 3, 8
+"""How many are told: causes, groups of what could not run, notes, ids in one line, and lines that a receiver printed."""
+PREFLIGHT = re.compile(r"(?:[\w-]+: )?(preflight\.[a-z-]+) failed: ")
+"""How the reason begins of what could not run because a stage of preflight failed."""
+COMMAND = re.compile(r"^(\s*)::")
+"""What some CI services take for a command to them, wherever a line begins with it."""
+COLOURS: Mapping[str, Kind] = {"pass": "good", "incomplete": "odd", "fail": "bad", "error": "bad"}
 
 
-def screen(document: Mapping[str, Any], width: int = WIDTH, mark: Mark = lambda kind, line: line) -> list[str]:
+def screen(document: Mapping[str, Any], width: int = WIDTH, mark: Mark = plain) -> list[str]:
     """Return the lines, none longer than `width` but where something must not be broken."""
     width = max(width, NARROWEST)
     below = [*_others(document, width), *_missing(document, width), *_notes(document, width)]
     below += [("plain", line) for line in _wrapped(acks_line(document["acks"]), width)]
     below += [("plain", line) for line in _wrapped(following(document), width)]
-    kind: Kind = LEVELS[document["verdict"]]  # type: ignore[assignment]
-    below += [(kind, line) for line in _wrapped(f"receiver verdict: {verdict(document)}", width)]
+    below += [
+        (COLOURS[document["verdict"]], line) for line in _wrapped(f"receiver verdict: {verdict(document)}", width)
+    ]
     causes = _causes(document, width, short=False)
     if len(causes) + len(below) > ROOM:
         causes = _causes(document, width, short=True)
-    return [mark(kind, line) for kind, line in [*causes, *below]]
+    records = [handles_line(document["handles"])] if document["handles"] else []
+    told = [*(("plain", line) for line in records), *causes, *below]
+    return [mark(kind, COMMAND.sub(r"\1: :", line)) for kind, line in told]
 
 
 def verdict(document: Mapping[str, Any]) -> str:
@@ -100,8 +115,8 @@ def acks_line(acks: Mapping[str, Any]) -> str:
 
 
 def handles_line(handles: Sequence[str]) -> str:
-    """Return what is recorded as the option that pins it; on one line, so that it can be copied whole."""
-    return f"records: --receiver-handles={','.join(handles)}" if handles else ""
+    """Return what is recorded as the option that pins it: on one line, so that it can be copied whole."""
+    return f"records: --receiver-handles={','.join(handles)}"
 
 
 def _milliseconds(value: float) -> str:
@@ -123,6 +138,10 @@ def _causes(document: Mapping[str, Any], width: int, *, short: bool) -> list[tup
         lines += [("plain", line) for line in _wrapped(f"{indent}fix: {_flat(one['fix'])}", width, indent)]
         if not short:
             lines.append(("plain", f"{indent}provider-mock explain {_named(one['id'])}"))
+        if _family(one["id"]) == "preflight":
+            # Nothing else is known of it yet than what it says itself.
+            log = next(check.get("log", ()) for check in document["checks"] if check["id"] == one["id"])
+            lines += [("plain", f"{indent}| {_cut(_flat(line), width - len(indent) - 2)}") for line in log[-LOG:]]
     if left := gated[CAUSES:]:
         names = ", ".join(_named(one["id"]) for one in left)
         lines += [
@@ -154,24 +173,24 @@ def _others(document: Mapping[str, Any], width: int) -> list[tuple[Kind, str]]:
 
 def _missing(document: Mapping[str, Any], width: int) -> list[tuple[Kind, str]]:
     """Return what could not run, by what is missing; of what waits for a failure of preflight only that."""
-    failed = {one["id"]: one["checks"] for one in document["causes"]}
-    heads = {_named(one): head for head, ids in failed.items() for one in ids}
-    numbers = {one["id"]: number for number, one in enumerate(document["causes"], 1)}
+    gated = [one for one in document["causes"] if one["gated"]]
+    told = {_named(one): number for number, cause in enumerate(gated, 1) for one in cause["checks"]}
     groups: dict[tuple[str, str], list[str]] = {}
     for one in document["checks"]:
         if one["verdict"] == "could-not-run":
-            first = one["reason"].partition(" failed: ")[0]
+            stage = PREFLIGHT.match(one["reason"])
             # It was told among the failures already.
-            known = first in heads and _family(heads[first]) == "preflight"
-            key = (f"{first} failed, see {numbers[heads[first]]}", "") if known else (one["reason"], one["fix"])
+            known = stage is not None and stage[1] in told
+            key = (f"{stage[1]} failed (see {told[stage[1]]})", "") if stage and known else (one["reason"], one["fix"])
             groups.setdefault(key, []).append(one["id"])
         elif one["verdict"] == "harness-error":
-            key = (f"our own error: {_flat(one['reason']).rpartition(' File ')[2]}", "please report it")
+            last = one["reason"].strip().rpartition("\n")[2]
+            key = (f"our own error: {last}", "Please report it, with its trace")
             groups.setdefault(key, []).append(one["id"])
     lines: list[tuple[Kind, str]] = []
     for (reason, fix), ids in list(groups.items())[:GROUPS]:
-        told = f"could not run: {_ids(ids)}: {_cut(_flat(reason), 2 * width)}"
-        lines += [("odd", line) for line in _wrapped(f"{told}. {_flat(fix)}" if fix else told, width)]
+        said = f"could not run: {_ids(ids)}: {_cut(_flat(reason), 2 * width)}"
+        lines += [("odd", line) for line in _wrapped(f"{said}. {_flat(fix)}" if fix else said, width)]
     if left := list(groups.values())[GROUPS:]:
         number = sum(map(len, left))
         lines.append(("odd", f"could not run: {counted(number, 'check', 'checks')} more, for other reasons"))
@@ -180,8 +199,8 @@ def _missing(document: Mapping[str, Any], width: int) -> list[tuple[Kind, str]]:
 
 def _notes(document: Mapping[str, Any], width: int) -> list[tuple[Kind, str]]:
     notes = document["notes"]
-    told = [*notes[:NOTES], *([f"{counted(len(notes) - NOTES, 'note', 'notes')} more"] if notes[NOTES:] else [])]
-    return [("plain", line) for one in told for line in _wrapped(f"note: {_flat(one)}", width, "  ", most=3)]
+    told = [*notes[:NOTES], *([f"and {counted(len(notes) - NOTES, 'note', 'notes')} more"] if notes[NOTES:] else [])]
+    return [("plain", line) for one in told for line in _wrapped(_flat(one), width, "  ", most=3)]
 
 
 def _ids(ids: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,8 @@ PROVIDERS = ("commsease", "rongcloud", "tencent")
 SETTLE = "--receiver-settle=1"
 SHOWN = ("id", "title", "level", "verdict", "actual", "reason")
 """What a JSON line has of each check."""
-MARKS = {"pass": "ok  ", "fail": "FAIL", "could-not-run": "?   ", "not-applicable": "-   ", "harness-error": "!   "}
+SECTION, VERDICT = "receiver conformance", "receiver verdict: "
+"""What the screen at the end of a run stands under, and how its last line begins."""
 
 
 @click.command()
@@ -60,7 +60,7 @@ def _show(script: str, what: str, about: str, people: bool) -> list[int]:
     statuses = []
     with tempfile.TemporaryDirectory() as folder, _receiver(script, Path(folder)) as address:
         for name in PROVIDERS:
-            result, text = _check(address, name, Path(folder))
+            result, screen = _check(address, name, Path(folder))
             statuses.append(int(result["exit_status"]))
             if not people:
                 checks = [{key: check[key] for key in SHOWN} for check in result["checks"]]
@@ -74,57 +74,33 @@ def _show(script: str, what: str, about: str, people: bool) -> list[int]:
                     }
                 )
                 continue
-            _report(name, result)
-            if script != "receiver.py" and name == PROVIDERS[0]:
-                _say("")
-                _say("One failure as pytest prints it:")
-                _say(textwrap.indent(_first_block(text), "  | "))
+            _say("")
+            # The whole screen of one that fails is enough to see what it is like.
+            whole = script != "receiver.py" and name == PROVIDERS[0]
+            for line in screen if whole else screen[-1:]:
+                _say(f"{name}: {line.removeprefix(VERDICT)}" if line.startswith(VERDICT) else line)
     return statuses
 
 
-def _report(provider: str, result: dict[str, Any]) -> None:
-    verdicts = [check["verdict"] for check in result["checks"]]
-    counted = ", ".join(f"{verdicts.count(one)} {one}" for one in MARKS if one in verdicts)
-    _say("")
-    _say(f"{provider}: {result['verdict'].upper()} ({counted}); slowest ack {result['acks']['max_ms']:.0f} ms")
-    for check in result["checks"]:
-        if check["verdict"] == "fail":
-            _say(f"  {MARKS['fail']}  {check['title']} ({check['level']})")
-            _say(textwrap.fill(check["actual"], 96, initial_indent=" " * 8, subsequent_indent=" " * 8))
-        elif check["verdict"] in ("could-not-run", "harness-error"):
-            _say(f"  {MARKS[check['verdict']]}  {check['title']}: {check['reason'][:200]}")
-
-
-def _first_block(text: str) -> str:
-    block: list[str] = []
-    inside = False
-    for line in text.splitlines():
-        if line.startswith(("____", "====")):
-            if inside:
-                break
-            continue
-        inside = inside or ": " in line
-        if inside:
-            block.append(line[:160])
-    return "\n".join(block)
-
-
-def _check(address: str, provider: str, folder: Path) -> tuple[dict[str, Any], str]:
-    """Run the checks as a user would; return the JSON result and what was printed."""
+def _check(address: str, provider: str, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Run the checks as a user would; return the JSON result and the screen at the end of the run."""
     results = folder / f"{provider}.json"
     empty = folder / "empty"
     empty.mkdir(exist_ok=True)
     ran = subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-q", "--tb=short", "--color=no", SETTLE,
+            sys.executable, "-m", "pytest", "-q", "--color=no", SETTLE,
             f"--receiver-url={address}/{provider}", f"--receiver-provider={provider}",
             f"--receiver-effects={address}/effects", f"--receiver-json={results}",
         ],
         cwd=empty, capture_output=True, text=True, check=False, encoding="utf-8",
     )  # fmt: skip
-    if not results.exists():
+    _, _, screen = ran.stdout.partition(f" {SECTION} ")
+    lines = screen.splitlines()[1:]
+    last = next((number for number, line in enumerate(lines) if line.startswith(VERDICT)), None)
+    if not results.exists() or last is None:
         raise typed.Wrong(f"the checks did not run; please report it, with what they said: {ran.stdout}{ran.stderr}")
-    return json.loads(results.read_text(encoding="utf-8")), ran.stdout
+    return json.loads(results.read_text(encoding="utf-8")), lines[: last + 1]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Pieces of SVG: escaped text, lines of a width, and times as people say them.
 
-Nothing here carries a colour or a font: classes do, so that a page may forbid every other style.
+Classes carry colours and fonts, so that a page may forbid every other style. Where the page's own style is forbidden
+too, plain attributes leave lines and letters that can be read.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from html import escape
 
 NARROW, BROAD = 0.6, 1.0
 """Widths of a character, as parts of the font's size: of most, and of those that fill a square."""
+SHAPES = frozenset({"circle", "line", "path", "rect"})
 _THIN, _THICK = frozenset("ijl.,:;|'!()[]{} tfr"), frozenset("mwMW@%")
 
 
 def element(tag: str, content: str = "", **attributes: object) -> str:
     """Return an element; `content` is SVG already. `class_` is written without its underscore, as others with one."""
+    if tag in SHAPES:
+        attributes = {**attributes, "fill": "none", "stroke": "currentColor"}
     given = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(_number(value))}"' for name, value in attributes.items()
     )
@@ -41,6 +45,8 @@ def picture(name: str, title: str, description: str, width: float, height: float
         viewBox=f"0 0 {_number(width)} {_number(height)}",
         width=width,
         height=height,
+        font_family="sans-serif",
+        font_size=11,
         role="img",
         aria_labelledby=f"{name}-title {name}-desc",
     )
@@ -57,9 +63,8 @@ def lines(text: str, width: float, size: float, most: int) -> list[str]:
     left = " ".join(text.split())
     while left and len(found) < most:
         head = _head(left, width, size)
-        if len(head) < len(left) and len(found) < most - 1 and " " in head.strip():
-            at = head.rfind(" ") if left[len(head)] != " " else len(head)
-            head = head[:at]
+        if len(head) < len(left) and len(found) < most - 1 and left[len(head)] != " ":
+            head = head[: max((head.rfind(mark) for mark in " /,"), default=-1) + 1] or head
         found.append(head.strip())
         left = left[len(head) :].strip()
     if left:

@@ -17,10 +17,13 @@ Outcome = Literal["acked", "declined", "refused", "timed out", "unreachable"]
 WIDTH = 360
 LEFT, RIGHT = 66, 330
 """The lanes: of who sends and of who receives."""
-SIZE, SMALL = 12, 11
+SIZE, SMALL, BOLD = 12, 11, 12
+"""Sizes of text, the last for small letters that are bold, and as wide as larger ones."""
 LINE = 15
 PAUSE = 2_000
 """Milliseconds between two steps from which on the time that passes has a row of its own."""
+EXACT = 1.0
+"""Milliseconds to which it is known when a step began."""
 MOST, ALIKE = 6, 2
 """Steps that are drawn, and how many that are alike; the others are counted."""
 HEADS = {"due": "expected", "wrong": "what there is", "plain": "what shows"}
@@ -122,7 +125,7 @@ def picked(steps: Sequence[Step]) -> list[Step | int]:
     alike: dict[tuple[str, str, str], int] = {}
     ranks = []
     for index, step in enumerate(steps):
-        like = (step.label, step.outcome, step.wrong)
+        like = ("" if step.wrong else step.label, step.outcome, step.wrong)
         seen = alike[like] = alike.get(like, 0) + 1
         ends = index in (0, len(steps) - 1)
         ranks.append(0 if step.wrong and seen == 1 else 1 if ends else 2 if seen == 1 else 3 if seen <= ALIKE else 4)
@@ -139,16 +142,18 @@ def picked(steps: Sequence[Step]) -> list[Step | int]:
 
 
 def overlaps(step: Step, steps: Sequence[Step]) -> bool:
-    """Return whether another step was under way at the same time."""
+    """Return whether another step was under way at the same time, for longer than times are exact."""
     return any(
-        one is not step and one.at < step.at + step.took and step.at < one.at + one.took for one in steps
-    )  # fmt: skip
+        one is not step and one.at + EXACT < step.at + step.took and step.at + EXACT < one.at + one.took
+        for one in steps
+    )
 
 
 def _head(parts: list[str], timeline: Timeline, steps: Sequence[Step]) -> float:
     """Draw who the lanes belong to and when answers are due; return how far down that is."""
     for x, lane, anchor in ((LEFT, timeline.lanes[0], "middle"), (RIGHT, timeline.lanes[1], "end")):
-        parts.append(words(lane, x if anchor == "middle" else WIDTH - 4, 16, "dr-name", anchor))
+        name = "".join(lines(lane, 2 * LEFT - 8, BOLD, 1))
+        parts.append(words(name, x if anchor == "middle" else WIDTH - 4, 16, "dr-name", anchor))
     deadlines = {step.deadline for step in steps if step.deadline}
     if len(deadlines) == 1:
         parts.append(words(f"deadline {span(deadlines.pop())}", (LEFT + RIGHT) / 2, 16, "dr-faint", "middle"))
@@ -161,7 +166,7 @@ def _step(parts: list[str], y: float, step: Step, first: Step, letter: str, toge
     label = lines(step.label, RIGHT - 8 - left, SIZE, 2)
     there = y + len(label) * LINE + 6
     back = there + LINE + 14
-    wrong = lines(step.wrong, WIDTH - LEFT - 26, SMALL, 2)
+    wrong = lines(step.wrong, WIDTH - LEFT - 32, BOLD, 2)
     late = bool(step.deadline) and step.took >= step.deadline * 0.5
     due = back + LINE + 4 if late else back
     end = due + 12 + len(wrong) * LINE
@@ -219,7 +224,7 @@ def _end(parts: list[str], y: float, shown: Sequence[Shown]) -> float:
         text = lines(one.text, room, SIZE, 1 if one.kind == "plain" else CUT)
         high = len(text) * LINE + 12 + LINE
         parts.append(element("rect", x=4, y=y, width=WIDTH - 8, height=high, rx=5, class_=f"dr-shown dr-{one.kind}"))
-        head = one.head or HEADS[one.kind]
+        (head,) = lines(one.head or HEADS[one.kind], room, BOLD, 1)
         mark = {"due": _tick(20, y + 13), "wrong": _cross(20, y + 13), "plain": ""}[one.kind]
         parts += [mark, words(head, 34, y + 17, f"dr-{one.kind}-text dr-head-text")]
         parts += [words(line, 34, y + 17 + LINE * number, "dr-label") for number, line in enumerate(text, 1)]

@@ -17,6 +17,7 @@ from im_callback.conformance.verdict import Result, Verdict
 
 from tests.around.receiver import FAULTS
 from tests.around.running import AROUND, command, quick, surrounded
+from tests.feeds import with_exchanges
 
 KILL, STOP, RESTART, SECOND = "acked-survives-kill", "acked-survives-stop", "after-restart", "across-receivers"
 HANGS, FAILS = "within-deadline-while-downstream-hangs", "failure-is-not-acked"
@@ -77,7 +78,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def judged(run: Run) -> dict[str, Result]:
     """Return what each check around the receiver comes to, where it holds."""
-    return {slug: run_check(check, run) for slug, check in AROUND.items() if check.among(run.feeds)}
+    found = {slug: run_check(check, run) for slug, check in AROUND.items() if check.among(run.feeds)}
+    with_exchanges(list(found.values()))
+    return found
 
 
 def slugs(found: Mapping[str, Result], verdict: Verdict) -> set[str]:

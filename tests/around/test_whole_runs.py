@@ -110,7 +110,7 @@ def test_does_not_start(tmp_path: Path) -> None:
     assert "fail" == ended.verdicts["rongcloud.preflight.reachable"]
     assert {"fail", "could-not-run"} == set(ended.verdicts.values())
     assert "ended with status 7 before it answered" in ended.output
-    assert "    bad configuration, token=*** at ***" in ended.output.splitlines()
+    assert "   | bad configuration, token=*** at ***" in ended.output.splitlines()
     assert ended.result is not None
     assert ["bad configuration, token=*** at ***"] == ended.result["checks"][0]["log"]
     assert "abc123def456" not in ended.output + (tmp_path / "result.json").read_text(encoding="utf-8")

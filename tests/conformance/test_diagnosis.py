@@ -218,7 +218,7 @@ class TestWhyUnseen:
         [
             ("the effects are empty", []),
             (
-                "none of the values that were sent turns up among the 1 records; the last record has the fields a",
+                "none of the values that were sent turns up among 1 record; the last record has the fields a",
                 [{"a": 1}],
             ),
             ("the last record is no object: text", [None, "text"]),
@@ -242,6 +242,15 @@ class TestWhyUnseen:
             run.read_effects = mapped(records, None)
             Preflight(run).require(effects=True)
         assert any(note.startswith("not judged: commsease.logout") and "my_accid" in note for note in run.notes)
+
+    def test_switches_are_no_trace(self) -> None:
+        """A type that is not recorded is not named for a true or a false that stands in the records of others."""
+        keeper = Keeper("commsease")
+        keeper.keeps = lambda payload: payload.get("eventType") == "3"
+        with running(keeper) as run:
+            run.read_effects = mapped(lambda: [{**one, "blocked": True, "seen": False} for one in keeper.records], None)
+            Preflight(run).require(effects=True)
+        assert not [note for note in run.notes if note.startswith("not judged")]
 
     def test_raw_records(self) -> None:
         """With a map that is wrong the records are looked at as they are."""

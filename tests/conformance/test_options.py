@@ -111,6 +111,10 @@ ELSEWHERE = {
     "effects-query",
     "json",
     "report",
+    "markdown",
+    "junit",
+    "sarif",
+    "baseline-update",
     "check",
     "allow-incomplete",
     "checks-as-of",
@@ -403,8 +407,8 @@ class TestRefused:
                 "--receiver-provider=nobody: no provider is called 'nobody'; choose one of: commsease, ",
                 "provider=nobody",
             ),
-            ("--receiver-level=high: give must, should or may", "level=high"),
-            ("--receiver-level=MUST: give must, should or may", "level=MUST"),
+            ("--receiver-level=high: there is no such level; choose one of: must, should, may", "level=high"),
+            ("--receiver-level=MUST: there is no such level; did you mean 'must'?", "level=MUST"),
             ("--receiver-settle=soon: give seconds, from 0 to an hour", "settle=soon"),
             ("--receiver-settle=-1: give seconds", "settle=-1"),
             ("--receiver-settle=nan: give seconds", "settle=nan"),
@@ -423,7 +427,7 @@ class TestRefused:
             ("--receiver-url=http://[::1/: give the whole address", "url=http://[::1/"),
             ("--receiver-url=http://h/a b: give the whole address", "url=http://h/a b"),
             (
-                "--receiver-handles=login: commsease has no event type 'login'; list them with: provider-mock",
+                "--receiver-handles=login: commsease has no event type 'login'; did you mean 'commsease.login'?",
                 "handles=login",
             ),
             (
@@ -431,7 +435,7 @@ class TestRefused:
                 "handles=tencent.c2c-after-send",
             ),
             (
-                "--receiver-handles=commsease.conversation/TEAM: commsease.conversation has no variant 'TEAM'; there are ",
+                "--receiver-handles=commsease.conversation/TEAM: commsease.conversation has no variant 'TEAM'; did you mean 'TEAM/*'? it has ",
                 "handles=commsease.conversation/TEAM",
             ),
             (
@@ -475,7 +479,7 @@ class TestRefused:
             ("--receiver-set=accid=7: pointer 'accid': it does not begin with '/'; write '/accid'", "set=accid=7"),
             ("--receiver-set=/nowhere=7: no documented sample of commsease has /nowhere; name the", "set=/nowhere=7"),
             (
-                "--receiver-set=commsease.logins:/accid=7: commsease has no event type 'commsease.logins'; list",
+                "--receiver-set=commsease.logins:/accid=7: commsease has no event type 'commsease.logins'; did you mean 'commsease.login'?",
                 "set=commsease.logins:/accid=7",
             ),
             (
@@ -499,11 +503,14 @@ class TestRefused:
             ("--receiver-header: proxy-X is about the connection", "header=proxy-X: s3cret"),
             ("--receiver-header: host is made from the address; leave it out", "header=host:s3cret"),
             ("--receiver-header: the value of X-Token holds a line break", "header=X-Token: s3cret\nX: y"),
-            ("--receiver-ca=none.pem: there is no such file", "ca=none.pem"),
-            ("--receiver-ca=.: there is no such file", "ca=."),
-            ("--receiver-baseline=none.json: there is no such file", "baseline=none.json"),
-            ("--receiver-checks-as-of=0.0.1: no release is called '0.0.1'; there are 0.1.0", "checks-as-of=0.0.1"),
-            ("--receiver-effects='ftp://h/': no source of effects is called 'ftp'; give one of ", "effects=ftp://h/"),
+            ("--receiver-ca=none.pem: there is no file ", "ca=none.pem"),
+            ("--receiver-ca=.: there is no file ", "ca=."),
+            ("--receiver-baseline=none.json: there is no file ", "baseline=none.json"),
+            ("--receiver-checks-as-of=0.0.1: no release is called '0.0.1'; choose one of: 0.1.0", "checks-as-of=0.0.1"),
+            (
+                "--receiver-effects='ftp://h/': no source of effects is called 'ftp'; choose one of: ",
+                "effects=ftp://h/",
+            ),
             ("--receiver-effects='rows.json': no source of effects is called", "effects=rows.json"),
             ("--receiver-effects-map='{a: ' is not JMESPath: ", "effects-map={a: "),
             ("--receiver-json=none/result.json: there is no folder ", "json=none/result.json"),

@@ -163,7 +163,7 @@ class TestEffectsShowDelivery:
         ("expected", "records"),
         [
             ("the effects are empty", []),
-            ("turns up among the 1 records; the last record has the fields who, 7", [{"who": "ann", 7: 7}]),
+            ("turns up among 1 record; the last record has the fields who, 7", [{"who": "ann", 7: 7}]),
         ],
     )
     def test_nothing_shows(self, expected: str, records: list[Any], server: LittleServer) -> None:

@@ -43,7 +43,7 @@ def test_file_is_sorted() -> None:
 
 def test_unknown() -> None:
     """A version that there is not is said, with those there are."""
-    with pytest.raises(releases.UnknownRelease, match=re.escape(f"no release is called '9.9'; there are {HERE}")):
+    with pytest.raises(releases.UnknownRelease, match=re.escape(f"no release is called '9.9'; choose one of: {HERE}")):
         releases.names("9.9")
 
 

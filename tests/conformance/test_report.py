@@ -15,14 +15,16 @@ from typing import Any
 
 import jsonschema
 import pytest
+from im_callback.conformance.around.moments import Moment
 from im_callback.conformance.disturbed import performed
 from im_callback.conformance.report.curl import curl
 from im_callback.conformance.report.result_json import _buckets, document
-from im_callback.conformance.report.text import acks_line, block, folded, summary
+from im_callback.conformance.report.screen import screen
+from im_callback.conformance.report.text import block
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion, ExitStatus, conclude
 from im_callback.conformance.settings import Settings
-from im_callback.conformance.verdict import Level, Result, Verdict
+from im_callback.conformance.verdict import Level, Record, Result, Verdict
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import (
     DOCUMENTED,
@@ -130,29 +132,55 @@ class TestBlock:
         assert "send it again" not in shown
 
     def test_many_exchanges(self, echoing: LittleServer) -> None:
-        """Four exchanges are printed, the others named by their notes and what became of them."""
+        """Four exchanges are printed whole; how all were delivered is told before, those that are alike in one line."""
         run = Run(settings_for(providers.load("commsease"), echoing.url))
         attempts = [run.deliver(run.event(), note=f"note {n}") for n in range(6)]
         attempts += run.send(*[run.shot(run.event(), note="alike") for _ in range(3)])
         shown = block(failure(*attempts), run.settings)
         assert 4 == shown.count("\nrequest (note ")
-        assert "\nand: 5 more: note 4: refused; note 5: refused; alike: refused (3 times)\n" in shown
+        assert re.search(r"\nhow it was delivered:\n  1\.    0\.000 s  note 0 -> 403, refused\n  2\. ", shown)
+        assert re.search(r"\n  7\.  *\d+\.\d{3} s  alike \(3 times\) -> 403, refused\n", shown)
+        assert "\n… 5 exchanges more\n" in shown
 
     def test_hundreds(self, echoing: LittleServer) -> None:
-        """Of hundreds of exchanges some are named, and the others counted."""
+        """Of hundreds of deliveries the beginning and the end are told."""
         run = Run(settings_for(providers.load("commsease"), echoing.url))
         attempt = run.deliver(run.event())
         those = [dataclasses.replace(attempt, shot=dataclasses.replace(attempt.shot, note=f"n{n}")) for n in range(300)]
-        shown = " ".join(block(failure(*those), run.settings).split())
-        assert "and: 296 more: n4: refused; n5: refused; " in shown
-        assert "; n43: refused; 256 others" in shown
+        shown = block(failure(*those), run.settings)
+        assert (
+            "  16.   0.000 s  n15 -> 403, refused\n  … 277 steps more\n  294.   0.000 s  n293 -> 403, refused" in shown
+        )
 
-    def test_folded(self) -> None:
-        """A failure that another one shows already is two lines."""
-        assert folded(failure(folded_into="commsease.family.first")).splitlines() == [
-            "commsease.family.name: The title",
-            "    same cause as commsease.family.first",
-        ]
+    def test_moments(self, echoing: LittleServer) -> None:
+        """What happened around the receiver stands among the deliveries, in a block and in the result."""
+        run = Run(settings_for(providers.load("commsease"), echoing.url))
+        attempt = run.deliver(run.event(), note="the delivery")
+        result = failure(attempt, moments=(Moment(attempt.sent_at + 1500, "the receiver gets SIGKILL"),))
+        due = ["  1.    0.000 s  the delivery -> 403, refused", "  2.    1.500 s  the receiver gets SIGKILL"]
+        assert "\n".join(["how it was delivered:", *due]) in block(result, run.settings)
+        written = checked(document(run, [result], conclude([result], Level.SHOULD, {}, [])))
+        assert due == written["checks"][0]["timeline"]
+
+    def test_records(self) -> None:
+        """Records stand side by side, without secrets and control characters, in a block and in the result."""
+        run = Run(settings_for(providers.load("tencent"), "http://127.0.0.1/"))
+        one = {"id": 7, "said": f"hello {SECRET}", "more": {"deep": "\x1b[2J"}, "nan": float("nan")}
+        result = failure(records=[Record("first", one), Record("second", {**one, "id": 8, SECRET: "x" * 1000})])
+        shown = block(result, run.settings)
+        assert "\nrecords side by side (what differs has a star):\n" in shown
+        assert re.search(r"(?m)^ +first +second$", shown)
+        assert re.search(r"(?m)^    \* id +7 +8$", shown)
+        assert re.search(r"(?m)^      said +hello \*\*\* +hello \*\*\*$", shown)
+        assert r"\x1b[2J" in shown
+        written = checked(document(run, [result], conclude([result], Level.SHOULD, {}, [])))
+        first, second = written["checks"][0]["records"]
+        assert {
+            "what": "first",
+            "record": {**one, "said": "hello ***", "more": {"deep": r"\x1b[2J"}, "nan": "nan"},
+        } == first
+        assert f"{'x' * 400}… (1000 characters)" == second["record"]["***"]
+        assert SECRET not in shown + json.dumps(written)
 
     def test_hostile_words(self) -> None:
         """What the receiver says cannot command the terminal, wherever it is quoted."""
@@ -162,9 +190,6 @@ class TestBlock:
             block(failure(actual=words, expected=words, known=words, fix=words), settings),
             block(result_of(Verdict.COULD_NOT_RUN, reason=words, fix=words), settings),
             block(result_of(Verdict.HARNESS_ERROR, reason=words), settings),
-            *summary(
-                [result_of(Verdict.COULD_NOT_RUN, reason=words, fix=words)], conclude([], Level.MAY, {}, []), settings
-            ),
         ]
         for shown in those:
             assert not {"\x1b", "\x07", "\u202e", "\ud800", "\x00"} & set(shown)
@@ -224,8 +249,8 @@ class TestMasking:
             result_of(Verdict.COULD_NOT_RUN, reason=words, fix=words),
         ]
         outcome = conclude(those, Level.SHOULD, {}, [])
-        assert_hidden("\n".join(summary(those, outcome, settings)))
         result = document(run, those, outcome)
+        assert_hidden("\n".join(screen(result)))
         assert_hidden(json.dumps(result, ensure_ascii=False))
         assert MASK in result["checks"][0]["exchanges"][0]["reply"]["body"]
 
@@ -641,7 +666,6 @@ class TestDocument:
         acks = document(run, [], Conclusion("incomplete", ExitStatus.INCOMPLETE))["acks"]
         assert 5 == acks["count"]
         assert 0 < acks["p50_ms"] <= acks["p95_ms"] <= acks["max_ms"] < 2000
-        assert acks_line(acks).startswith("acks: 5, p50 ")
         assert 2000 == acks["deadline_ms"]
 
     def test_buckets(self) -> None:
@@ -689,78 +713,3 @@ class TestDocument:
         those = [result_of(Verdict.PASS)]
         result = checked(document(run, those, conclude(those, Level.SHOULD, {}, [])))
         assert not VALIDATOR.is_valid({**result, **change})
-
-
-INCOMPLETE = (
-    "Nothing failed, but not everything could be judged: provide what is missing, "
-    "or accept it knowingly with --receiver-allow-incomplete"
-)
-
-
-class TestSummary:
-    """Tests for `summary`."""
-
-    def lines(self, *those: Result, allow: bool = False, baseline: dict[str, str] | None = None) -> list[str]:
-        """Return the summary of results."""
-        settings = settings_for(providers.load("tencent"), "http://127.0.0.1/")
-        outcome = conclude(those, Level.SHOULD, baseline or {}, [one.id for one in those], allow_incomplete=allow)
-        return summary(those, outcome, settings)
-
-    def test_pass(self) -> None:
-        """A green run is one line."""
-        assert ["receiver verdict: PASS (1 pass)"] == self.lines(result_of(Verdict.PASS))
-
-    def test_failures(self) -> None:
-        """Failures come with the most binding first, then as they ran; what is derived stands under its cause."""
-        those = [
-            failure(id="a.b.may", level=Level.MAY),
-            failure(id="a.b.should", level=Level.SHOULD),
-            failure(id="a.b.first"),
-            failure(id="a.b.derived-1", level=Level.SHOULD, folded_into="a.b.first"),
-            failure(id="a.b.second"),
-            failure(id="a.b.derived-2", folded_into="a.b.first"),
-            failure(id="a.b.alone", level=Level.MAY, folded_into="a.b.not-in-this-run"),
-        ]
-        assert [
-            "failed: a.b.first (must): The title",
-            "    same cause: a.b.derived-1, a.b.derived-2",
-            "failed: a.b.second (must): The title",
-            "failed: a.b.should (should): The title",
-            "failed: a.b.may (may): The title",
-            "failed: a.b.alone (may): The title",
-            "receiver verdict: FAIL (7 fail)",
-        ] == self.lines(*those)
-
-    def test_nothing(self) -> None:
-        """So is one in which nothing was done; it says so."""
-        assert "receiver verdict: INCOMPLETE (no checks)" == self.lines()[0]
-
-    def test_grouped(self) -> None:
-        """What could not run is named by its reason, once, with what to do."""
-        those = [
-            result_of(Verdict.COULD_NOT_RUN, id=f"a.b.{name}", reason="no effects", fix="Give them") for name in "cdefg"
-        ]
-        other = result_of(Verdict.COULD_NOT_RUN, id="a.b.z", reason="no token")
-        assert [
-            "could not run: 5 checks (a.b.c, a.b.d, a.b.e, …)",
-            "    because no effects",
-            "    Give them",
-            "could not run: a.b.z",
-            "    because no token",
-            "receiver verdict: INCOMPLETE (1 pass, 6 could-not-run)",
-            INCOMPLETE,
-        ] == self.lines(result_of(Verdict.PASS), *those, other)
-
-    def test_accepted(self) -> None:
-        """An incomplete run that was accepted does not name the option again."""
-        lines = self.lines(result_of(Verdict.PASS), result_of(Verdict.COULD_NOT_RUN, reason="x"), allow=True)
-        assert lines[-1].endswith("provide what is missing")
-
-    def test_baseline(self) -> None:
-        """What is wrong with the baseline is said."""
-        lines = self.lines(result_of(Verdict.PASS), baseline={"x.y.z": "why", "commsease.family.name": "why"})
-        assert [
-            "baseline: x.y.z: no check has this id",
-            "baseline: commsease.family.name: it passes again; take it out",
-            "receiver verdict: FAIL (1 pass)",
-        ] == lines

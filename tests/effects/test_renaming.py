@@ -51,7 +51,9 @@ class TestFunctions:
     @pytest.mark.parametrize("expression", ["jsn(body)", "{a: json(b), c: splitt(d, ':')}", "a[?f(@)]"])
     def test_unknown(self, expression: str) -> None:
         """A function that is not there is a bad option."""
-        with pytest.raises(BadEffects, match=r"there is no function .*json.*split"):
+        with pytest.raises(
+            BadEffects, match=r"there is no function .*; (did you mean '(json|split)'\?|choose one of: )"
+        ):
             compiled(expression)
 
 

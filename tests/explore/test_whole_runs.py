@@ -55,7 +55,7 @@ def replayed(receiver: Good, folder: Path, file: str) -> Ended:
 def test_explore_and_replay(tmp_path: Path) -> None:
     """What is found is printed as a timeline and kept in a file; that fails again, and passes on a mended receiver."""
     with options(Doubles(PROVIDER)) as given:
-        ended = pytest_in(tmp_path, *given, "--receiver-explore=0.1", f"--receiver-check={PROVIDER}.explored.*")
+        ended = pytest_in(tmp_path, "-v", *given, "--receiver-explore=0.1", f"--receiver-check={PROVIDER}.explored.*")
     assert 1 == ended.status, ended.output
     assert "fail" == ended.verdicts[f"{PROVIDER}.explored.doubled"]
     assert EXPLORED == list(ended.verdicts)

@@ -21,7 +21,7 @@ OWN_TEST = """
 import sys
 
 def test_costs_nothing():
-    heavy = {"flask", "faker", "sqlalchemy", "jsonschema", "requests"}
+    heavy = {"flask", "faker", "jinja2", "sqlalchemy", "jsonschema", "requests"}
     ours = {"im_callback.schemas", "im_callback.provider_mock"}
     assert not (heavy | ours) & set(sys.modules)
 """

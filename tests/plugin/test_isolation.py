@@ -113,7 +113,7 @@ class TestPlugins:
         ended = beside(tmp_path, plugin, *options_for(good), *CHECKS)
         assert 0 == ended.status, ended.output
         assert {"pass"} == set(ended.verdicts.values())
-        assert "receiver verdict: PASS (8 pass)" in ended.output
+        assert "receiver verdict: PASS: 8 checks passed\n" in ended.output
 
     def test_fixture(self, good: str, tmp_path: Path) -> None:
         """The team's own fixture reads the effects, over the network too, where others' tests may not."""
@@ -133,7 +133,7 @@ class TestPlugins:
         assert 1 == ended.status, ended.output
         assert ended.result is not None
         assert 8 == len(ended.result["checks"])
-        assert "receiver verdict: FAIL (6 pass, 2 fail)" in ended.output
+        assert "receiver verdict: FAIL: 2 causes (2 checks)\n" in ended.output
 
     def test_sent_once(self, tmp_path: Path) -> None:
         """A failure that happens every other time does not go away by being tried again."""
@@ -269,7 +269,7 @@ class TestResultFile:
         full = "import os\ndef fails(file): raise OSError(28, 'No space left on device')\nos.fsync = fails\n"
         ended = beside(tmp_path, full, *options_for(good), REACHABLE)
         assert 3 == ended.status, ended.output
-        assert "receiver verdict: PASS (1 pass)" in ended.output
+        assert "receiver verdict: PASS: 1 check passed\n" in ended.output
         (said,) = ended.lines("our own trouble: ")
         assert said.endswith("result.json could not be written (No space left on device); what is printed here stands")
         assert {"besides.py"} == {file.name for file in tmp_path.iterdir() if file.is_file()}

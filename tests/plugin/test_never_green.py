@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,11 +28,15 @@ class TestNobody:
         """The run fails at once, and says what to start."""
         ended = pytest_in(tmp_path, f"--receiver-url={unused_url()}")
         assert 1 == ended.status, ended.output
-        assert "usual fix: Start the receiver and give --receiver-url the address" in ended.output
+        assert "fix: Start the receiver and give --receiver-url the address" in ended.output
         assert {"fail": 1} == {
             v: list(ended.verdicts.values()).count(v) for v in ("fail", "pass") if v in ended.verdicts.values()
         }
-        assert ended.lines("receiver verdict: FAIL (1 fail, ")
+        assert ended.lines("receiver verdict: FAIL: 1 cause (1 check); ")
+        (missing,) = ended.lines("could not run: ")
+        assert re.search(r"could not run: \d+ checks \(.*\): preflight.reachable failed \(see 1\)$", missing)
+        assert ended.lines("acks: none; no valid delivery was acknowledged")
+        assert ended.lines("Next: mend 1 and run again; ")
         assert ended.result is not None
         assert 0 == ended.result["acks"]["count"]
 
@@ -39,7 +44,7 @@ class TestNobody:
         """Without the check that would say so, nothing is green either, even where incompleteness is accepted."""
         ended = pytest_in(tmp_path, f"--receiver-url={unused_url()}", WRONG, "--receiver-allow-incomplete")
         assert 8 == ended.status, ended.output
-        assert "because an earlier stage of preflight failed" in ended.output
+        assert ": preflight.reachable failed: unreachable: " in ended.output
         assert {"could-not-run"} == set(ended.verdicts.values())
 
 
@@ -64,7 +69,7 @@ class TestRefusing:
         with serving(lambda request: (401, "text/plain", b"no")) as little:
             ended = pytest_in(tmp_path, f"--receiver-url={little.url}", WRONG, "--receiver-allow-incomplete")
         assert 8 == ended.status, ended.output
-        assert "because preflight.accepts-valid failed" in ended.output
+        assert ": preflight.accepts-valid failed: none of " in ended.output
 
 
 class TestNothingChosen:
@@ -75,7 +80,7 @@ class TestNothingChosen:
         ended = pytest_in(tmp_path, *options_for(good), "--receiver-check=*.signatures.*")
         assert 4 == ended.status
         assert (
-            "--receiver-check=*.signatures.* matches no check of commsease (data-sync); list them with: pytest"
+            "--receiver-check=*.signatures.* matches no check of commsease (data-sync); did you mean '*.signature.*'? list them with: pytest"
             in ended.output
         )
         assert ended.result is None
@@ -105,7 +110,7 @@ class TestNoEffects:
         chosen = (FIRST, WRONG, "--receiver-check=*.deduplication.same-*")
         ended = pytest_in(tmp_path, f"--receiver-url={good}/commsease", *chosen)
         assert 8 == ended.status, ended.output
-        assert "because no effects given" in ended.output
+        assert ": no effects given. " in ended.output
         assert "Give --receiver-effects=…: how your receiver shows what it recorded" in ended.output
         assert "accept it knowingly with --receiver-allow-incomplete" in ended.output
         assert "could-not-run" == ended.verdicts["commsease.deduplication.same-request-again"]
@@ -125,7 +130,7 @@ class TestNoEffects:
         ended = pytest_in(tmp_path, f"--receiver-url={good}/commsease", given, FIRST)
         assert 8 == ended.status, ended.output
         assert f"the effects could not be read: {good}/nowhere answers with status 404" in ended.output
-        assert "Is its test mode switched on?" in ended.output
+        assert "Is its test mode switched on?" in " ".join(ended.output.split())
 
 
 class TestStopped:

@@ -98,7 +98,9 @@ def test_broken(site: Path, tmp_path: Path) -> None:
     assert ended.status == 1, ended.output
     failed = {name.removeprefix("acme.") for name, verdict in ended.verdicts.items() if verdict == "fail"}
     assert LetsTheLastWin.caught_by == failed
-    assert "Acme, Event hooks: version and sequence" in ended.output
+    assert ended.result is not None
+    found = [one["source"] for one in ended.result["checks"] if one["verdict"] == "fail"]
+    assert {"Acme, Event hooks: version and sequence"} == set(found)
 
 
 def test_own_check(site: Path, tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
-from im_callback.provider_mock.cli import main
 
-from tests.commands import Run
+from tests.commands import Run, leaves
 from tests.provider_mock.peers import answers, peer, unused_port
 
 TO = ("--to", "http://127.0.0.1:9/callbacks")
+CHECK = ("check", *TO)
 LOGIN = ("send", "commsease.login", *TO)
 #: Of each command what was typed, the value that the error names, and its fix: with the nearest word if one is near.
 MISTAKES = [
@@ -95,6 +93,26 @@ MISTAKES = [
     ("backlog release", "APP", "give it"),
     ("backlog release shop --limit x", "--limit x", "a whole number from 1"),
     ("demo now", "now", "leave it out"),
+    ("check", "--to", "give the address that callbacks are posted to"),
+    ("check --effect x", "--effect", "did you mean '--effects'"),
+    ("check --to localhost", "--to=localhost", "as in http://127.0.0.1:8080/callbacks"),
+    ([*CHECK, "--provider", "comsease"], "--provider=comsease", "did you mean 'commsease'?"),
+    ([*CHECK, "--feed", "datasync"], "--feed=datasync", "did you mean 'data-sync'?"),
+    ([*CHECK, "--wire", "java"], "--wire=java", "did you mean 'java-hashmap'?"),
+    ([*CHECK, "--handles", "login"], "--handles=login", "did you mean 'commsease.login'?"),
+    ([*CHECK, "--handles", "commsease.conversation/TEAM"], "'TEAM'", "did you mean 'TEAM/*'?"),
+    ([*CHECK, "--handles", "commsease.conversation/TEAM/TXT"], "'TEAM/TXT'", "did you mean 'TEAM/TEXT'?"),
+    ([*CHECK, "--level", "shuold"], "--level=shuold", "did you mean 'should'?"),
+    ([*CHECK, "--check", "*.sgnature.*"], "--check=*.sgnature.*", "did you mean '*.signature.*'?"),
+    ([*CHECK, "--check", "zzz"], "--check=zzz", "list them with: provider-mock check --list"),
+    ([*CHECK, "--effects", "redi://x"], "'redi'", "did you mean 'redis' or 'rediss'?"),
+    ([*CHECK, "--effects-map", "jsn(body)"], "jsn", "did you mean 'json'?"),
+    ([*CHECK, "--set", "/acid=1"], "--set=/acid=1", "did you mean '/accid'?"),
+    ([*CHECK, "--set", "login:/accid=1"], "'login'", "did you mean 'commsease.login'?"),
+    ([*CHECK, "--checks-as-of", "0.0.1"], "--checks-as-of=0.0.1", "choose one of: 0.1.0"),
+    ([*CHECK, "--baseline", "none.json"], "--baseline=none.json", "correct its path"),
+    ([*CHECK, "--settle", "x"], "--settle=x", "give seconds"),
+    ([*CHECK, "--seed", "x"], "--seed=x", "give a whole number"),
 ]
 
 
@@ -122,16 +140,9 @@ def test_mistake(run: Run, typed: str | list[str], value: str, fix: str, tmp_pat
 def test_every_command() -> None:
     """No command is left out above."""
     seen = {tuple(_words(one[0])[:2]) for one in MISTAKES}
-    for command in _leaves(main, ()):
-        assert [one for one in seen if one[: len(command)] == command], command
-
-
-def _leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    if not isinstance(command, click.Group):
-        yield path
-        return
-    for name, one in command.commands.items():
-        yield from _leaves(one, (*path, name))
+    for command in leaves():
+        words = tuple(command.split())
+        assert [one for one in seen if one[: len(words)] == words], command
 
 
 class TestServer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from im_callback.conformance.report.github import MOST, annotations
+from im_callback.conformance.report.github import MOST, annotation_lines
 from im_callback.conformance.report.visible import no_command
 
 from tests.report.documents import HOSTILE, check, document, failed, hostile
@@ -36,7 +36,7 @@ def unescaped(text: str) -> str:
 
 
 class TestAnnotations:
-    """Tests for `annotations`."""
+    """Tests for `annotation_lines`."""
 
     def test_kinds(self) -> None:
         """A cause that fails the run is an error, one below the gate a warning, a known one nothing."""
@@ -53,21 +53,21 @@ class TestAnnotations:
             f"::error title=What is wrong about commsease.signature.bad (must)::{SAID}commsease.signature.bad",
             "::error title=could not run%3A 2 checks::no effects were given%0AGive them with --receiver-effects",
             f"::warning title=What is wrong about commsease.payloads.small (may)::{SAID}commsease.payloads.small",
-        ] == annotations(given)
+        ] == annotation_lines(given)
 
     def test_more(self) -> None:
         """A cause says how many more checks show it."""
         given = document(failed("signature.bad"), failed("signature.worse"))
         del given["causes"][1]
         given["causes"][0]["checks"].append("commsease.signature.worse")
-        [line] = annotations(given)
+        [line] = annotation_lines(given)
         assert line.endswith("provider-mock explain commsease.signature.bad (1 more with the same cause)")
 
     def test_allowed(self) -> None:
         """What could not run is a warning where that is accepted."""
         given = document(check("ordering.unseen", "could-not-run"), exit_status=0)
         assert ["::warning title=could not run%3A commsease.ordering.unseen"] == [
-            one.rpartition("::")[0] for one in annotations(given)
+            one.rpartition("::")[0] for one in annotation_lines(given)
         ]
 
     def test_wrong(self) -> None:
@@ -76,11 +76,11 @@ class TestAnnotations:
         assert [
             "::error title=receiver verdict%3A error::x",
             "::error title=our own error in commsease.signature.odd::ValueError: 5 %25",
-        ] == annotations(given)
+        ] == annotation_lines(given)
 
     def test_green(self) -> None:
         """A green run has none."""
-        assert [] == annotations(document(check("signature.good")))
+        assert [] == annotation_lines(document(check("signature.good")))
 
     def test_most(self) -> None:
         """There are no more than GitHub keeps, and the last says how many there were."""
@@ -88,14 +88,14 @@ class TestAnnotations:
             *(failed(f"signature.n{n}") for n in range(14)),
             *(failed(f"payloads.n{n}", gated=False, level="may") for n in range(MOST)),
         )
-        lines = annotations(given)
+        lines = annotation_lines(given)
         assert 2 * MOST == len(lines)
         assert lines[MOST - 1].endswith("%0Aand 4 more, which GitHub would not show")
         assert not lines[-1].endswith("would not show")
 
     def test_hostile(self) -> None:
         """A receiver's words stay in the title or the message of our own annotation."""
-        lines = annotations(hostile())
+        lines = annotation_lines(hostile())
         assert 5 == len(lines)
         for line in lines:
             assert "\n" not in line

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from im_callback.conformance.check import check
-from im_callback.conformance.checks.signature import accepted_like
 from im_callback.conformance.run import Run
-from im_callback.conformance.twins import OTHER_SECRET, must_reject
+from im_callback.conformance.twins import OTHER_SECRET, accepted_like, must_reject
 from im_callback.provider_mock.contract import Credentials, Feed, Request
 from im_callback.provider_mock.history import Shot
 
@@ -41,8 +40,18 @@ def with_signatures(run: Run, note: str, *wanted: str, forged: bool = False) -> 
     why="A secret is changed without a pause: for a day, each request carries one signature of the old and one of the new.",
     fix="Split the header at the spaces, and accept the request if any signature of a version that you know fits.",
     needs=several,
+    remedies=("constant-time",),
 )
 def check_accepts_any_of_several(run: Run) -> None:
+    """A delivery is accepted where one of its signatures fits, wherever that stands.
+
+    A, as documented -> acknowledged
+    B, with a fitting signature and another one -> acknowledged
+    = B
+
+    - The header is compared as a whole.
+    - Only the first signature is looked at.
+    """
     shots = [
         with_signatures(run, "the fitting signature first", "own", "other"),
         with_signatures(run, "the fitting signature last", "other", "own"),
@@ -58,8 +67,18 @@ def check_accepts_any_of_several(run: Run) -> None:
     why="More than one signature is no reason to trust a request.",
     fix="Compare each of them whole; a signature of a version that you do not know never fits.",
     needs=several,
+    remedies=("constant-time",),
 )
 def check_rejects_none_of_several(run: Run) -> None:
+    """A delivery of whose signatures none fits is refused and leaves no effect; signed rightly, it is accepted.
+
+    A, with two signatures that do not fit -> refused
+    = nothing of A
+    A -> acknowledged
+    = A
+
+    - Several signatures are taken without a look at them.
+    """
     must_reject(
         run,
         [

@@ -1,5 +1,5 @@
-// Reads a declarative Jenkinsfile and prints, as JSON, the steps that Jenkins would take if all goes well. It knows the sections
-// and steps below and no others: a misspelled one, or one in a wrong place, is an error.
+// Reads declarative Jenkinsfiles and prints for each, as a line of JSON, the steps that Jenkins would take if all goes well, or
+// an error. It knows the sections and steps below and no others: a misspelled one, or one in a wrong place, is an error.
 import groovy.json.JsonOutput
 
 abstract class Section {
@@ -116,6 +116,12 @@ abstract class Declarative extends Script {
 }
 
 def configuration = new org.codehaus.groovy.control.CompilerConfiguration(scriptBaseClass: Declarative.name)
-def script = new GroovyShell(getClass().classLoader, new Binding(), configuration).parse(new File(args[0]))
-script.run()
-println JsonOutput.toJson(script.read.taken)
+args.each { file ->
+    try {
+        def script = new GroovyShell(getClass().classLoader, new Binding(), configuration).parse(new File(file))
+        script.run()
+        println JsonOutput.toJson([taken: script.read.taken])
+    } catch (Exception error) {
+        println JsonOutput.toJson([error: error.message])
+    }
+}
