@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,16 @@ from im_callback.provider_mock.contract import Feed, Provider
 
 DOCS = Path(__file__).parent
 BEGIN = "<!-- written by docs/generate.py, from the code -->"
+EXAMPLE = DOCS.parent / "examples" / "provider_plugin"
+#: The parts of the example's page that have pages of their own, with the files that they speak of.
+PARTS = {
+    "The provider": ("provider", "A provider and its feed", ("acme_hooks/__init__.py", "acme_hooks/events.py")),
+    "The event types": ("event-type", "An event type", ("acme_hooks/schemas/message-created.schema.json",)),
+    "A story": ("story", "A story", ("acme_hooks/story.py",)),
+    "A check": ("check", "A check", ("acme_hooks/rotation.py",)),
+    "A fault": ("fault", "A fault", ("acme_hooks/clock_drift.py",)),
+    "A source of effects": ("effects", "A source of effects", ("acme_hooks/paged.py",)),
+}
 END = "<!-- from here on by hand -->"
 ENCODINGS = {
     "object": "one event in each request, a JSON object",
@@ -91,13 +102,9 @@ def feed_facts(feed: Feed) -> Iterator[str]:
     )
     yield "What each rule rests on:"
     yield ""
-    levels = {"application": "should", **feed.levels}
     yield from table(
         ("topic", "source", "binding here, where not as the check says"),
-        [
-            (topic, source, levels.get(topic, "") if topic in feed.levels else "")
-            for topic, source in sorted(feed.sources.items())
-        ],
+        [(topic, source, feed.levels.get(topic, "")) for topic, source in sorted(feed.sources.items())],
     )
     yield "## Event types"
     yield ""
@@ -136,7 +143,7 @@ def probes(feed: Feed) -> bool:
     from im_callback.provider_mock.contract import Stamp
 
     with contextlib.suppress(TypeError):
-        return feed.probe("http://127.0.0.1/", feed.provider.test_credentials, Stamp(0, "0")) is not None
+        return feed.probe("http://127.0.0.1/", feed.provider.credentials(None, None), Stamp(0, "0")) is not None
     return False
 
 
@@ -302,11 +309,44 @@ def others() -> list[str]:
     )
 
 
+def packages() -> Iterator[tuple[Path, str]]:
+    """Yield the pages on packages: what the example says of itself, each part with the files that it speaks of."""
+    readme = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    head, *sections = re.split(r"(?m)^(?=## )", readme.partition("\n")[2])
+    index = [
+        "# Packages of your own",
+        "",
+        "A package adds a provider, checks, faults, sources of effects and stories by entry points.",
+    ]
+    index += ["The example is in the source archive, in `examples/provider_plugin`; its own tests run it."]
+    index += [head.rstrip("\n")]
+    for section in sections:
+        title, _, text = section.partition("\n")
+        if title.removeprefix("## ") not in PARTS:
+            index += ["", section.rstrip("\n")]
+            continue
+        name, heading, files = PARTS[title.removeprefix("## ")]
+        index += ["", title, "", f"[{heading}, with the example's code](plugins/{name}.md)."]
+        lines = [f"# {heading}", text.rstrip("\n")]
+        for file in files:
+            language = "json" if file.endswith(".json") else "python"
+            lines += [
+                "",
+                f"## `{file}`",
+                "",
+                f"```{language}",
+                (EXAMPLE / file).read_text(encoding="utf-8").rstrip("\n"),
+                "```",
+            ]
+        yield DOCS / "plugins" / f"{name}.md", joined(lines)
+    yield DOCS / "plugins.md", joined(index)
+
+
 def openapi() -> Mapping[str, Any]:
     """Return the API's description."""
-    from im_callback.provider_mock.server.api import openapi
+    from im_callback.provider_mock.server.api import document, load
 
-    return openapi.document()
+    return document(load(), token_needed=False)
 
 
 def pages() -> dict[Path, str]:
@@ -319,6 +359,8 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "schemas.md": schemas(known),
     }
     found = {path: f"{BEGIN}\n\n{joined(lines)}" for path, lines in written.items()}
+    for path, text in packages():
+        found[path] = f"{BEGIN}\n\n{text}"
     for one in known:
         for feed in one.feeds:
             path = DOCS / "providers" / one.name / f"{feed.name}.md"
