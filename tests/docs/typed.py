@@ -39,7 +39,7 @@ SECONDS: Final = 400
 KEEPER: Final = Path(__file__).with_name("keeping.py")
 MENDER: Final = Path(__file__).with_name("mending.py")
 FENCE = re.compile(
-    r"^(?:<!--\s*(?P<mark>keeps running|not run:[^>]*?)\s*-->\n+)?"
+    r"^(?: *<!--\s*(?P<mark>keeps running|not run:[^>]*?)\s*-->\n+)?"
     r"^(?P<indent> *)```(?P<language>\S*)(?: title=\"(?P<title>[^\"]+)\")?(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
