@@ -66,7 +66,7 @@ MISTAKES = [
     ("faults more", "more", "leave it out"),
     ("explain", "CHECK-ID", "give it"),
     ("explain rejects-tamperd-body", "'rejects-tamperd-body'", "did you mean 'signature.rejects-tampered-body'?"),
-    ("explain zzz", "'zzz'", "pytest --receiver-list lists them"),
+    ("explain zzz", "'zzz'", "provider-mock check --list lists them"),
     ("explain comsease.signature.rejects-stale", "'comsease'", "did you mean 'commsease'?"),
     ("explain rongcloud.signature.rejects-tampered-body", "no feed of rongcloud", "it holds at commsease"),
     ("traffic", "--to", "give --to URL"),
