@@ -263,7 +263,7 @@ def test_compose(shop: dict[str, str], stored: Stored, tmp_path: Path) -> None:
             end, states = time.monotonic() + 60, {"waiting"}
             while states == {"waiting"} and time.monotonic() < end:
                 found = requests.get(f"{api}/deliveries", headers=token, timeout=60).json()
-                states = {one["state"] for one in found["deliveries"]}
+                states = {one["state"] for one in found["items"]}
             assert {"acked"} == states, composed.log("mock")
             with composed.started("gate") as gate:
                 assert 0 == gate.wait(SECONDS), composed.log("gate")

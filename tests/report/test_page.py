@@ -213,6 +213,14 @@ class TestStory:
         assert found is not None
         assert {1: False, 5: True, 9: True} == {step.at: bool(step.wrong) for step in found.steps}
 
+    def test_batches(self) -> None:
+        """Of several events in one delivery each counts."""
+        check = {"id": "p.deduplication.x", "verdict": "fail", "expected": "one effect", "actual": "2 effects of b (2)"}
+        exchanges = [exchange(events=events) for events in (["a (1)", "b (2)"], ["c (3)"], ["b (2)"])]
+        found = timeline({**check, "exchanges": exchanges})
+        assert found is not None
+        assert [("a (1); b (2)", False), ("b (2)", True)] == [(step.event, bool(step.wrong)) for step in found.steps]
+
     def test_misplaced(self) -> None:
         """Where an older state won, its delivery is marked by what it shows as."""
         check = {"id": "p.ordering.x", "verdict": "fail", "expected": "order", "actual": "it steps back"}
