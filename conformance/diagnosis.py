@@ -24,6 +24,8 @@ from im_callback.provider_mock.traffic.shape import kind_at, leaves
 from im_callback.schemas import EventType, occurrences
 from im_callback.schemas.pointer import join, split
 
+SWITCHES = frozenset({"true", "false"})
+"""Values that any record may have somewhere."""
 TELLING = 4
 """Characters from which on a value counts as a trace: shorter ones are everywhere."""
 TIMES = frozenset({"millis", "seconds"})
@@ -204,7 +206,9 @@ def _trace(event_type: EventType, event: Event, records: Sequence[Mapping[str, s
         values = {pointer: said for pointer in event_type.identity or () if (said := text(in_record(element, pointer)))}
         # Two events may share a moment: a time alone is no trace.
         timeless = [one for one in values if kind_at(event_type.schema, (event_type.items or "") + one) not in TIMES]
-        telling = {pointer: values[pointer] for pointer in timeless if len(values[pointer]) >= TELLING}
+        telling = {
+            pointer: said for pointer in timeless if len(said := values[pointer]) >= TELLING and said not in SWITCHES
+        }
         best = max(records, key=lambda record: len(set(telling.values()) & set(record.values())), default={})
         # Several fields may hold one value, such as two times: each has a name of its own.
         names: dict[str, str] = {}

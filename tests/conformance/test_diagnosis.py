@@ -243,6 +243,15 @@ class TestWhyUnseen:
             Preflight(run).require(effects=True)
         assert any(note.startswith("not judged: commsease.logout") and "my_accid" in note for note in run.notes)
 
+    def test_switches_are_no_trace(self) -> None:
+        """A type that is not recorded is not named for a true or a false that stands in the records of others."""
+        keeper = Keeper("commsease")
+        keeper.keeps = lambda payload: payload.get("eventType") == "3"
+        with running(keeper) as run:
+            run.read_effects = mapped(lambda: [{**one, "blocked": True, "seen": False} for one in keeper.records], None)
+            Preflight(run).require(effects=True)
+        assert not [note for note in run.notes if note.startswith("not judged")]
+
     def test_raw_records(self) -> None:
         """With a map that is wrong the records are looked at as they are."""
         keeper = Keeper("tencent")
@@ -257,5 +266,5 @@ def test_not_chosen() -> None:
     keeper = Keeper("commsease")
     keeper.refuses = lambda request, payload: (403, "text/plain", json.dumps({"reason": "maintenance"}).encode())
     with running(keeper) as run:
-        with pytest.raises(CouldNotRun, match=r"preflight\.accepts-valid failed .*maintenance"):
+        with pytest.raises(CouldNotRun, match=r"preflight\.accepts-valid failed: .*maintenance"):
             Preflight(run).require(effects=True)
