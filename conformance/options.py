@@ -24,6 +24,7 @@ from im_callback.conformance.report.outputs import OUTPUTS, Document
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.settings import Fixed, Settings
 from im_callback.conformance.verdict import Level
+from im_callback.conformance.words import counted
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.addresses import BadAddress, sendable
 from im_callback.provider_mock.contract import DOCUMENTED, BadCredentials, Credentials, Feed, Provider, UnknownFeed
@@ -124,12 +125,14 @@ def _sampled(given: Given, provider: Provider) -> tuple[Provider, tuple[str, ...
             f"--receiver-samples={given.one('samples')}: it holds no payload of {provider.name} that can be a sample"
             f"{reasons and f' ({reasons})'}; record some of this provider"
         )
-    told = f"{sum(found.taken.values())} samples of {len(found.taken)} event types are recorded ones: {', '.join(found.taken)}"
+    own = sum(found.taken.values())
+    types = counted(len(found.taken), "event type", "event types")
+    told = f"{own} samples of {types} are recorded ones" if own > 1 else f"1 sample of {types} is a recorded one"
     left = (
-        f"{count} recorded {'payload is' if count == 1 else 'payloads are'} no sample: {why}"
+        f"{counted(count, 'recorded payload is', 'recorded payloads are')} no sample: {why}"
         for why, count in found.left.items()
     )
-    return found.provider, (told, *left, *notes)
+    return found.provider, (f"{told}: {', '.join(found.taken)}", *left, *notes)
 
 
 def _own_port(given: Given, url: str) -> str:
