@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
-from im_callback.provider_mock import providers
+from im_callback.provider_mock import addresses, providers
 from im_callback.provider_mock.commands.shared import printed, typed
 from im_callback.provider_mock.contract import Outcome, Provider
 
@@ -32,6 +32,14 @@ def place(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", typed.whole("--listen", 0, 65535)(port)
 
 
+def forwarded_to(text: str) -> str:
+    """Return an address that can be forwarded to: without a login, for nothing is added to what passes."""
+    try:
+        return addresses.sendable(text)
+    except addresses.BadAddress as error:
+        raise typed.Wrong(f"--to {error}") from None
+
+
 @click.command()
 @click.option(
     "--listen",
@@ -40,7 +48,7 @@ def place(text: str) -> tuple[str, int]:
     metavar="PORT",
     help="Where the provider posts to, on 127.0.0.1, or HOST:PORT; 0: any port that is free.",
 )
-@click.option("--to", "url", required=True, type=typed.endpoint, metavar="URL", help="The receiver.")
+@click.option("--to", "url", required=True, type=forwarded_to, metavar="URL", help="The receiver.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Where it is written: added to FILE."
 )

@@ -84,9 +84,9 @@ class Conversation:
                 self._asking.head += data
             try:
                 data = self._read(data)
-            except h11.RemoteProtocolError as error:
+            except h11.RemoteProtocolError:
                 self._opaque = True
-                self._asking.broken = f"it is no HTTP that can be read: {error}"
+                self._asking.broken = "it is no HTTP that can be read"
                 if not self._asking.method:
                     self._asking.body = self._asking.head
                 return
@@ -100,9 +100,9 @@ class Conversation:
             try:
                 if not first.answer.feed(data):
                     return
-            except Lost as error:
+            except Lost:
                 first.answer = None
-                yield self._ended(now, f"the receiver's answer is no HTTP that can be read: {error}")
+                yield self._ended(now, "the receiver's answer is no HTTP that can be read")
                 return
             data = first.answer.rest
             yield self._ended(now, f"{PROVIDER_LEFT} before the answer came" if self._provider_left else "")

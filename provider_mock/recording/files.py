@@ -77,7 +77,8 @@ class Writer:
             self._lose(error, len(kept))
             return
         for one in kept:
-            self._written(one)
+            with suppress(OSError, ValueError):  # Whoever was to read of it has gone; the file goes on.
+                self._written(one)
 
     def _prepared(self, exchange: Exchange) -> Exchange | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import quote, unquote_plus
 
 from im_callback.provider_mock.contract import Feed, Outcome, Parameter, Provider
 from im_callback.provider_mock.recording.exchange import Exchange
@@ -79,8 +79,11 @@ def _scrubbed(
         body = rewriting.unread(request.body)
     else:
         body = rewriting.request_body(found.feed, request.body)
-    parts = urlsplit(request.url)
-    url = f"{parts.scheme}://{HOST}{stand_ins.path(parts.path)}{f'?{parts.query}' if parts.query else ''}"
+    # Whatever stands in the header Host, it need be no address.
+    scheme, _, rest = request.url.partition("://")
+    address, mark, query = rest.partition("?")
+    _, slash, path = address.partition("/")
+    url = f"{scheme}://{HOST}{slash}{stand_ins.path(path)}{mark}{query}"
     changed = _with_values(replace(exchange, request=request._replace(url=url, body=body)), signing, value_of)
     reply = changed.reply
     if reply is not None:

@@ -19,6 +19,7 @@ from im_callback.provider_mock.recording.conversation import Conversation
 from im_callback.provider_mock.recording.exchange import PROVIDER_LEFT, Exchange
 
 BACKLOG = 1024
+ACCEPT_PAUSE = 0.02
 CONNECT_SECONDS = 10.0
 """How long the receiver may take to accept a connection."""
 REQUEST_SECONDS = 5.0
@@ -95,7 +96,7 @@ class Proxy:
             try:
                 one, _ = await loop.sock_accept(listening)
             except OSError:  # It was reset before it was accepted, or there are no descriptors left.
-                await asyncio.sleep(0)
+                await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             host, port = listening.getsockname()[:2]
             task = asyncio.ensure_future(self._served(one))

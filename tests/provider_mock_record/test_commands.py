@@ -193,6 +193,10 @@ class TestRecord:
         [
             ("--out /nowhere/r.jsonl cannot be written", ("--listen", "0", "--out", "/nowhere/r.jsonl")),
             ("--listen x: give a whole number from 0 up to 65535", ("--listen", "x", "--out", "r.jsonl")),
+            (
+                "--to holds a user name or password; leave it out",
+                ("--to", "http://a:b@h/", "--listen", "0", "--out", "r"),
+            ),
             ("cannot be listened on", ("--listen", "192.0.2.1:0", "--out", "r.jsonl")),
         ],
     )

@@ -101,6 +101,18 @@ class TestWriter:
         assert (1, "KeyError('oops')") == (writer.lost, repr(writer.problem))
         assert [PLAIN, PLAIN] == read((tmp_path / "r.jsonl").read_bytes())[0]
 
+    def test_nobody_reads(self, tmp_path: Path) -> None:
+        """That nobody is there any more to be told of lines keeps none from being written."""
+
+        def written(_: Exchange) -> None:
+            raise BrokenPipeError
+
+        writer = files.Writer(tmp_path / "r.jsonl", lambda one: one, written)
+        for one in (PLAIN, LOST):
+            writer.write(one)
+        writer.close()
+        assert [PLAIN, LOST] == read((tmp_path / "r.jsonl").read_bytes())[0]
+
     def test_full_disk(self) -> None:
         """A disk that takes nothing is told of at the end."""
         if not Path("/dev/full").exists():
@@ -224,6 +236,13 @@ class TestKept:
         assert "&ClientIP=10." in found.request.url
         assert "CallbackCommand=C2C.CallbackAfterSendMsg" in found.request.url
         assert f"Sign={SCRUBBED}" in found.request.url
+
+    @pytest.mark.parametrize("host", ["[", "zhangsan:x", "a/b"])
+    def test_odd_host(self, host: str) -> None:
+        """Whatever stands for the host is taken out."""
+        request = request_of("commsease.login")._replace(url=f"http://{host}/cb", headers=(("Host", host),))
+        line = to_line(kept(Exchange(request, NOW, lost="gone", replied_at=NOW), EVERY, Rewriting(b"k" * 32)))
+        assert "zhangsan" not in line
 
     def test_unknown(self) -> None:
         """What nobody knows is replaced as a whole."""
