@@ -60,7 +60,7 @@ def check_answer_decides(run: Run) -> None:
     """Every answer to a question has the documented form and values, and says what is to become of the message.
 
     A, one for each documented sample -> 200, and a decision
-    ... all questions of the run
+    any other question of the run -> 200, and a decision
 
     - An empty 200, or 204: the provider then decides by itself.
     - A code that is not on the page, or a number given as a text.
@@ -112,7 +112,7 @@ def check_answer_decides(run: Run) -> None:
 def check_decides_in_time(run: Run) -> None:
     """No question of the run was answered too late, nor is one in a burst.
 
-    ... all questions of the run
+    any question of the run -> a decision, in time
     A, B, C and others, one by one -> a decision, in time
     D, E, F and 47 more at once -> a decision, in time
 
@@ -196,7 +196,7 @@ def check_fails_as_told(run: Run) -> None:
     """While the store is away, a 200 carries a decision; any other status, or no answer, leaves it to the provider.
 
     A, one of several kinds -> a decision
-    * its store hangs; then it refuses connections
+    * its store hangs; the same where it refuses connections
     B -> a decision, or no 200
     * its store is back
     C -> acknowledged
