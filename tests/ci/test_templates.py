@@ -87,6 +87,16 @@ def test_readme(file: Path) -> None:
         assert f"{name}={value}" in page
 
 
+def test_page() -> None:
+    """The page about the examples shows one of them as its own page does."""
+    page, own = (
+        (ROOT / one).read_text(encoding="utf-8") for one in ("docs/examples.md", "examples/go_receiver/README.md")
+    )
+    shown = re.findall(r"^\$ \.gate/bin/provider-mock check(?:.*\\\n)*.*\n", own, re.MULTILINE)
+    assert 1 == len(shown)
+    assert shown[0] in page
+
+
 class TestAction:
     """Of the action at the top of the repository."""
 

@@ -24,7 +24,7 @@ WRONG = {
     "tencent": {"signature.rejects-wrong-secret", "ordering.listed-in-order", "acknowledgement.answer-shape"},
 }
 """What, among other things, the naive receiver does wrong."""
-SCREEN, NARROW = 60, 80
+SCREEN, NARROW = 60, 100
 """Lines in which a run is told in whole, with all that pytest says, and the columns in which they fit."""
 
 
