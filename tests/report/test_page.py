@@ -21,6 +21,7 @@ from im_callback.provider_mock.contract import Request
 
 from tests.conformance.little_server import Answer, serving, unused_url
 from tests.conformance.test_report import failure, result_of, settings_for
+from tests.report.documents import hostile
 
 VOID = {"meta", "input", "link", "br"}
 
@@ -134,6 +135,12 @@ class TestWhole:
         text = " ".join(Reader(page(made)).text)
         assert "No valid delivery was acknowledged." in text
         assert "no check was selected" in text
+
+    def test_hostile(self) -> None:
+        """Words of the receiver are text wherever they stand: they end no element, and lead nowhere."""
+        reader = Reader(page(hostile()))
+        assert "<script>alert(1)</script>" in "".join(reader.text)
+        assert {one[0] for one in reader.links} == {"#"}
 
     def test_same(self, run: Run) -> None:
         """The page is a function of the document."""
