@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from im_callback.provider_mock.recording.proxy import Proxy
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+SWITCH_SECONDS = 0.0005
 UNKNOWN = "unknown"
 """What an event type is called that is none of a provider that is known."""
 
@@ -93,6 +95,11 @@ def record(
         else:
             printed.line(_shown(exchange))
 
+    for one in known:
+        # What is read for the first one is read before anything passes.
+        one.identify({})
+    # What passes goes first: the thread that writes gives way sooner than is usual.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         writer = Writer(out, prepared, written)
     except OSError as error:

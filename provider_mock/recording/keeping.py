@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
 from im_callback.provider_mock.contract import Feed, Outcome, Parameter, Provider
@@ -133,6 +134,7 @@ def _length(headers: tuple[tuple[str, str], ...], before: bytes, after: bytes) -
     )
 
 
+@lru_cache(maxsize=256)
 def _parameters(feed: Feed) -> tuple[Parameter, ...]:
     """Return the parameters of a feed in every spelling."""
     spelled = [parameter for one in feed.wires.values() for parameter in feed.parameters_in(one.wire)]

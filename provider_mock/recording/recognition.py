@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from im_callback.provider_mock.contract import Feed, Provider, Request
+from im_callback.provider_mock.contract import Feed, Provider, Request, query_pairs
 from im_callback.schemas import EventType
 
 
@@ -67,21 +67,18 @@ def _carrying(request: Request, provider: Provider, feed_name: str | None) -> li
     """Return the feeds of which a request carries most parameters, one for each encoding, with how many these are."""
     if feed_name is not None and feed_name in provider.feed_names:
         return [(provider.feed(feed_name), 1)]
+    given = {("header", name.lower()) for name, _ in request.headers}
+    given |= {("query", name.lower()) for name, _ in query_pairs(request.url)}
     best: dict[str, tuple[Feed, int]] = {}
     for feed in provider.feeds:
-        carried = max(_count(request, feed, names) for names in _spellings(feed))
+        carried = max(len(spelled & given) for spelled in _spellings(feed))
         if feed.encoding not in best or carried > best[feed.encoding][1]:
             best[feed.encoding] = feed, carried
     return list(best.values())
 
 
-def _count(request: Request, feed: Feed, names: tuple[Any, ...]) -> int:
-    count = 0
-    for parameter in (*names, *feed.context):
-        with suppress(ValueError):
-            count += bool(parameter.values(request))
-    return count
-
-
-def _spellings(feed: Feed) -> set[tuple[Any, ...]]:
-    return {feed.parameters, *(tuple(feed.parameters_in(one.wire)) for one in feed.wires.values())}
+@lru_cache(maxsize=256)
+def _spellings(feed: Feed) -> frozenset[frozenset[tuple[str, str]]]:
+    """Return the places and names of a feed's parameters, in each of its spellings."""
+    spelled = (feed.parameters, *(feed.parameters_in(one.wire) for one in feed.wires.values()))
+    return frozenset(frozenset((one.place, one.name.lower()) for one in (*names, *feed.context)) for names in spelled)
