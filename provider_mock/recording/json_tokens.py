@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,15 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
         parts += (text[at:begin], new)
         at = end
     return "".join((*parts, text[at:]))
+
+
+def without(text: str, names: Collection[str]) -> str:
+    """Return an object without the members of these names, the others as they are written; ValueError for no JSON."""
+    token = read(text)
+    if token.members is None or not any(name in names for name, *_ in token.members):
+        return text
+    kept = [text[begin : inner.end] for name, begin, _, inner in token.members if name not in names]
+    return f"{text[: token.begin]}{{{','.join(kept)}}}{text[token.end :]}"
 
 
 def written(value: Any, old: str) -> str:

@@ -45,6 +45,8 @@ def recognised(request: Request, providers: Iterable[Provider], feed_name: str |
 def read(body: bytes, feed: Feed) -> Recognised:
     """Return what a body of a feed holds, of this feed or of another one of its provider that is read alike."""
     payloads = _payloads(body, feed)
+    if own_members := members_of(feed):
+        payloads = [_without(payload, own_members) for payload in payloads]
     types = tuple(feed.provider.identify(payload, [feed]) or feed.provider.identify(payload) for payload in payloads)
     first = next((one for one in types if one is not None), None)
     if (
@@ -54,6 +56,19 @@ def read(body: bytes, feed: Feed) -> Recognised:
     ):
         feed = own
     return Recognised(feed, tuple(payloads), types)
+
+
+def members_of(feed: Feed) -> frozenset[str]:
+    """Return the members of a JSON body that are the feed's signature, and no part of the payload."""
+    if feed.encoding == "form":
+        return frozenset()
+    return frozenset(one.name for one in (*feed.parameters, *feed.context) if one.place == "body")
+
+
+def _without(payload: Any, names: frozenset[str]) -> Any:
+    if not isinstance(payload, dict):
+        return payload
+    return {name: value for name, value in payload.items() if name not in names}
 
 
 def _payloads(body: bytes, feed: Feed) -> list[Any]:

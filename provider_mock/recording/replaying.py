@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from im_callback.provider_mock.contract import Event, Provider
 from im_callback.provider_mock.delivery.plan import Plan, Step
+from im_callback.provider_mock.recording import json_tokens
 from im_callback.provider_mock.recording.exchange import Exchange
-from im_callback.provider_mock.recording.recognition import Recognised, read, recognised
+from im_callback.provider_mock.recording.recognition import Recognised, members_of, read, recognised
 from im_callback.provider_mock.recording.rewriting import Rewriting
 from im_callback.provider_mock.wire import Wire
 
@@ -73,6 +74,10 @@ def deliveries(
         body, payloads = exchange.request.body, known.payloads
         if renewing is not None:
             body = renewing.request_body(known.feed, body)
+        if signature := members_of(known.feed):
+            # Signing puts them there.
+            body = json_tokens.without(body.decode("utf-8-sig"), signature).encode()
+        if body is not exchange.request.body:
             payloads = tuple(known.feed.payloads(known.feed.read(body)))
         types = (named if one is None else one for one in known.event_types)
         events = tuple(Event(one.name, payload) for one, payload in zip(types, payloads, strict=True))

@@ -70,3 +70,10 @@ def test_no_json(text: str) -> None:
     """What is no JSON is an error."""
     with pytest.raises(ValueError):
         json_tokens.read(text)
+
+
+def test_without() -> None:
+    """Members can be left out; the others stay as they are written."""
+    assert ' {"b" :1.0,"d": "\\u0041"}' == json_tokens.without(' {"a":[1], "b" :1.0, "a":2 , "d": "\\u0041"}', {"a"})
+    assert '{ "b":1 }' == json_tokens.without('{ "b":1 }', {"a"})
+    assert "[1]" == json_tokens.without("[1]", {"a"})
