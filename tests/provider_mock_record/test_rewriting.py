@@ -11,6 +11,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.recording.rewriting import Rewriting
 from im_callback.provider_mock.traffic.generate import Generator
+from im_callback.provider_mock.traffic.shape import kind_in, leaves
 from im_callback.schemas import EventType, occurrences, resolve
 
 NOW = 1_795_986_000_000
@@ -18,6 +19,9 @@ SCRUBBING, RENEWING = Rewriting(b"s" * 32), Rewriting(b"r" * 32, scrubs=False)
 TYPES = [
     one for name in ("commsease", "rongcloud", "tencent") for one in providers.load(name).catalogue if one.examples
 ]
+PERSONAL = {"account", "nickname", "text", "mobile", "device", "ipv4", "address", "url", "team", "room", "undescribed"}
+LONG = 8
+"""Characters from which on a value does not stand somewhere else by chance."""
 COMMSEASE = providers.load("commsease")
 DATA = COMMSEASE.feed("data-sync")
 
@@ -65,6 +69,21 @@ class TestEveryType:
                     )
                     assert not olds & news
                     assert len(olds) == len(news)
+
+    @pytest.mark.parametrize("event_type", TYPES, ids=lambda one: one.name)
+    def test_nobody(self, event_type: EventType) -> None:
+        """Nothing that a person is called, wrote or uses is in it, wherever it stood."""
+        for payload in payloads(event_type):
+            text = json.dumps(rewritten(event_type, payload, SCRUBBING), ensure_ascii=False)
+            for pointer, value in leaves(payload):
+                said = str(value)
+                # A number can stand in a time by chance.
+                if (
+                    kind_in(event_type.schema, payload, pointer) in PERSONAL
+                    and len(said) >= LONG
+                    and not said.isdecimal()
+                ):
+                    assert said not in text, pointer
 
 
 class TestScrubbing:
