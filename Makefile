@@ -8,7 +8,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 # Everything comes in the versions that were tried, and unchanged: requirements/ is written by `tox run -e lock`.
 LOCKED = --quiet --require-hashes --requirement
 
-.PHONY: demo test examples docs clean
+.PHONY: demo test examples docs schemas-bundle clean
 
 demo: $(VENV)/demo
 	@$(VENV)/bin/provider-mock demo
@@ -20,6 +20,10 @@ test: $(VENV)/test
 # built with comes from package registries.
 examples: $(VENV)/test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -rA --no-fold-skipped examples $(ARGS)
+
+# The schemas as a package of npm, in dist/.
+schemas-bundle: $(VENV)/demo
+	@$(VENV)/bin/python -m im_callback.schemas.bundle dist
 
 docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
@@ -52,6 +56,6 @@ $(VENV)/test: $(VENV)/demo requirements/test.txt requirements/schemathesis.txt
 	@$(PIP) install --target $(VENV)/schemathesis $(LOCKED) requirements/schemathesis.txt
 	@touch $@
 
-$(VENV)/docs: $(VENV)/demo requirements/docs.txt
+$(VENV)/docs: $(VENV)/pip requirements/docs.txt
 	@$(PIP) install $(LOCKED) requirements/docs.txt
 	@touch $@

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from im_callback.conformance.check import all_checks
 from im_callback.conformance.report.causes import fails
 from im_callback.conformance.text_files import text_of
 from im_callback.conformance.verdict import Level, Result, Verdict
+from im_callback.conformance.words import counted
 from im_callback.provider_mock import providers
 
 PREFLIGHT = ".preflight."
 UNEXPLAINED = "not explained yet: say here why this failure is accepted"
 """What an entry says until somebody has given its reason."""
+SHOWN = 3
+"""Entries that are named of those that came or went; the file has them all."""
 
 
 class BadBaseline(ValueError):
@@ -56,17 +59,20 @@ class Update:
 
     def lines(self, name: str) -> list[str]:
         """Return what is to be said of it, with the name of its file."""
-        if not self.added and not self.dropped:
-            return [f"baseline {name}: nothing changed"]
         told = []
         if self.added:
+            came = counted(len(self.added), "failure", "failures")
             told.append(
-                f"baseline {name}: added {', '.join(self.added)}; put the reason why it is accepted in its place. "
-                "They fail this run, and are known from the next one on"
+                f"baseline {name}: {came} came, known from the next run on; give each its reason ({_some(self.added)})"
             )
         if self.dropped:
-            told.append(f"baseline {name}: dropped {', '.join(self.dropped)}")
-        return told
+            went = counted(len(self.dropped), "entry", "entries")
+            told.append(f"baseline {name}: {went} went ({_some(self.dropped)})")
+        return told or [f"baseline {name}: nothing changed"]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:SHOWN], *(["…"] if names[SHOWN:] else [])])
 
 
 def updated(old: Mapping[str, str], results: Iterable[Result], lowest: Level, ids: Collection[str]) -> Update:

@@ -9,7 +9,7 @@ from im_callback.conformance.beside import each_effect
 from im_callback.conformance.disturbed import at_once, performed
 from im_callback.conformance.run import Run
 from im_callback.conformance.verdict import CouldNotRun, Failed, Level, NotApplicable
-from im_callback.conformance.words import refusal, said_of
+from im_callback.conformance.words import counted, refusal, said_of
 from im_callback.provider_mock.contract import Event
 from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.history import Attempt
@@ -74,7 +74,11 @@ def once(run: Run, events: Sequence[Event], attempts: Sequence[Attempt]) -> None
             "one effect",
             f"{effects.count(first) or 'no'} effects of {first}"
             + (f"; the same for {', '.join(others[1:])}" if others[1:] else ""),
-            [a for a in attempts if any(event in a.shot.events for event, _ in wrong)],
+            # Those of the event that is spoken of first.
+            sorted(
+                (a for a in attempts if any(one in a.shot.events for one, _ in wrong)),
+                key=lambda a: event not in a.shot.events,
+            ),
             cause="doubled" if effects.count(first) else f"lost: {event.type}",
             records=each_effect(effects, first),
         )
@@ -156,7 +160,7 @@ def fill_up(run: Run, distance: int) -> None:
         acked = sum(one.acked for one in attempts)
         if not acked:
             raise CouldNotRun(
-                f"none of {len(attempts)} deliveries at once was acknowledged ({said_of(attempts[0])})",
+                f"none of {counted(len(attempts), 'delivery', 'deliveries')} at once was acknowledged ({said_of(attempts[0])})",
                 "Give --receiver-rate where the receiver is behind a limit"
                 if run.settings.rate is None
                 else "Lower --receiver-rate",

@@ -65,9 +65,10 @@ class ReceiverSession:
         self.given = given(config)
         self.reporter: Any = None
         """pytest's own reporter, where it has one."""
-        self.heads = self._tells and not config.option.no_header
+        self.heads = self._tells and not getattr(config.option, "no_header", True)
         """Whether our header stands in the place of pytest's, which speaks of plugins and folders."""
-        config.option.no_header = config.option.no_header or self.heads
+        if self.heads:
+            config.option.no_header = True
         try:
             self.gate = Gate(self.given)
             self._forbid_paths()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
@@ -23,8 +24,18 @@ def first(provider: Provider) -> Feed:
     return provider.feeds[0]
 
 
-def with_exchanges(found: Sequence[Result]) -> list[Result]:
-    """Return results of checks that have sent something: no failure among them is without what shows it."""
+WRONG_NUMBER = re.compile(
+    r"\b1 (?:are|have|were|deliveries|records|events|effects|checks|questions|answers|sequences|times|refusals|scopes)\b"
+    r"|\(s\)|\bnone of 1 "
+)
+"""What no report says: a number and a word that do not agree."""
+
+
+def well_told(found: Sequence[Result]) -> list[Result]:
+    """Return results of checks that have sent something: no failure is without what shows it, and numbers agree."""
     bare = [one.id for one in found if one.verdict is Verdict.FAIL and not one.attempts]
     assert not bare, bare
+    texts = [text for one in found for text in (one.expected, one.actual, one.reason, one.fix, one.usual_fix)]
+    wrong = [text for text in texts if WRONG_NUMBER.search(text)]
+    assert not wrong, wrong
     return list(found)

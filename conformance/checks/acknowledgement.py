@@ -135,8 +135,7 @@ def check_acks_unknown_type(run: Run) -> None:
 def check_within_deadline(run: Run) -> None:
     """No valid delivery of the whole run took longer than the provider waits.
 
-    ... all deliveries of the run
-    A -> acknowledged, in time
+    any valid delivery of the run -> acknowledged, in time
 
     - The work is done before the answer: pictures are fetched, others are told.
     - The first delivery waits until caches are full.
@@ -192,8 +191,7 @@ def check_within_deadline_under_burst(run: Run) -> None:
 def check_exact_status(run: Run) -> None:
     """No valid delivery of the whole run was answered with another success or a redirection.
 
-    ... all deliveries of the run
-    A -> 200, not 201, 204 or 302
+    any valid delivery of the run -> 200, not 201, 204 or 302
 
     - 201, as something was created; 204, as there is nothing to say.
     - A redirection to the address with a slash, or to https.
@@ -221,8 +219,7 @@ def check_exact_status(run: Run) -> None:
 def check_acks_with_200(run: Run) -> None:
     """No valid delivery of the whole run was answered with 500.
 
-    ... all deliveries of the run
-    A -> 200, not 500
+    any valid delivery of the run -> 200, not 500
 
     - An exception that nobody catches: the framework answers 500, and the provider takes it as received.
     """
@@ -248,8 +245,7 @@ def check_acks_with_200(run: Run) -> None:
 def check_answer_shape(run: Run) -> None:
     """The body of every acknowledgement has the documented fields, of the documented types.
 
-    ... all deliveries of the run
-    A -> 200, and the documented answer
+    any valid delivery of the run -> 200, and the documented answer
 
     - A field of the answer is left out, or a number is given as a text.
     """
@@ -258,7 +254,7 @@ def check_answer_shape(run: Run) -> None:
     if wrong:
         raise Failed(
             f"an answer as documented{such_as(run, wrong[0][0])}",
-            f"{wrong[0][1]} ({len(wrong)} of {len(answered)} answers)",
+            f"{wrong[0][1]} ({len(wrong)} of {counted(len(answered), 'answer', 'answers')})",
             [attempt for attempt, _ in wrong],
             cause=refusal(wrong[0][0]),
         )
@@ -277,7 +273,7 @@ def check_answer_shape(run: Run) -> None:
 def check_nothing_acked_is_lost(run: Run) -> None:
     """In the end the effects show every acknowledged event of the run that is of a recorded kind.
 
-    ... all deliveries of the run
+    ... all others of the run before
     A, one more of each kind -> acknowledged
     = A, and all that was acknowledged before
 
@@ -457,7 +453,7 @@ def check_failure_is_not_acked(run: Run) -> None:
     """While the store refuses, cuts or hangs, nothing is acknowledged that does not show in the end.
 
     A -> acknowledged
-    * its store refuses connections; then it cuts them; then it hangs
+    * its store refuses connections; the same where it cuts them, and where it hangs
     B -> an error, such as 503
     * its store is back
     C -> acknowledged

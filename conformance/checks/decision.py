@@ -60,7 +60,7 @@ def check_answer_decides(run: Run) -> None:
     """Every answer to a question has the documented form and values, and says what is to become of the message.
 
     A, one for each documented sample -> 200, and a decision
-    ... all questions of the run
+    any other question of the run -> 200, and a decision
 
     - An empty 200, or 204: the provider then decides by itself.
     - A code that is not on the page, or a number given as a text.
@@ -112,7 +112,7 @@ def check_answer_decides(run: Run) -> None:
 def check_decides_in_time(run: Run) -> None:
     """No question of the run was answered too late, nor is one in a burst.
 
-    ... all questions of the run
+    any question of the run -> a decision, in time
     A, B, C and others, one by one -> a decision, in time
     D, E, F and 47 more at once -> a decision, in time
 
@@ -196,7 +196,7 @@ def check_fails_as_told(run: Run) -> None:
     """While the store is away, a 200 carries a decision; any other status, or no answer, leaves it to the provider.
 
     A, one of several kinds -> a decision
-    * its store hangs; then it refuses connections
+    * its store hangs; the same where it refuses connections
     B -> a decision, or no 200
     * its store is back
     C -> acknowledged
@@ -225,7 +225,7 @@ def check_fails_as_told(run: Run) -> None:
         if wrong:
             raise Failed(
                 f"while its store {how}, an answer that decides{such_as(run, wrong[0][0])}, or no 200",
-                f"{wrong[0][1]} ({len(wrong)} of {len(attempts)} questions)",
+                f"{wrong[0][1]} ({len(wrong)} of {counted(len(attempts), 'question', 'questions')})",
                 [attempt for attempt, _ in wrong],
             )
         run.notes.append(f"while its store {how}: {told(run, attempts)}")
@@ -239,9 +239,11 @@ def undecided_types(run: Run) -> set[str]:
 
 def told(run: Run, attempts: Sequence[Attempt]) -> str:
     """Return how questions were answered, and what the provider makes of it."""
-    counted = Counter(found.word if (found := decision(attempt)) else "no decision" for attempt in attempts)
-    said = ", ".join(f"{word} ({count} of {len(attempts)} answers)" for word, count in counted.items())
-    return f"{said}; {without_answer(run.feed)}" if "no decision" in counted else said
+    words = Counter(found.word if (found := decision(attempt)) else "no decision" for attempt in attempts)
+    said = ", ".join(
+        f"{word} ({count} of {counted(len(attempts), 'answer', 'answers')})" for word, count in words.items()
+    )
+    return f"{said}; {without_answer(run.feed)}" if "no decision" in words else said
 
 
 @check(

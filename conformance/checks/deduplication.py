@@ -495,7 +495,7 @@ def check_far_apart(run: Run) -> None:
         shown = [one for one in again if set(doubled) & set(run.occurrences(*one.shot.events))]
         raise Failed(
             "no further effect",
-            f"{after.count(doubled[0])} effects of {doubled[0]}; {counts[doubled[0]]} before it was sent again, behind "
+            f"{after.count(doubled[0])} effects of {doubled[0]}; {counts[doubled[0]]} before it was sent again, after "
             f"{counted(distance, 'other', 'others')}",
             shown,
             cause="doubled",

@@ -332,9 +332,10 @@ def check_cut_off_body(run: Run) -> None:
     """The whole delivery after the one that was cut off is acknowledged, and shows once.
 
     A -> acknowledged
-    B, cut off near its end; the same for C half-way -x
-    B again, whole -> acknowledged
-    = B once
+    B, cut off near its end -x
+    C, cut off half-way -x
+    B and C again, whole -> acknowledged
+    = B once, C once
 
     - The transaction that the cut-off request opened is still open, and the next delivery waits for it.
     - The event is noted as known before its body is there.
@@ -485,7 +486,7 @@ def _fits(run: Run, change: Change) -> bool:
 def check_still_alive(run: Run) -> None:
     """After everything that was sent, a valid delivery is acknowledged and, where recorded, shows.
 
-    ... all deliveries of the run
+    ... all others of the run before
     A -> acknowledged
     = A
 

@@ -673,7 +673,7 @@ def check_rejects_stale(run: Run) -> None:
 def check_refusal_is_visible(run: Run) -> None:
     """Nothing that was refused in the run was answered with a status that the provider takes as received.
 
-    ... all deliveries of the run that had to be refused
+    any delivery of the run that had to be refused -> refused, by its status
     A, signed with another secret, if there was none -> refused, by its status
 
     - 200 in the status, and the refusal in the body.
@@ -693,7 +693,7 @@ def check_refusal_is_visible(run: Run) -> None:
     if hidden:
         raise Failed(
             "every refusal with a status that is not an acknowledgement",
-            f"an acknowledgement by the looks of {len(hidden)} of {counted(len(refused), 'refusal', 'refusals')}: "
+            f"{len(hidden)} of {counted(len(refused), 'refusal', 'refusals')} with one that is: "
             f"{said_of(hidden[0])} (in all: {notes_of(hidden)})",
             hidden,
             cause="forged and acknowledged",

@@ -95,7 +95,7 @@ def run(*, listed: bool, verbose: bool, **typed: Any) -> int:
         raise BadOptions(spelled(str(error))) from None
     except KeyboardInterrupt:
         click.echo(
-            f"\ninterrupted after {len(gate.results)} of {len(gate.checks)} checks; there is no verdict", err=True
+            f"\ninterrupted, with {len(gate.results)} of {len(gate.checks)} checked; there is no verdict", err=True
         )
         return INTERRUPTED
     except Exception:  # noqa: BLE001 - Whatever is wrong with us is no verdict about the receiver.

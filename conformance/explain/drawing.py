@@ -11,7 +11,10 @@ WIDTH = 60
 """Characters between the two lanes."""
 SHORTEST = 4
 """Characters of a line that is left of an arrow beside its text."""
-LEGEND = "A, B, C are events; A1, A2, A3 are the states of one thing, or the messages of one list, the oldest first."
+LEGEND = (
+    "A, B, C are events; A1, A2, A3 are the states of one thing, or the messages of one list, the oldest first. Left out "
+    "is the valid delivery that goes before each look at the effects, to see that the others have been worked off."
+)
 
 
 def drawn(steps: Iterable[Step]) -> str:

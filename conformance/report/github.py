@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from im_callback.conformance.report.lines import short
+
 MOST = 10
 """Annotations of one kind that GitHub keeps of a step."""
 
@@ -37,9 +39,9 @@ def _causes(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             continue
         others = len(cause["checks"]) - 1
         message = [
-            f"expected: {cause['expected']}",
-            f"actual: {cause['actual']}",
-            f"fix: {cause['fix']}",
+            f"expected: {short(cause['expected'])}",
+            f"actual: {short(cause['actual'])}",
+            f"fix: {short(cause['fix'])}",
             f"provider-mock explain {cause['id']}{f' ({others} more with the same cause)' if others else ''}",
         ]
         yield "error" if cause["gated"] else "warning", f"{cause['title']} ({cause['level']})", "\n".join(message)

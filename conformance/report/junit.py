@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from im_callback.conformance.report.check_block import check_block
@@ -27,7 +28,13 @@ def junit(document: Mapping[str, Any]) -> str:
         "time": f"{seconds:.3f}",
     }
     suites = ET.Element("testsuites", {"name": "receiver conformance", **counts})
-    suite = ET.SubElement(suites, "testsuite", {"name": name, **counts})
+    began = document["began"]
+    started = (
+        {}
+        if began is None
+        else {"timestamp": f"{datetime.fromtimestamp(began // 1000, timezone.utc):%Y-%m-%dT%H:%M:%S}"}
+    )
+    suite = ET.SubElement(suites, "testsuite", {"name": name, **counts, **started})
     suite.append(
         _properties({key: document[key] for key in ("receiver", "provider", "seed", "run", "level", "verdict")})
     )

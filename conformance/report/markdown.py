@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from im_callback.conformance.report.check_block import check_block
+from im_callback.conformance.report.lines import short
 
 LARGEST = 1024 * 1024
 """Bytes that GitHub takes as the summary of one step."""
@@ -94,10 +95,12 @@ def _causes(heading: str, causes: Sequence[Mapping[str, Any]], document: Mapping
     for number, cause in enumerate(causes, 1):
         others = len(cause["checks"]) - 1
         more = f" and {_many(others, 'other check', 'other checks')}" if others else ""
-        yield f"{number}. **{text(cause['title'])}** ({cause['level']}): {code(cause['id'])}{more}"
-        yield f"   - expected: {code(cause['expected'])}"
-        yield f"   - actual: {code(cause['actual'])}"
-        yield f"   - fix: {text(cause['fix'])}\n"
+        mark = f"{number}. "
+        inside = " " * len(mark)
+        yield f"{mark}**{text(cause['title'])}** ({cause['level']}): {code(cause['id'])}{more}"
+        yield f"{inside}- expected: {code(short(cause['expected']))}"
+        yield f"{inside}- actual: {code(short(cause['actual']))}"
+        yield f"{inside}- fix: {text(short(cause['fix']))}\n"
 
 
 def _undecided(document: Mapping[str, Any]) -> Iterator[str]:
@@ -118,10 +121,9 @@ def _undecided(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _acks(acks: Mapping[str, Any]) -> Iterator[str]:
     if acks["count"]:
-        deadline = f"; the deadline is {acks['deadline_ms']:.0f} ms" if acks.get("deadline_ms") else ""
         yield (
             f"{acks['count']} deliveries were acknowledged: half of them within {acks['p50_ms']:.1f} ms, 95 % within "
-            f"{acks['p95_ms']:.1f} ms, the slowest after {acks['max_ms']:.1f} ms{deadline}.\n"
+            f"{acks['p95_ms']:.1f} ms, the slowest after {acks['max_ms']:.1f} ms; the deadline is {acks['deadline_ms']} ms.\n"
         )
 
 

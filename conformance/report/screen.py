@@ -32,8 +32,6 @@ CAUSES, GROUPS, NOTES, NAMED, LOG = 14, 6, 6, 3, 8
 """How many are told: causes, groups of what could not run, notes, ids in one line, and lines that a receiver printed."""
 PREFLIGHT = re.compile(r"(?:[\w-]+: )?(preflight\.[a-z-]+) failed: ")
 """How the reason begins of what could not run because a stage of preflight failed."""
-COMMAND = re.compile(r"^(\s*)::")
-"""What some CI services take for a command to them, wherever a line begins with it."""
 COLOURS: Mapping[str, Kind] = {"pass": "good", "incomplete": "odd", "fail": "bad", "error": "bad"}
 
 
@@ -51,7 +49,7 @@ def screen(document: Mapping[str, Any], width: int = WIDTH, mark: Mark = plain) 
         causes = _causes(document, width, short=True)
     records = [handles_line(document["handles"])] if document["handles"] else []
     told = [*(("plain", line) for line in records), *causes, *below]
-    return [mark(kind, COMMAND.sub(r"\1: :", line)) for kind, line in told]
+    return [mark(kind, line) for kind, line in told]
 
 
 def verdict(document: Mapping[str, Any]) -> str:

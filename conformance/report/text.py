@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable
-
 from im_callback.conformance.report.curl import sequence
 from im_callback.conformance.report.exchange import reply_lines, request_lines
+from im_callback.conformance.report.lines import WIDTH, indented, labelled
 from im_callback.conformance.report.log_lines import PRINTED, shown
 from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.record import short
@@ -17,7 +15,6 @@ from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import Result, Verdict
 from im_callback.conformance.words import counted
 
-WIDTH = 100
 SHOWN = 4
 """Exchanges that are printed whole for one failure."""
 SENT_AGAIN = 8
@@ -28,45 +25,37 @@ def block(result: Result, settings: Settings, mask: Masking | None = None) -> st
     """Return what is printed for a check that did not pass."""
     mask = mask or Masking.of(settings)
     lines = [f"{result.id}: {result.title}"]
-    lines += _labelled("requirement", f"{result.title} ({result.level.value})")
-    lines += _labelled("source", result.source)
+    lines += labelled("requirement", f"{result.title} ({result.level.value})")
+    lines += labelled("source", result.source)
     if result.verdict is Verdict.FAIL:
-        lines += _labelled("expected", mask(result.expected))
-        lines += _labelled("actual", mask(result.actual))
-        lines += _indented(map(mask, result.details))
+        lines += labelled("expected", mask(result.expected))
+        lines += labelled("actual", mask(result.actual))
+        lines += indented(map(mask, result.details))
     elif result.verdict is Verdict.HARNESS_ERROR:
         lines += ["our own error, not the receiver's; please report it:", mask(result.reason.rstrip())]
     else:
-        lines += _labelled(
+        lines += labelled(
             "could not run" if result.verdict is Verdict.COULD_NOT_RUN else "not applicable", mask(result.reason)
         )
-        lines += _labelled("do this", mask(result.fix)) if result.fix else []
+        lines += labelled("do this", mask(result.fix)) if result.fix else []
     if result.records:
         beside = [{"what": label, "record": short(record, mask)} for label, record in result.records]
-        lines += ["", "records side by side (what differs has a star):", *_indented(side_by_side(beside, WIDTH - 4))]
+        lines += ["", "records side by side (what differs has a star):", *indented(side_by_side(beside, WIDTH - 4))]
     if (len(result.attempts) > 1 or result.moments) and not result.details:
         lines += ["", "how it was delivered:", *map(mask, steps(result.attempts, result.moments))]
     for attempt in result.attempts[:SHOWN]:
         lines += ["", f"request ({what(attempt)}):"]
-        lines += _indented(request_lines(attempt.shot.request, mask))
-        lines += ["reply:", *_indented(reply_lines(attempt, mask))]
+        lines += indented(request_lines(attempt.shot.request, mask))
+        lines += ["reply:", *indented(reply_lines(attempt, mask))]
     if len(result.attempts) > SHOWN:
         lines += ["", f"… {counted(len(result.attempts) - SHOWN, 'exchange', 'exchanges')} more"]
     if result.log:
-        lines += ["", "the receiver printed meanwhile:", *_indented(shown(result.log, mask, PRINTED))]
+        lines += ["", "the receiver printed meanwhile:", *indented(shown(result.log, mask, PRINTED))]
     if result.verdict is Verdict.FAIL:
-        lines += ["", *_labelled("why it matters", result.why), *_labelled("usual fix", mask(result.usual_fix))]
+        lines += ["", *labelled("why it matters", result.why), *labelled("usual fix", mask(result.usual_fix))]
         if result.attempts:
             shell = sequence(result.attempts, settings, SENT_AGAIN)
-            lines += ["", "send it again:", *_indented(map(mask, shell))]
+            lines += ["", "send it again:", *indented(map(mask, shell))]
         if result.known:
-            lines += _labelled("known failure", mask(result.known))
+            lines += labelled("known failure", mask(result.known))
     return "\n".join(map(visible, lines))
-
-
-def _labelled(label: str, text: str) -> list[str]:
-    return textwrap.wrap(visible(text), WIDTH, initial_indent=f"{label}: ", subsequent_indent="  ") or [f"{label}:"]
-
-
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"    {part}" if part else "" for line in lines for part in line.splitlines() or [""]]

@@ -17,7 +17,7 @@ from im_callback.conformance.verdict import Result, Verdict
 
 from tests.around.receiver import FAULTS
 from tests.around.running import AROUND, command, quick, surrounded
-from tests.feeds import with_exchanges
+from tests.feeds import well_told
 
 KILL, STOP, RESTART, SECOND = "acked-survives-kill", "acked-survives-stop", "after-restart", "across-receivers"
 HANGS, FAILS = "within-deadline-while-downstream-hangs", "failure-is-not-acked"
@@ -79,7 +79,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(run: Run) -> dict[str, Result]:
     """Return what each check around the receiver comes to, where it holds."""
     found = {slug: run_check(check, run) for slug, check in AROUND.items() if check.among(run.feeds)}
-    with_exchanges(list(found.values()))
+    well_told(list(found.values()))
     return found
 
 

@@ -16,7 +16,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Decision, Feed, Outcome, Provider, Reply
 
 from tests.conformance.quick import FAR, quick
-from tests.feeds import changed, with_exchanges
+from tests.feeds import changed, well_told
 from tests.receivers import deciding
 from tests.receivers.deciding import GOOD, MUTANTS, PROVIDERS, CommsEase, Deciding, Gifts, Mutant, RongCloud
 from tests.receivers.direct import hand_over
@@ -83,7 +83,7 @@ def results(
         run = Run(settings, mapped(receiver.effects, None) if effects else None)
         if not served:
             hand_over(run, receiver)
-        return with_exchanges(
+        return well_told(
             [run_check(check, run) for check in all_checks() if not check.option and check.among(feeds)]
         ), run
 

@@ -266,5 +266,5 @@ def test_not_chosen() -> None:
     keeper = Keeper("commsease")
     keeper.refuses = lambda request, payload: (403, "text/plain", json.dumps({"reason": "maintenance"}).encode())
     with running(keeper) as run:
-        with pytest.raises(CouldNotRun, match=r"preflight\.accepts-valid failed .*maintenance"):
+        with pytest.raises(CouldNotRun, match=r"preflight\.accepts-valid failed: .*maintenance"):
             Preflight(run).require(effects=True)

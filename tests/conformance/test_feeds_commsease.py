@@ -17,7 +17,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Event
 
 from tests.conformance.quick import FAR, quick
-from tests.feeds import with_exchanges
+from tests.feeds import well_told
 from tests.receivers import commsease_feeds as receivers
 from tests.receivers.commsease_feeds import GOOD, FeedGood
 from tests.receivers.direct import hand_over
@@ -135,7 +135,7 @@ def results(kind: type[FeedGood], run_class: type[Run] = Run) -> list[Result]:
         run = run_class(settings, mapped(receiver.effects, None))
         if run_class is Trusting:
             hand_over(run, receiver)
-        return with_exchanges([run_check(check, run) for check in checks_of(kind)])
+        return well_told([run_check(check, run) for check in checks_of(kind)])
 
 
 def slugs(found: Iterable[Result], *verdicts: Verdict) -> set[str]:

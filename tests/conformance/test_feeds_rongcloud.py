@@ -15,7 +15,7 @@ from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock import providers
 
 from tests.conformance.quick import FAR, quick
-from tests.feeds import with_exchanges
+from tests.feeds import well_told
 from tests.receivers import rongcloud_feeds
 from tests.receivers.direct import hand_over
 from tests.receivers.rongcloud_feeds import GOOD, SERVICES, Feed, KeepsRemovals, NewestOnly
@@ -57,7 +57,7 @@ def results(kind: type[Feed], feed: str, *, served: bool) -> list[Result]:
         run = Run(settings, mapped(receiver.effects, None))
         if not served:
             hand_over(run, receiver)
-        return with_exchanges(
+        return well_told(
             [run_check(check, run) for check in all_checks() if not check.option and check.among(settings.arriving)]
         )
 

@@ -16,7 +16,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Feed, Provider
 
 from tests.conformance.quick import FAR, quick
-from tests.feeds import with_exchanges
+from tests.feeds import well_told
 from tests.receivers import tencent_feeds
 from tests.receivers.direct import hand_over
 from tests.receivers.serving import serve
@@ -50,9 +50,7 @@ def results(kind: type[Webhooks], name: str, deadline: float | None = None) -> l
         run = Run(settings, mapped(receiver.effects, None))
         if isinstance(receiver, Broken):
             hand_over(run, receiver)
-        return with_exchanges(
-            [run_check(check, run) for check in all_checks() if not check.option and check.among((feed,))]
-        )
+        return well_told([run_check(check, run) for check in all_checks() if not check.option and check.among((feed,))])
 
 
 def slugs(found: list[Result], verdict: Verdict) -> set[str]:

@@ -20,7 +20,7 @@ from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Event
 
-from tests.feeds import changed, with_exchanges
+from tests.feeds import changed, well_told
 from tests.receivers import faults, lapses, mutants
 from tests.receivers.direct import hand_over
 from tests.receivers.good import Behind, Good, Plain, StateOnly
@@ -113,7 +113,7 @@ def results(
         run = run_class(settings, mapped(receiver.effects, None))
         if run_class is Trusting:
             hand_over(run, receiver)
-        return with_exchanges([run_check(check, run) for check in proven() if check.among(run.feeds)])
+        return well_told([run_check(check, run) for check in proven() if check.among(run.feeds)])
 
 
 def proven() -> list[Check]:

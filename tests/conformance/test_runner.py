@@ -227,7 +227,7 @@ class TestRunCheck:
         result = run_check(a_check(begun.append, preflight=False), a_run())
         assert CNR is result.verdict
         assert [] == begun
-        assert "earlier stage of preflight failed" in result.reason
+        assert "preflight.reachable failed: unreachable: " in result.reason
 
     def test_no_level(self) -> None:
         """A check that does not hold at the feed is never run."""

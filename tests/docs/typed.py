@@ -6,6 +6,7 @@ A page is one session, from its first block to its last, in a folder of its own:
   anything within a line, and for any lines where it stands alone. A command of which nothing is shown may print what it likes.
   A command ends with 0, unless the next one is `$ echo $?`, which shows what it ended with.
 - ```` ```python title="receiver.py" ````: a file, in the languages that can be read here. It is there from then on.
+- ```` ```diff title="receiver.py" ````: what changes in such a file, in hunks that are apart by `@@`.
 - `<!-- keeps running -->` in front of a block: its commands have a terminal each, and run to the end of the page.
 - `<!-- not run: reason -->` in front of a block: it is not typed.
 - What `curl -s URL` asks of a server may take a moment: it is asked again until it prints what is shown.
@@ -34,10 +35,11 @@ from tests.programs import pseudo_terminal
 
 #: What pages say; a number that stands by itself and is one of these is a port.
 PORTS: Final = (3306, 5432, 6379, 8080, 8600)
-SECONDS: Final = 120
+SECONDS: Final = 400
 KEEPER: Final = Path(__file__).with_name("keeping.py")
+MENDER: Final = Path(__file__).with_name("mending.py")
 FENCE = re.compile(
-    r"^(?:<!--\s*(?P<mark>keeps running|not run:[^>]*?)\s*-->\n+)?"
+    r"^(?: *<!--\s*(?P<mark>keeps running|not run:[^>]*?)\s*-->\n+)?"
     r"^(?P<indent> *)```(?P<language>\S*)(?: title=\"(?P<title>[^\"]+)\")?(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -153,7 +155,11 @@ def script(page: Path, ports: Ports, beside: Path) -> tuple[str, list[Typed]]:
     for number, block in enumerate(blocks(page)):
         if block.title and block.language != "console":
             (beside / f"{number}").write_text(ports.inwards(block.text), encoding="utf-8")
-            lines += [f"mkdir -p $(dirname '{block.title}')", f"cp {beside / str(number)} '{block.title}'"]
+            change = f"{sys.executable} {MENDER} '{block.title}'"
+            place = f"'{block.title}'"
+            held = beside / str(number)
+            lines += [f"mkdir -p $(dirname {place})"]
+            lines += [f"{change} {held} || exit" if block.language == "diff" else f"cp {held} {place}"]
         if not block.runs:
             continue
         for one in commands(block):

@@ -27,6 +27,9 @@ from tests.receivers.serving import serve
 
 SUBJECTS = re.compile(r"^(?:one array: )?(?P<letters>[A-Z]\d*(?:(?:, | and )[A-Z]\d*)*)(?!\w)")
 PERHAPS = " if "
+BACK = " of the run "
+LEFT_OUT = "a valid delivery, sent to see the others worked off"
+"""What no drawing has, and their legend says so."""
 TIMES = " times "
 BAD = ("refused", "any answer")
 ASIDE = {
@@ -39,6 +42,8 @@ ASIDE = {
 class Facts:
     """What is true of a check's requests, as drawn or as sent."""
 
+    own: bool
+    """There are any: a check may also look back at those of others."""
     bad: bool
     """Some are none that the provider would send so."""
     again: bool
@@ -51,10 +56,11 @@ def drawn(steps: Sequence[Step]) -> Facts:
     """Return what the drawing says will happen in any case."""
     letters: list[str] = []
     answers: list[Step] = []
-    surely = True
+    surely = own = False
     for step in steps:
         if step.kind is Kind.REQUEST:
-            surely = PERHAPS not in step.text
+            surely = PERHAPS not in step.text and BACK not in f"{step.text} "
+            own |= surely
             found = SUBJECTS.match(step.text)
             letters += (
                 re.split(", | and ", found["letters"]) * (2 if TIMES in step.text else 1) if found and surely else []
@@ -62,7 +68,7 @@ def drawn(steps: Sequence[Step]) -> Facts:
         elif step.kind is Kind.ANSWER and surely:
             answers.append(step)
     lost = any(step.lost for step in steps)
-    return Facts(any(one.text.startswith(BAD) for one in answers), len(letters) > len(set(letters)), lost)
+    return Facts(own, any(one.text.startswith(BAD) for one in answers), len(letters) > len(set(letters)), lost)
 
 
 def sent(run: Run, before: Sequence[Attempt], attempts: Sequence[Attempt]) -> Facts:
@@ -79,7 +85,8 @@ def sent(run: Run, before: Sequence[Attempt], attempts: Sequence[Attempt]) -> Fa
         known.update(mine)
     bad = any(not attempt.shot.valid for attempt in attempts)
     unseen = any(isinstance(one, PlannedAttempt) and not one.step.transport.ackable for one in attempts)
-    return Facts(bad, again, unseen)
+    own = any(one.shot.note != LEFT_OUT for one in attempts)
+    return Facts(own, bad, again, unseen)
 
 
 def judged(run: Run) -> Iterator[tuple[str, Check, Sequence[Attempt], Sequence[Attempt]]]:

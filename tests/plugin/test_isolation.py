@@ -160,8 +160,8 @@ class TestPlugins:
     def test_our_own_error_at_the_end(self, good: str, tmp_path: Path) -> None:
         """Neither is a fault of ours there; no half result is left."""
         plugin = (
-            "def pytest_sessionfinish(): pass\ndef pytest_collection_finish():\n    from im_callback.conformance import session\n"
-            "    session.document = lambda *all: 1 / 0\n"
+            "def pytest_sessionfinish(): pass\ndef pytest_collection_finish():\n    from im_callback.conformance import gate\n"
+            "    gate.document = lambda *all: 1 / 0\n"
         )
         ended = beside(tmp_path, plugin, *options_for(good), REACHABLE)
         assert (3, None) == (ended.status, ended.result), ended.output
@@ -354,6 +354,7 @@ def test_hostile_reply(tmp_path: Path) -> None:
             "--junitxml=junit.xml",
             "--receiver-check=*.accepts-valid",
             "--color=no",
+            "-v",
         )
     assert 1 == ended.status, ended.output
     assert not {"\x1b", "\x00", "\x07", "\u202e", "\u2028"} & set(ended.output)

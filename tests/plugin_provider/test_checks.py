@@ -8,6 +8,7 @@ import pytest
 from im_callback.conformance.check import all_checks
 from im_callback.conformance.checks import acknowledgement
 from im_callback.conformance.effects import mapped
+from im_callback.conformance.explain.explained import explained
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import run_check
 from im_callback.conformance.settings import Settings
@@ -87,6 +88,16 @@ def test_its_checks_hold_nowhere_else(acme: Provider) -> None:
     added = [check for check in all_checks() if check.family == "rotation"]
     assert 2 == len(added)
     assert not [check.id(one) for one in ours for check in added if check.among(one.feeds)]
+
+
+def test_explained(acme: Provider) -> None:
+    """What the package's checks tell of themselves is explained, and ours are for its provider too."""
+    own = explained("rotation.rejects-none-of-several")
+    assert ["acme.rotation.rejects-none-of-several"] == own.ids
+    assert "A, with two signatures that do not fit ---" in own.drawing
+    assert ["constant-time"] == [one.kind for one in own.remedies]
+    assert {"acme"} == {one.provider for one in explained("acme.deduplication.concurrent").requirements}
+    assert "acme.signature.rejects-altered-id" in explained("rejects-altered-id").ids
 
 
 @pytest.mark.parametrize("kind", GOOD)

@@ -26,6 +26,7 @@ CASES = {
     "events": ["commsease"],
     "sample": [LOGIN],
     "faults": [],
+    "explain": ["rejects-stale"],
     "validate": ["commsease"],
     "sign": ["commsease"],
     "verify": ["commsease"],

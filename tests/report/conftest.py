@@ -78,9 +78,9 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Written:
         return checked(tmp_path_factory.mktemp("attacked"), address, f"{base}/effects", *some)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Return Chromium."""
+    """Return Chromium. While it is there an event loop runs, which tests of other modules could not stand."""
     needed("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found("chromium"), args=["--no-sandbox"])

@@ -14,6 +14,9 @@ EXCHANGE: dict[str, Any] = {
     "note": "another secret",
     "outcome": "acked",
     "rule": "200 is an acknowledgement",
+    "sent_at": 1795985279253,
+    "deadline_ms": 5000,
+    "expected": "refusal",
     "seconds": 0.012,
     "request": {
         "method": "POST",
@@ -81,8 +84,10 @@ def document(*checks: dict[str, Any], provider: str = "commsease", **more: Any) 
         "exit_status": {"error": 3, "fail": 1, "incomplete": 8, "pass": 0}[verdict],
         "versions": {"im-callback-conformance": "0.1.0", "python": "3.12.1"},
         "gate": counts,
-        "acks": {"count": 812, "p50_ms": 2.125, "p95_ms": 8.5, "max_ms": 40.0},
+        "acks": {"count": 812, "p50_ms": 2.125, "p95_ms": 8.5, "max_ms": 40.0, "deadline_ms": 5000, "buckets": []},
+        "began": 1795985279253,
         "handles": [],
+        "pinned": False,
         "notes": [],
         "baseline": [],
         "causes": [

@@ -15,7 +15,7 @@ MARKUP = {
     *("html", "head", "meta", "title", "style", "body", "script"),
     *("a", "article", "header", "main", "nav", "section"),
     *("div", "h1", "h2", "h3", "h4", "h5", "li", "mark", "ol", "p", "pre", "span", "strong", "ul"),
-    *("dd", "details", "dl", "dt", "figcaption", "figure", "summary", "table", "tbody", "td", "th", "tr"),
+    *("code", "dd", "details", "dl", "dt", "figcaption", "figure", "summary", "table", "tbody", "td", "th", "tr"),
     *("button", "form", "input", "label", "option", "output", "select"),
     *("circle", "desc", "line", "path", "rect", "svg", "text"),
 }
@@ -114,6 +114,7 @@ class TestRead:
         for cause, card in zip(causes, page.locator("article.cause").all(), strict=True):
             told = card.inner_text()
             assert all(cause[name] in told for name in ("title", "expected", "fix", "level"))
+            assert f"provider-mock explain {cause['id']}" in told
             assert cause["checks"] == card.locator(".ids a").all_inner_texts()
             assert 1 == card.locator("svg").count()
 

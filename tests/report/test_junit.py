@@ -13,9 +13,10 @@ from im_callback.conformance.report.junit import junit
 
 from tests.report.documents import HOSTILE, check, document, failed, hostile
 
+RECORDS = [{"what": f"effect {n} of 2", "record": {"accid": "ann", "n": n}} for n in (1, 2)]
 MIXED = document(
     check("signature.good"),
-    failed("signature.bad", expected="refused", actual="acknowledged"),
+    failed("signature.bad", records=RECORDS),
     failed("signature.accepted", reason="ticket 7"),
     failed("payloads.small", level="may", gated=False),
     failed("payloads.fresh", gated=False, newer=True),
@@ -63,6 +64,7 @@ class TestReaders:
         whole = read(MIXED)
         assert (8, 1, 1, 5) == (whole.tests, whole.failures, whole.errors, whole.skipped)
         assert 2.0 == whole.time
+        assert "2026-11-29T20:47:59" == suite_of(MIXED).timestamp
 
     def test_xunitparser(self) -> None:
         """A second reader comes to the same, and finds the properties of the suite."""
@@ -127,6 +129,11 @@ class TestReaders:
         assert (
             "expected: refused\n"
             "actual: acknowledged\n"
+            "\n"
+            "records side by side (what differs has a star):\n"
+            f"             effect 1 of 2{' ' * 31}effect 2 of 2\n"
+            f"    * n      1{' ' * 43}2\n"
+            f"      accid  ann{' ' * 41}ann\n"
             "\n"
             "request (another secret):\n"
             "    POST http://127.0.0.1:8080/callbacks\n"

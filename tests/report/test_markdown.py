@@ -102,7 +102,7 @@ class TestMarkdown:
             "### Could not run\n\n"
             "- 2 checks (`commsease.ordering.unseen`, `commsease.ordering.other`): no effects were given. "
             "Give them with --receiver-effects\n\n"
-            "812 deliveries were acknowledged: half of them within 2.1 ms, 95 % within 8.5 ms, the slowest after 40.0 ms.\n\n"
+            "812 deliveries were acknowledged: half of them within 2.1 ms, 95 % within 8.5 ms, the slowest after 40.0 ms; the deadline is 5000 ms.\n\n"
             "2 records fit nothing\n\n"
         )
         assert (
@@ -125,6 +125,13 @@ class TestMarkdown:
             *("table", "thead", "tbody", "tr", "th", "td")
         } == set(page.tags)
         assert 4 == page.tags.count("details")
+
+    def test_many(self) -> None:
+        """What is said of a cause belongs to it, also from the tenth on; a long story is cut, as its block has it."""
+        given = document(*(failed(f"payloads.n{n}", actual="x" * 500) for n in range(12)))
+        page = Page(markdown(given))
+        assert (1, 12, 12 * 4) == (page.tags.count("ol"), page.tags.count("ul"), page.tags.count("li"))
+        assert 12 == page.code.count(f"{'x' * 400}…")
 
     def test_green(self) -> None:
         """A green run is short."""

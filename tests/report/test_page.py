@@ -21,6 +21,7 @@ from im_callback.provider_mock.contract import Request
 
 from tests.conformance.little_server import Answer, serving, unused_url
 from tests.conformance.test_report import failure, result_of, settings_for
+from tests.report.documents import hostile
 
 VOID = {"meta", "input", "link", "br"}
 
@@ -135,6 +136,12 @@ class TestWhole:
         assert "No valid delivery was acknowledged." in text
         assert "no check was selected" in text
 
+    def test_hostile(self) -> None:
+        """Words of the receiver are text wherever they stand: they end no element, and lead nowhere."""
+        reader = Reader(page(hostile()))
+        assert "<script>alert(1)</script>" in "".join(reader.text)
+        assert {one[0] for one in reader.links} == {"#"}
+
     def test_same(self, run: Run) -> None:
         """The page is a function of the document."""
         made = of(run, failure(*run.history))
@@ -212,6 +219,14 @@ class TestStory:
         found = timeline({**check, "exchanges": exchanges})
         assert found is not None
         assert {1: False, 5: True, 9: True} == {step.at: bool(step.wrong) for step in found.steps}
+
+    def test_batches(self) -> None:
+        """Of several events in one delivery each counts."""
+        check = {"id": "p.deduplication.x", "verdict": "fail", "expected": "one effect", "actual": "2 effects of b (2)"}
+        exchanges = [exchange(events=events) for events in (["a (1)", "b (2)"], ["c (3)"], ["b (2)"])]
+        found = timeline({**check, "exchanges": exchanges})
+        assert found is not None
+        assert [("a (1); b (2)", False), ("b (2)", True)] == [(step.event, bool(step.wrong)) for step in found.steps]
 
     def test_misplaced(self) -> None:
         """Where an older state won, its delivery is marked by what it shows as."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from im_callback.provider_mock.drawing.timeline import Shown, Step, Timeline
@@ -31,16 +30,16 @@ def timeline(check: Mapping[str, Any]) -> Timeline | None:
     if not exchanges:
         return None
     failed = check["verdict"] == "fail"
-    concerned = about(exchanges, check["actual"]) if failed else exchanges
-    steps = [_step(one) for one in concerned]
-    if failed and not any(step.wrong for step in steps):
+    concerned = sorted(about(exchanges, check["actual"]) if failed else exchanges, key=lambda one: one["sent_at"])
+    wrong = [wrong_with(one) for one in concerned]
+    if failed and not any(wrong):
         family = check["id"].split(".")[1]
         if family == REPEATS:
-            steps = _repeated(steps)
+            wrong = _repeated(concerned)
         elif family == ORDER:
-            steps = _misplaced(steps, check.get("records", ()))
+            wrong = _misplaced(concerned, check.get("records", ()))
     left = len(exchanges) - len(concerned) + check.get("exchanges_left_out", 0)
-    return Timeline(tuple(steps), tuple(_shown(check)), more=left)
+    return Timeline(tuple(map(_step, concerned, wrong)), tuple(_shown(check)), more=left)
 
 
 def about(exchanges: Sequence[Mapping[str, Any]], actual: str) -> list[Mapping[str, Any]]:
@@ -79,7 +78,7 @@ def answer_of(exchange: Mapping[str, Any]) -> str:
     return "no answer" if exchange["outcome"] == "timed out" else "connection failed"
 
 
-def _step(exchange: Mapping[str, Any]) -> Step:
+def _step(exchange: Mapping[str, Any], wrong: str) -> Step:
     return Step(
         at=exchange["sent_at"],
         label=exchange["note"] or exchange.get("type", "a request"),
@@ -87,29 +86,29 @@ def _step(exchange: Mapping[str, Any]) -> Step:
         answer=answer_of(exchange),
         took=exchange["seconds"] * 1000,
         deadline=exchange["deadline_ms"],
-        event=exchange.get("events", [""])[0],
-        wrong=wrong_with(exchange),
+        event="; ".join(exchange.get("events", ())),
+        wrong=wrong,
     )
 
 
-def _repeated(steps: Sequence[Step]) -> list[Step]:
+def _repeated(exchanges: Sequence[Mapping[str, Any]]) -> list[str]:
     """Mark the deliveries of what was delivered before: they are what had an effect and must not."""
-    found: list[Step] = []
-    for step in sorted(steps, key=lambda one: one.at):
-        again = bool(step.event) and any(step.event == before.event for before in found)
-        found.append(replace(step, wrong="the same again: it had its own effect") if again else step)
+    before: set[str] = set()
+    found = []
+    for exchange in exchanges:
+        events = set(exchange.get("events", ()))
+        found.append("the same again: it had its own effect" if events & before else "")
+        before |= events
     return found
 
 
-def _misplaced(steps: Sequence[Step], records: Sequence[Mapping[str, Any]]) -> list[Step]:
+def _misplaced(exchanges: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Mark the delivery of what shows where it must not: the last record that is not what was due."""
-    shown = [one for one in records if not one["what"].startswith(DUE_RECORD)][-1:]
-    return [
-        replace(step, wrong=one["what"])
-        if (one := next(iter(shown), None)) and _carried(step.event, one["record"])
-        else step
-        for step in steps
-    ]
+    shown = [one for one in records if not one["what"].startswith(DUE_RECORD)]
+    if not shown:
+        return [""] * len(exchanges)
+    what, record = shown[-1]["what"], shown[-1]["record"]
+    return [what if any(_carried(event, record) for event in one.get("events", ())) else "" for one in exchanges]
 
 
 def _carried(event: str, record: Any) -> bool:
