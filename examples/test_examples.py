@@ -66,7 +66,7 @@ class Faulty:
     may_fail: frozenset[str] = frozenset()
 
 
-GO_KEEPS = "	_, err := tx.Exec(ctx, newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)"
+GO_KEEPS = "			batch.Queue(newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)"
 FAULTY = {
     "go-reads-first-and-writes-afterwards": Faulty(
         "go_receiver",
@@ -81,17 +81,17 @@ FAULTY = {
                 ),
                 (
                     GO_KEEPS,
-                    """	const ask = "SELECT version FROM state WHERE feed = $1 AND room = $2 AND name = $3"
-	var newest int64
-	err := tx.QueryRow(ctx, ask, c.feed, c.room, c.name).Scan(&newest)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-	if err == nil && (c.version < newest || c.version == newest && !c.removed) {
-		return nil
-	}
-	time.Sleep(time.Millisecond) // as the way to a database takes that is not on the same machine
-	_, err = tx.Exec(ctx, newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)""",
+                    """			const ask = "SELECT version FROM state WHERE feed = $1 AND room = $2 AND name = $3"
+			var newest int64
+			err := tx.QueryRow(ctx, ask, c.feed, c.room, c.name).Scan(&newest)
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			if err == nil && (c.version < newest || c.version == newest && !c.removed) {
+				continue
+			}
+			time.Sleep(time.Millisecond) // as the way to a database takes that is not on the same machine
+			batch.Queue(newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)""",
                 ),
             )
         },
