@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import os
 import queue
 import threading
@@ -88,9 +89,10 @@ class Writer:
             return None
 
     def _append(self, data: bytes) -> None:
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            data = b"\n" + data
+        if os.fstat(self._descriptor).st_size:
+            os.lseek(self._descriptor, -1, os.SEEK_END)
+            if os.read(self._descriptor, 1) != b"\n":
+                data = b"\n" + data
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
@@ -107,12 +109,11 @@ def read(file: IO[bytes], note: Callable[[str], None]) -> Iterator[Exchange]:
     `note` is told what is passed over: a last line that was not finished, and what a HAR file holds besides.
     """
     lines = iter(enumerate(file, 1))
-    _, first = next(lines, (1, b""))
+    first = next(lines, (1, b""))[1].removeprefix(codecs.BOM_UTF8)
     if not first.strip():
         raise Unreadable("it is empty; give a file that provider-mock record has written, or a HAR file")
-    begin = first
-    if not _is_line(begin):
-        yield from _har(begin + file.read(), note)
+    if not _is_line(first):
+        yield from _har(first + file.read(), note)
         return
     number, line = 1, first
     while True:

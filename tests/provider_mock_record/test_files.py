@@ -89,6 +89,10 @@ class TestWriter:
         self.write(file, LOST, PLAIN)
         assert ([PLAIN, LOST, PLAIN], ["note: line 2 was not finished; it is passed over"]) == read(file.read_bytes())
 
+    def test_byte_order_mark(self) -> None:
+        """What an editor puts in front of a file does no harm."""
+        assert [PLAIN] == read(b"\xef\xbb\xbf" + to_line(PLAIN).encode())[0]
+
     def test_our_error(self, tmp_path: Path) -> None:
         """One that cannot be prepared is counted, and the others are written."""
 
