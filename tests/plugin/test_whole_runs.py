@@ -73,7 +73,8 @@ def test_naive(name: str, naive: str, tmp_path: Path) -> None:
     assert "fail" == ended.result["verdict"]
     for check in ended.result["checks"]:
         assert check["exchanges"] or check["verdict"] != "fail", check["id"]
-    lines = ended.output.splitlines()
+    # What pytest says of its own file is not ours.
+    lines = [line for line in ended.output.splitlines() if "generated xml file" not in line]
     assert len(lines) <= SCREEN, ended.output
     start = next(number for number, line in enumerate(lines) if " receiver conformance " in line)
     assert max(len(line) for line in lines[start:-1] if "--receiver-handles=" not in line) <= NARROW
