@@ -540,7 +540,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("error", "arguments"),
         [
-            (f"there is no command 'nope'; there are {', '.join(sorted(cli.main.commands))} (see provider-mock --help)", ["nope"]),
+            (f"there is no command 'nope'; there are {', '.join(cli.main.list_commands(click.Context(cli.main)))} (see provider-mock --help)", ["nope"]),
             (f"no provider is called 'nope'; choose one of: {CHOICES}", ["sign", "nope"]),
             (f"no provider is called 'nope'; choose one of: {CHOICES}", ["sample", "nope.login"]),
             ("there is no option --zzzz; leave it out (see provider-mock sign --help)", ["sign", "commsease", "--zzzz"]),
