@@ -158,9 +158,10 @@ def _compare(provider: Provider, recording: IO[bytes], as_json: bool) -> int:
 def _pasted(provider: Provider, found: Compared) -> str:
     """Return what was compared as Markdown."""
     refused = found.refused.total() + found.unreadable + sum(one.count for one in found.unknown.values())
-    lines = [
-        f"{provider.title}: {refused} of {found.payloads + found.unreadable} recorded payloads do not fit the schemas."
-    ]
+    total = found.payloads + found.unreadable
+    if not refused:
+        return f"{provider.title}: all recorded payloads fit the schemas ({total})."
+    lines = [f"{provider.title}: {refused} of {total} recorded payloads do not fit the schemas."]
     if found.unreadable:
         lines += ["", f"{printed.counted(found.unreadable, 'body holds', 'bodies hold')} no payload that can be read."]
     for name in sorted(found.refused):

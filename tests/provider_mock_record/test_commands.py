@@ -169,6 +169,20 @@ class TestRecord:
         assert (0, "") == (ended.status, ended.err)
         assert {"summary": True, "acked": 0, "unknown": 0, "event_types": {}}.items() <= ended.summary.items()
 
+    def test_killed(self, tmp_path: Path, run: Run) -> None:
+        """What it has told of is on the disk, whatever becomes of it; the next one goes on in the same file."""
+        file = tmp_path / "r.jsonl"
+        with recorder() as there:
+            for _ in range(2):
+                with recording(there.url, file) as one:
+                    assert 0 == run("send", "commsease.login", "--to", one.url, "--count", "3").status
+                    assert one.process.stdout is not None
+                    told = [json.loads(one.process.stdout.readline()) for _ in range(3)]
+                    one.process.kill()
+                    one.process.communicate(timeout=SECONDS)
+        assert ["acked"] * 3 == [line["outcome"] for line in told]
+        assert [["commsease.login"]] * 6 == [line["event_types"] for line in lines_of(file)]
+
     def test_outcomes(self, tmp_path: Path, run: Run) -> None:
         """Each exchange is told, by the provider's own rule; what nobody knows is forwarded as well."""
         import requests
@@ -367,6 +381,11 @@ class TestValidate:
         assert "; due is string or integer (2 times)\n\n```json\n{\n" in ran.out
         assert "\n### unknown event type: eventType 777 (1 time)\n" in ran.out
         assert "zhangsan" not in ran.out
+
+    def test_all_fit(self, run: Run, on_terminal: None) -> None:
+        """It is said, too, where nothing differs."""
+        ran = run("validate", "commsease", "--recording", "-", stdin=(line(LOGIN) * 2).encode())
+        assert (0, "NetEase CommsEase: all recorded payloads fit the schemas (2).\n") == (ran.status, ran.out)
 
     @pytest.mark.parametrize(
         ("status", "lines"),
