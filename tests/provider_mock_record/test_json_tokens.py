@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from im_callback.provider_mock.recording import json_tokens
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
 
 
 def strings(token: json_tokens.Token) -> Any:
@@ -22,6 +22,7 @@ def strings(token: json_tokens.Token) -> Any:
         yield token
 
 
+@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES, st.sampled_from([None, 1]), st.booleans())
 def test_read(value: Any, indent: int | None, ascii_only: bool) -> None:
     """What is read is what any reader reads; with nothing replaced the text is itself, and each value stands where it says."""

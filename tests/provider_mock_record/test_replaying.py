@@ -7,7 +7,7 @@ from itertools import islice
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Event, Feed, Stamp
@@ -70,6 +70,7 @@ def test_turns(expected: list[tuple[int, float]], times: Times, speed: float | N
 SPANS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 60)), min_size=1, max_size=40)
 
 
+@settings(derandomize=True, deadline=None)
 @given(SPANS, st.sampled_from([1.0, None]))
 def test_never_earlier(spans: Times, speed: float | None) -> None:
     """What followed the end of another never begins in the same turn as that, unless it is its time that says when."""
