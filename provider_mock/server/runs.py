@@ -217,6 +217,12 @@ class Runs:
         """Return one run; NotFound."""
         return self._shown(self._find(run_id))
 
+    def running(self, app: str | None = None) -> bool:
+        """Return whether a run of an app (None: of any) is under way."""
+        with self._lock:
+            views = [run.view for run in self._runs.values()]
+        return any(one.status == "running" and app in (None, one.app) for one in views)
+
     def stop(self, run_id: int) -> RunView:
         """Accept nothing more of a run, and return it as it ended; NotFound."""
         run = self._find(run_id)

@@ -1,8 +1,8 @@
 """The service behind the HTTP API: it accepts deliveries, has them delivered and knows what became of them.
 
-No web framework here. Four parts have a place of their own, and are reached through the service:
-`apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py) and
-`metrics` (metrics.py). All methods can be called from any thread.
+No web framework here. Five parts have a place of their own, and are reached through the service:
+`apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py), `verifier` (whether
+deliveries came about, verifying.py) and `metrics` (metrics.py). All methods can be called from any thread.
 
 Errors are those of `im_callback.provider_mock.server.errors`. Whatever touches the database may also raise
 `im_callback.provider_mock.delivery.ledger.LedgerError`: LedgerUnavailable (its `stored` says whether the change
@@ -59,6 +59,7 @@ from im_callback.provider_mock.server.registry import Registry
 from im_callback.provider_mock.server.runs import Runs
 from im_callback.provider_mock.server.secrets import SecretStore
 from im_callback.provider_mock.server.settings import unusable
+from im_callback.provider_mock.server.verifying import Verifier
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -125,6 +126,7 @@ class Service:
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._wake)
             self.runs = Runs(self.apps, self.intake, self._clock)
+            self.verifier = Verifier(self._ledger, self.runs.running, self._closing)
             sources = Sources(
                 self.apps.names,
                 self.intake.totals,

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock.server import verifying
 
 from tests.provider_mock.peers import OK
 from tests.provider_mock_server.served import TOKEN, served
@@ -26,6 +27,12 @@ responses = false
 """The last release for Python 3.10 calls valid what other answers hold under the same name, such as null for a number."""
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 APPS = {"staging": ("commsease", "commsease.login"), "rooms": ("rongcloud", "rongcloud.chatroom-kv")}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for deliveries that made-up expectations never find."""
+    monkeypatch.setattr(verifying, "LONGEST_WAIT", 0.05)
 
 
 @pytest.mark.parametrize("token", [None, TOKEN], ids=["open", "token"])

@@ -29,7 +29,7 @@ from im_callback.provider_mock.server.models import OUTCOMES, AttemptView
 from im_callback.provider_mock.server.service import Service
 
 MOST_IDS = 1000
-_EVENT_TYPE: Schema = {
+EVENT_TYPE: Schema = {
     "type": "string",
     "pattern": "^[a-z0-9][a-z0-9.-]{0,99}$",
     "x-wanted": "an event type of GET /api/v1/providers",
@@ -37,7 +37,7 @@ _EVENT_TYPE: Schema = {
 _FILTERS: dict[str, tuple[Schema, str]] = {
     "app": (NAME, "Of this app."),
     "state": ({"type": "string", "enum": list(STATES)}, "In this state."),
-    "event_type": (_EVENT_TYPE, "Of this event type."),
+    "event_type": (EVENT_TYPE, "Of this event type."),
     "outcome": ({"type": "string", "enum": list(OUTCOMES)}, "Whose last attempt came to this."),
     "since": (TIME, "Accepted at this time or later, in UTC milliseconds."),
     "until": (TIME, "Accepted before this time, in UTC milliseconds."),
