@@ -165,6 +165,10 @@ class Engine:
 
         self._order_for(name, order)
 
+    def delivers(self, name: str) -> bool:
+        """Return whether an application is there, or was removed and something of it is still in flight."""
+        return name in self._lanes
+
     def recount(self, name: str) -> None:
         """Count again what is parked: something else than the engine has changed it."""
 

@@ -231,6 +231,12 @@ class Runs:
             run.thread.join()
         return self._shown(run)
 
+    def stop_of(self, app: str) -> None:
+        """Stop all runs of an app."""
+        for view in self.list():
+            if view.app == app and view.status == "running":
+                self.stop(view.id)
+
     def landed(self, waiting: Waiting, done: Done) -> None:
         """Take note of an attempt, in the engine's thread."""
         if (watching := self._watched.get(waiting.app)) and done.state != _WAITING and not waiting.earlier:

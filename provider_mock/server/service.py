@@ -15,7 +15,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from math import isfinite
@@ -42,7 +43,7 @@ from im_callback.provider_mock.server import exchange, idempotency
 from im_callback.provider_mock.server.afterwards import switch
 from im_callback.provider_mock.server.attempt_log import AttemptLog
 from im_callback.provider_mock.server.counting import PATIENCE, Counted
-from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Unavailable
 from im_callback.provider_mock.server.intake import Intake
 from im_callback.provider_mock.server.metrics import AttemptCounts, Metrics, Sources
 from im_callback.provider_mock.server.models import (
@@ -77,6 +78,8 @@ TOLD_AHEAD = 60_000
 """Milliseconds by which the clock is ahead at the start before that is told."""
 AGAIN_SECONDS = 1.0
 """Until the engine is started again after an error that ended it."""
+REST_SECONDS = 10.0
+"""How long it is waited for what is under way before an app is reset: longer than the providers' deadlines."""
 _AHEAD = "server.clock_ahead_millis"
 """The setting that keeps how far the clock is ahead of the time of day."""
 _CLOCK_LOST = "the clock's time was not kept"
@@ -238,6 +241,20 @@ class Service:
         self._sent_again([app])
         return count
 
+    def reset(self, name: str) -> int:
+        """Delete an app's deliveries with their attempts and plans, and return how many; its settings stay.
+
+        Its traffic runs are stopped, a pause is over, and standing faults count from the beginning. Raises NotFound, and
+        Unavailable, with nothing deleted, while something of it stays under way.
+        """
+        entry = self.apps.entry(name)
+        self.runs.stop_of(name)
+        with self._resting(name):
+            count = self._ledger.empty(name)
+        with entry.standing.lock:
+            entry.standing.count = 0
+        return count
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many deliveries there are by app and state, as of some seconds ago; waits for a second at most.
 
@@ -365,6 +382,27 @@ class Service:
         with self._engine_lock:
             if self._ready_apps.pop(name, None) is not None:
                 self._engine.remove(name)
+
+    @contextmanager
+    def _resting(self, name: str) -> Iterator[None]:
+        """Let nothing of an app be under way meanwhile."""
+        with self._engine_lock:
+            if name in self._ready_apps:
+                self._engine.remove(name)
+        try:
+            deadline = time.monotonic() + REST_SECONDS
+            while self._engine.delivers(name):
+                if time.monotonic() > deadline or self._closing.wait(0.01):
+                    raise Unavailable.of(
+                        "app", f"deliveries of {name} are under way", "try again when they have landed"
+                    )
+                self._engine.wake()
+            yield
+        finally:
+            with self._engine_lock:
+                if name in self._ready_apps:
+                    self._engine.put(self._ready_apps[name])
+                    self._engine.wake()
 
     def _lanes(self) -> dict[str, LaneView]:
         with self._engine_lock:

@@ -24,6 +24,20 @@ def filled(ledger: Ledger, *states: str, app: str = "shop") -> list[int]:
     return ids
 
 
+class TestEmpty:
+    """An app begins with nothing again."""
+
+    def test_all_states(self, ledger: Ledger) -> None:
+        """More than one chunk, of every state, with the attempts, and of this app only; ids are not given again."""
+        ids = filled(ledger, *["waiting", "acked", "declined", "dropped", "parked"] * 120)
+        others = filled(ledger, "parked", app="other")
+        assert 600 == ledger.empty("shop")
+        assert {"other": 1} == {app: sum(states.values()) for app, states in ledger.counts_by_app().items()}
+        assert [] == ledger.attempts(ids[1])
+        assert [] == ledger.due("shop", NOW + 10**6, 10)
+        assert others[0] < ledger.accept([new()])[0]
+
+
 class TestRelease:
     """Parked deliveries go out again when the team asks for them."""
 

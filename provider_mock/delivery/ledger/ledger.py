@@ -308,6 +308,11 @@ class Ledger(LedgerReader):
         wanted = [_D.created_at < before, _D.state.in_(states)]
         return self._in_chunks(self._ids(wanted), self._prune, wanted)
 
+    def empty(self, app: str) -> int:
+        """Delete all deliveries of an app, whatever their state, as `prune` does; return how many."""
+        wanted = [_D.app == app]
+        return self._in_chunks(self._ids(wanted), self._prune, wanted)
+
     def save_app(self, app: StoredApp) -> None:
         """Store an app, in the place of an earlier one of its name."""
         values = {c.name: getattr(app, c.name) for c in models.app.c} | {"options": to_text(dict(app.options))}

@@ -110,6 +110,16 @@ def remove_app(service: Service, asked: Asked) -> Reply:
     return Reply(204)
 
 
+@RESOURCE.operation("POST", "/api/v1/apps/{app}/reset", {200: Answer("How many were deleted.", ref("Count"))}, APP)
+def reset_app(service: Service, asked: Asked) -> Reply:
+    """Delete an app's deliveries, with their attempts, and what waits or is parked.
+
+    Its settings stay, faults included, which count from the beginning; its traffic runs are stopped. What is being sent is
+    waited for; what takes longer than 10 seconds, such as a long plan of faults, is answered with 503, and nothing is deleted.
+    """
+    return Reply(200, {"count": service.reset(asked["app"])})
+
+
 def shown(app: AppView) -> dict[str, Any]:
     """Return an app as it is answered."""
     return {
