@@ -16,6 +16,7 @@ ALLOWED = {
     "schemas": set(),
     "answer": set(),
     "plugins": set(),
+    "client": set(),
     "files": set(),
     "drawing": set(),
     "wire": {"schemas"},
