@@ -32,4 +32,7 @@ def faults(as_json: bool) -> None:
             choices = one.metadata.get("choices")
             meaning = one.metadata.get("meaning", "") + (f": {', '.join(choices)}" if choices else "")
             click.echo(f"    {f'{catalogue.typed(one)}={catalogue.shown(one.default)}':<24} {meaning}".rstrip())
+    if printed.for_people(as_json):
+        share = catalogue.SHARE
+        click.echo(f"each of them\n    {f'share={catalogue.shown(share.default)}':<24} {share.metadata['meaning']}")
     printed.passed_over(catalogue.unusable().values())

@@ -44,7 +44,10 @@ MOST_REPEATS = 100
 class Fault(Protocol):
     """A named, deterministic disturbance; any frozen dataclass with these members is one."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What people type; a class attribute of all that are in the catalogue."""
+        ...
 
     def apply(self, plan: Plan, rng: Random) -> Plan:
         """Return the disturbed plan."""
@@ -150,6 +153,37 @@ class Changing(ABC):
     @abstractmethod
     def change(self, step: Step) -> Step:
         """Return the step with the disturbance."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A fault that is left out of most deliveries: the seed draws the share of them that it disturbs."""
+
+    fault: Fault
+    share: float
+
+    @property
+    def name(self) -> str:
+        """The fault's own."""
+        return self.fault.name
+
+    def apply(self, plan: Plan, rng: Random) -> Plan:
+        """Return the plan with a share of its deliveries disturbed; raises `NothingToDisturb` if none of all could be."""
+        self.fault.apply(plan, Random(0))
+        drawn = {index for index in sorted({step.index for step in plan}) if rng.random() < self.share}
+        mine = chains(step for step in plan if step.index in drawn)
+        turns = sorted({chain[0].turn for chain in mine})
+        try:
+            # Among themselves they have turns without gaps; then they go back to their places among the others.
+            disturbed = chains(self.fault.apply(joined(mine), rng))
+        except NothingToDisturb:
+            return plan
+        back = [moved(chain, _among(turns, chain[0].turn), chain[0].at) for chain in disturbed]
+        return joined([*chains(step for step in plan if step.index not in drawn), *back])
+
+
+def _among(turns: list[int], turn: int) -> int:
+    return turns[turn] if turn < len(turns) else turns[-1] + turn - len(turns) + 1
 
 
 def chosen(step: Step, every: int) -> bool:

@@ -121,13 +121,13 @@ class TestSameSeedSamePlan:
 
 
 names = st.sampled_from(sorted(faults.load()))
-settings_of = st.sampled_from(["", "every=2"])
+settings_of = st.sampled_from(["", "every=2", "share=0.5"])
 plans = st.builds(plan, st.integers(1, 6), st.none() | st.sampled_from([1.0, 3.0, 1000.0]))
 
 
 def described(name: str, setting: str) -> str:
     """Return a fault as typed, with the setting if it has such an attribute."""
-    known = {faults.typed(one) for one in faults.attributes(faults.load()[name])}
+    known = {"share", *(faults.typed(one) for one in faults.attributes(faults.load()[name]))}
     return f"{name}:{setting}" if setting.partition("=")[0] in known else name
 
 
@@ -256,6 +256,60 @@ class TestPurity:
         first, retry = made(name, count=1)
         assert not first.transport.ackable
         assert Step(0, attempt=1) == retry
+
+
+class TestShare:
+    """Any fault can be for a share of the deliveries, which the seed draws."""
+
+    def test_so_many(self) -> None:
+        """About that share, others with another seed, the same with the same."""
+        drawn = [
+            {step.index for step in made("lose-ack:share=0.2", count=1000, seed=seed) if step.attempt}
+            for seed in (1, 2, 1)
+        ]
+        assert all(150 < len(one) < 250 for one in drawn)
+        assert drawn[0] == drawn[2] != drawn[1]
+
+    def test_places(self) -> None:
+        """The others stay where they are, and those that move go among themselves."""
+        whole, found = plan(20), made("reverse:share=0.3", count=20, seed=3)
+        places = [one.index for one in found]
+        movers = [place for place, one in enumerate(places) if place != one]
+        assert 2 <= len(movers) < 20
+        assert sorted(places) == [one.index for one in whole]
+        assert [places[place] for place in movers] == movers[::-1]
+
+    def test_nothing_drawn(self) -> None:
+        """A share may hold nothing of a few; a fault that could do nothing to any is an error still."""
+        assert plan(1) == made("lose-ack:share=0.000001", count=1)
+        with pytest.raises(NothingToDisturb):
+            made("trickle:on=repeats,share=0.5")
+
+    @pytest.mark.parametrize("share", ["0", "1.5", "-1", "nan", "x"])
+    def test_no_share(self, share: str) -> None:
+        """It is more than nothing, and not more than all."""
+        with pytest.raises(faults.BadValue, match="from 0 to 1"):
+            faults.parse(f"reset:share={share}")
+
+    def test_all(self) -> None:
+        """All of them is what the fault does without a share."""
+        assert faults.parse("reset") == faults.parse("reset:share=1")
+
+
+class TestDrawn:
+    """What faults draw from the seed."""
+
+    def test_jitter(self) -> None:
+        """Deliveries are held back for longer or shorter, and never leave before their turn."""
+        seconds = [step.at for step in made("delay:seconds=1,jitter=2,every=1", count=50)]
+        assert 50 > len(set(seconds)) > 20
+        assert all(0 <= one <= 3 for one in seconds)
+        assert {0.0} < set(seconds)
+
+    def test_bandwidth(self) -> None:
+        """So many bytes a second go out."""
+        (step,) = made("trickle:bytes=50,bandwidth=200,pause=9", count=1)
+        assert (50, 0.25) == (step.transport.trickle_bytes, step.transport.trickle_seconds)
 
 
 class TestPartOfAStream:

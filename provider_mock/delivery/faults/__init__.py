@@ -10,21 +10,34 @@ from __future__ import annotations
 import math
 import pkgutil
 from collections.abc import Iterable
-from dataclasses import Field, is_dataclass, replace
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib import import_module
 from random import Random
 from typing import Any, cast
 
-from im_callback.provider_mock.delivery.fault import Fault, NothingToDisturb, attributes
+from im_callback.provider_mock.delivery.fault import Fault, NothingToDisturb, Shared, attribute, attributes
 from im_callback.provider_mock.delivery.plan import Plan
 from im_callback.provider_mock.plugins import Plugins, Unusable
 from im_callback.schemas.nearest import choice, nearest
 
 GROUP = "im_callback.faults"
+
+
 LONGEST_NAME = 100
 """Characters of a name that are repeated."""
 LIST = "provider-mock faults lists them"
+
+
+@dataclass(frozen=True)
+class _OfAll:
+    share: float = attribute(
+        1.0, "the share of the deliveries that it disturbs, drawn from the seed", least=0, most=1, zero=False
+    )
+
+
+(SHARE,) = fields(_OfAll)
+"""The attribute that every fault has besides its own."""
 
 
 class UnknownFault(LookupError):
@@ -79,23 +92,25 @@ def find(name: str) -> type[Fault]:
 
 
 def parse(text: str) -> Fault:
-    """Return the fault that `NAME` or `NAME:attribute=value,…` describes.
+    """Return the fault that `NAME` or `NAME:attribute=value,…` describes; with `share=…`, for so many of the deliveries.
 
     Raises what `find` raises, `UnknownAttribute` or `BadValue`; each names the value and the fix.
     """
     name, _, settings = text.partition(":")
     kind = find(name)
-    known = {typed(one): one for one in attributes(kind)}
+    own = {typed(one): one for one in attributes(kind)}
+    known = {"share": SHARE, **own}
     values: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):
         key, equals, value = setting.partition("=")
         if key not in known:
-            raise UnknownAttribute(name, key, list(known))
+            raise UnknownAttribute(name, key, list(own))
         one = known[key]
         if not equals:
             raise BadValue(name, key, "", "a value", shown(one.default))
         values[one.name] = _value(name, one, value)
-    return kind(**values)
+    share = 1.0 if "share" in own else values.pop("share", 1.0)
+    return kind(**values) if share == 1 else Shared(kind(**values), share)
 
 
 def apply(faults: Iterable[Fault], plan: Plan, rng: Random, offset: int = 0) -> Plan:

@@ -17,17 +17,18 @@ class Delay:
     name: ClassVar[str] = "delay"
 
     seconds: float = attribute(1.0, "seconds that they are held back", least=0)
+    jitter: float = attribute(0.0, "seconds by which that is longer or shorter at most, drawn from the seed", least=0)
     every: int = attribute(2, "hold back the first of every so many deliveries", least=1)
 
     def apply(self, plan: Plan, rng: Random) -> Plan:
         """Return the plan with later first attempts, for which the next turn does not wait."""
-        del rng
         found = []
         for chain in chains(plan):
             if not chosen(chain[0], self.every):
                 found.append(chain)
                 continue
-            later = moved(chain, chain[0].turn, chain[0].at + self.seconds)
+            seconds = self.seconds + (self.jitter * (2 * rng.random() - 1) if self.jitter else 0.0)
+            later = moved(chain, chain[0].turn, chain[0].at + max(0.0, seconds))
             found.append(aside(later) if self.every > 1 else later)
         return joined(found)
 

@@ -18,12 +18,14 @@ class Trickle(Changing):
 
     bytes: int = attribute(16, "bytes in a piece", least=1)
     pause: float = attribute(0.01, "seconds between two pieces", least=0)
+    bandwidth: int = attribute(0, "bytes per second, in the place of the pause; 0: as the pause says", least=0)
     headers: bool = attribute(False, "whether the headers come in pieces too")
 
     def change(self, step: Step) -> Step:
         """Return the step with the disturbance."""
+        pause = self.bytes / self.bandwidth if self.bandwidth else self.pause
         transport = replace(
-            step.transport, trickle_bytes=self.bytes, trickle_seconds=self.pause, trickle_headers=self.headers
+            step.transport, trickle_bytes=self.bytes, trickle_seconds=pause, trickle_headers=self.headers
         )
         return replace(step, transport=transport)
 
