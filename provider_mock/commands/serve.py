@@ -261,6 +261,7 @@ def _open(database: str, configured: Configuration, secrets: Path | None, scale:
             secrets=secrets or _beside(database),
             scale=scale,
             keep_days=keep,
+            scenarios=configured.scenarios,
         )
     except LedgerError as error:
         raise typed.fail(error) from None

@@ -14,6 +14,8 @@ from im_callback.provider_mock.server import option
 from im_callback.provider_mock.server import settings as checked
 from im_callback.provider_mock.server.models import Rules
 from im_callback.provider_mock.server.options import VARIABLE, AppSettings
+from im_callback.provider_mock.server.scenarios import Phase
+from im_callback.provider_mock.server.scenarios import problems as phase_problems
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -51,6 +53,40 @@ _SERVER = {
         },
     },
 }
+_PHASE = {
+    "type": "object",
+    "description": "write a table for each phase: [[scenarios.NAME.phases]]",
+    "additionalProperties": False,
+    "required": ["name", "seconds"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "description": "give the phase a name"},
+        "seconds": {"type": "number", "description": "give how many seconds it takes, such as 120"},
+        "rate": {"type": "number", "description": "give deliveries a second, such as 20"},
+        "faults": {
+            "type": "array",
+            "description": 'give a list of faults, such as ["lose-ack:share=0.2"]',
+            "items": {"type": "string", "description": "give a fault as text"},
+        },
+    },
+}
+_SCENARIOS = {
+    "type": "object",
+    "description": "write a table for each scenario: [scenarios.NAME]",
+    "additionalProperties": {
+        "type": "object",
+        "description": "write a table for each scenario: [scenarios.NAME]",
+        "additionalProperties": False,
+        "required": ["phases"],
+        "properties": {
+            "phases": {
+                "type": "array",
+                "minItems": 1,
+                "description": "write a table for each phase: [[scenarios.NAME.phases]]",
+                "items": _PHASE,
+            }
+        },
+    },
+}
 _TABLES = {"description": "write a table for each app: [apps.NAME]"}
 
 
@@ -64,10 +100,11 @@ class BadConfig(ValueError):
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is in a file: the apps by name, in its order, and what the server allows."""
+    """What is in a file: the apps by name, in its order, what the server allows, and the phases of scenarios by name."""
 
     apps: Mapping[str, AppSettings] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
+    scenarios: Mapping[str, tuple[Phase, ...]] = field(default_factory=dict)
 
 
 def read(path: Path) -> Configuration:
@@ -95,15 +132,27 @@ def read(path: Path) -> Configuration:
     for name, table in document.get("apps", {}).items():
         apps[name] = _settings(table, path.parent)
         lines += [f"apps.{name}{line}" for line in _wrong(name, table, apps[name], rules)]
+    scenarios = {name: _phases(table) for name, table in document.get("scenarios", {}).items()}
+    for name, phases in scenarios.items():
+        for one in phase_problems(phases):
+            lines.append(f"scenarios.{name}{one.field.replace('/', '.')}: {one.problem}; {one.fix}")
     if lines:
         raise BadConfig([f"{path}: {line}" for line in lines])
-    return Configuration(apps, rules)
+    return Configuration(apps, rules, scenarios)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the file, as TOML reads it; descriptions are the fixes of what is wrong with a value."""
     apps = {"type": "object", "additionalProperties": option.of_file(AppSettings) | _TABLES} | _TABLES
-    return {"type": "object", "additionalProperties": False, "properties": {"server": _SERVER, "apps": apps}}
+    properties = {"server": _SERVER, "apps": apps, "scenarios": _SCENARIOS}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _phases(table: Mapping[str, Any]) -> tuple[Phase, ...]:
+    return tuple(
+        Phase(one["name"], float(one["seconds"]), float(one.get("rate", 0)), tuple(one.get("faults", ())))
+        for one in table["phases"]
+    )
 
 
 def _rules(table: Mapping[str, Any], folder: Path) -> tuple[Rules, list[str]]:

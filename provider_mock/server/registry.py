@@ -169,10 +169,10 @@ class Registry:
             self._secrets.forget(name, _stored_reference(entry.secret))
             self._gone(name)
 
-    def set_faults(self, name: str, faults: Sequence[str]) -> AppView:
+    def set_faults(self, name: str, faults: Sequence[str], *, stored: bool = True) -> AppView:
         """Disturb everything that is accepted for an app from now on; none: nothing any more.
 
-        For an app of the configuration file this holds until the next start. Raises NotFound, Invalid,
+        For an app of the configuration file, and if it is not to be `stored`, this holds until the next start. Raises NotFound, Invalid,
         and Unavailable as `put` does.
         """
         if found := checked.fault_problems(tuple(faults)):
@@ -182,7 +182,7 @@ class Registry:
             if before.app is not None and (found := checked.without_effect(tuple(faults), before.app)):
                 raise Invalid(found)
             entry = replace(before, faults=tuple(faults), standing=Standing())
-            if entry.source == "api":
+            if stored and entry.source == "api":
                 self._store(entry, _stored_reference(entry.secret))
             self._entries[name] = entry
         return self.get(name)

@@ -1,7 +1,7 @@
 """The service behind the HTTP API: it accepts deliveries, has them delivered and knows what became of them.
 
-No web framework here. Five parts have a place of their own, and are reached through the service:
-`apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py), `verifier` (whether
+No web framework here. Six parts have a place of their own, and are reached through the service:
+`apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py), `scenarios` (scenarios.py), `verifier` (whether
 deliveries came about, verifying.py) and `metrics` (metrics.py). All methods can be called from any thread.
 
 Errors are those of `im_callback.provider_mock.server.errors`. Whatever touches the database may also raise
@@ -58,6 +58,7 @@ from im_callback.provider_mock.server.models import (
 from im_callback.provider_mock.server.options import AppSettings
 from im_callback.provider_mock.server.registry import Registry
 from im_callback.provider_mock.server.runs import Runs
+from im_callback.provider_mock.server.scenarios import Phase, Scenarios
 from im_callback.provider_mock.server.secrets import SecretStore
 from im_callback.provider_mock.server.settings import unusable
 from im_callback.provider_mock.server.verifying import Verifier
@@ -90,7 +91,7 @@ class Service:
     """Owns the ledger, the engine in its thread, the apps, the traffic runs and the upkeep.
 
     `database` is the ledger's URL or a path. `configured` are the apps of a configuration file, by
-    name and without problems, `rules` what that allows. `secrets` is the folder where secrets that are given literally are
+    name and without problems, `rules` what that allows, `scenarios` are those that it names. `secrets` is the folder where secrets that are given literally are
     kept, readable for this user alone; None: such secrets are refused. `keep_days`: acked, declined
     and dropped deliveries are deleted when they are older; None: never. Raises LedgerError as `Ledger` does.
     """
@@ -104,6 +105,7 @@ class Service:
         secrets: Path | None = None,
         scale: float = 1.0,
         keep_days: float | None = None,
+        scenarios: Mapping[str, Sequence[Phase]] | None = None,
     ) -> None:
         self._clock = RealClock(scale)
         self._keep_days = keep_days
@@ -129,7 +131,8 @@ class Service:
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._wake)
             self.runs = Runs(self.apps, self.intake, self._clock)
-            self.verifier = Verifier(self._ledger, self.runs.running, self._closing)
+            self.scenarios = Scenarios(self.apps, self.runs, self._clock, scenarios)
+            self.verifier = Verifier(self._ledger, self._busy, self._closing)
             sources = Sources(
                 self.apps.names,
                 self.intake.totals,
@@ -161,6 +164,7 @@ class Service:
 
         Raises LedgerUnavailable if the last attempts could not be recorded.
         """
+        self.scenarios.close()
         self.runs.close()
         if self._closing.is_set():
             return
@@ -244,10 +248,11 @@ class Service:
     def reset(self, name: str) -> int:
         """Delete an app's deliveries with their attempts and plans, and return how many; its settings stay.
 
-        Its traffic runs are stopped, a pause is over, and standing faults count from the beginning. Raises NotFound, and
+        Its scenario and its traffic runs are stopped, a pause is over, and standing faults count from the beginning. Raises NotFound, and
         Unavailable, with nothing deleted, while something of it stays under way.
         """
         entry = self.apps.entry(name)
+        self.scenarios.stop_of(name)
         self.runs.stop_of(name)
         with self._resting(name):
             count = self._ledger.empty(name)
@@ -382,6 +387,9 @@ class Service:
         with self._engine_lock:
             if self._ready_apps.pop(name, None) is not None:
                 self._engine.remove(name)
+
+    def _busy(self, app: str | None) -> bool:
+        return self.scenarios.running(app) or self.runs.running(app)
 
     @contextmanager
     def _resting(self, name: str) -> Iterator[None]:

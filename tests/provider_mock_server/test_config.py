@@ -11,6 +11,7 @@ from im_callback.provider_mock.commands.shared import server_api
 from im_callback.provider_mock.server.config import BadConfig, Configuration, read
 from im_callback.provider_mock.server.models import Rules
 from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.scenarios import Phase
 from im_callback.provider_mock.server.secrets import SecretStore
 
 WHOLE = """
@@ -225,3 +226,32 @@ def test_secrets_and_tokens(mark: bytes, tmp_path: Path) -> None:
         server_api._read(file),
         serve._token(file),
     ]
+
+
+class TestScenarios:
+    """Scenarios stand in the file by name."""
+
+    def test_read(self, tmp_path: Path) -> None:
+        """Phases come out in their order."""
+        text = (
+            '[[scenarios.evening.phases]]\nname = "flood"\nseconds = 60\nrate = 200\n'
+            '[[scenarios.evening.phases]]\nname = "outage"\nseconds = 120.5\nfaults = ["refuse:share=0.5"]\n'
+        )
+        found = read(written(tmp_path, text)).scenarios
+        assert {"evening": (Phase("flood", 60.0, 200.0), Phase("outage", 120.5, 0.0, ("refuse:share=0.5",)))} == found
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("seconds = 0", "scenarios.x.phases.0.seconds: 0 is not possible; give more than 0, up to 2.592e+06"),
+            ('seconds = 1\nfaults = ["refus"]', "scenarios.x.phases.0.faults.0: no fault is called 'refus'"),
+            ("", "scenarios.x.phases.0.seconds is missing; give how many seconds it takes"),
+            ("second = 1\nseconds = 1", "scenarios.x.phases.0.second is unknown"),
+            ('seconds = "long"', "scenarios.x.phases.0.seconds"),
+        ],
+    )
+    def test_mistakes(self, tmp_path: Path, line: str, message: str) -> None:
+        """Each is told by its place, with the fix."""
+        with pytest.raises(BadConfig) as caught:
+            read(written(tmp_path, f'[[scenarios.x.phases]]\nname = "a"\n{line}\n'))
+        assert message in str(caught.value)
