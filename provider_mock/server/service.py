@@ -15,7 +15,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from math import isfinite
@@ -55,6 +55,7 @@ from im_callback.provider_mock.server.models import (
     Rules,
 )
 from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.recent import Recent
 from im_callback.provider_mock.server.registry import Registry
 from im_callback.provider_mock.server.runs import Runs
 from im_callback.provider_mock.server.secrets import SecretStore
@@ -106,6 +107,7 @@ class Service:
         self._closing = threading.Event()
         self._counts = AttemptCounts()
         self._attempt_log = AttemptLog()
+        self._recent = Recent(self._counts.attempts)
         self._ledger = Ledger(database, clock=self._clock.now)
         self._counted = Counted(self._ledger.counts_by_app)
         try:
@@ -183,6 +185,10 @@ class Service:
         if record is None:
             raise NotFound.of("delivery", f"there is no delivery {delivery_id}", "see the list of deliveries")
         return _as_given([record])[0]
+
+    def last_attempts(self, ids: Sequence[int]) -> dict[int, AttemptRecord]:
+        """Return the last attempt of each of these deliveries that has one."""
+        return self._ledger.last_attempts(ids)
 
     def attempts(self, delivery_id: int, *, after: int = 0, limit: int = 100) -> list[AttemptRecord]:
         """Return a delivery's attempts in turn, those with a higher number than `after`; NotFound."""
@@ -288,6 +294,28 @@ class Service:
             )
             for name, kind in catalogue.load().items()
         ]
+
+    # What changes
+
+    def pulse(self) -> Hashable:
+        """Return a value that is another one as soon as anything happens here; it costs nothing to ask for."""
+        return (
+            sum(self._counts.attempts().values()),
+            sum(self.intake.totals().values()),
+            tuple(self._lanes().items()),
+            tuple((one.id, one.status, one.accepted) for one in self.runs.list()),
+            tuple((name, self.apps.entry(name).faults) for name in self.apps.names()),
+        )
+
+    def recent(self) -> Recent:
+        """Return the attempts of the last half an hour, up to now."""
+        self._recent.look(utc_millis())
+        return self._recent
+
+    def ack_times(self, app: str) -> list[tuple[float, int]]:
+        """Return how many of an app's acknowledgements since the start took up to so many seconds; NotFound."""
+        self.apps.entry(app)
+        return self._counts.ack_times(app)
 
     # The clock
 
@@ -414,6 +442,7 @@ class Service:
             if self._keep_days is not None and time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_SECONDS
                 self._housework("old deliveries were not deleted", self._prune)
+            self._recent.look(utc_millis())
             self._housework(_CLOCK_LOST, self._save_clock)
             self._housework("it is not known yet what was accepted", self.intake.settle)
             if self._closing.wait(UPKEEP_SECONDS):
