@@ -15,6 +15,7 @@ from im_callback.provider_mock.traffic.shape import Shape
 from im_callback.schemas import EventType, jsontext
 from im_callback.schemas.pointer import join, split
 
+TEXT, JSON = "text", "json"
 EMPTY = '""'
 """What is typed for a text without letters."""
 LONG = 60
@@ -40,6 +41,11 @@ class Field:
     value: str
 
     @property
+    def key(self) -> str:
+        """What its control is called in the form: how the text is meant, and where it goes."""
+        return f"{TEXT if self.text else JSON}:{self.pointer}"
+
+    @property
     def name(self) -> str:
         """What it is called in the payload."""
         return ".".join(split(self.pointer))
@@ -55,18 +61,20 @@ def fields(event_type: EventType, payload: Mapping[str, Any]) -> list[Field]:
     return [*_fields(Shape.of_event(event_type).whole(payload), payload, ())]
 
 
-def payload(event_type: EventType, typed: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Return the payload that was typed, as pairs of a pointer and a text, in their order."""
-    shape = Shape.of_event(event_type)
+def payload(typed: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return the payload that was typed, as pairs of a field's key and a text, in their order; other keys are passed over."""
     made: dict[str, Any] = {}
-    for pointer, text in typed:
-        if text == "":
+    for key, text in typed:
+        kind, _, pointer = key.partition(":")
+        if kind not in (TEXT, JSON) or not text or not pointer.startswith("/"):
             continue
         *parents, last = split(pointer)
         inside = made
         for name in parents:
-            inside = inside.setdefault(name, {})
-        inside[last] = _read(_member(shape.widest, (*parents, last)), text)
+            if not isinstance(inside.get(name), dict):
+                inside[name] = {}
+            inside = inside[name]
+        inside[last] = _read(text, as_text=kind == TEXT)
     return made
 
 
@@ -80,7 +88,7 @@ def _fields(shape: Shape, payload: Mapping[str, Any], above: tuple[str, ...]) ->
         child, place = shape.member(name), (*above, name)
         value = payload.get(name)
         flat = child.names and child.type == "object" and len(place) < DEEPEST
-        if flat and (isinstance(value, Mapping) or name not in payload):
+        if flat and (name not in payload or (isinstance(value, Mapping) and value)):
             yield from _fields(child, value or {}, place)
             continue
         text = _is_text(child)
@@ -96,12 +104,6 @@ def _fields(shape: Shape, payload: Mapping[str, Any], above: tuple[str, ...]) ->
             tuple(dict.fromkeys(choices)) if len(choices) <= MOST_CHOICES else (),
             now,
         )
-
-
-def _member(shape: Shape, place: Sequence[str]) -> Shape:
-    for name in place:
-        shape = shape.member(name).widest
-    return shape
 
 
 def _is_text(shape: Shape) -> bool:
@@ -120,8 +122,8 @@ def _written(text: bool, value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _read(shape: Shape, text: str) -> Any:
-    if _is_text(shape):
+def _read(text: str, *, as_text: bool) -> Any:
+    if as_text:
         return "" if text == EMPTY else text
     try:
         return jsontext.parse(text)

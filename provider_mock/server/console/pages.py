@@ -31,7 +31,6 @@ ATTEMPTS = 100
 """Attempts of a delivery that its page shows."""
 PARKED = 20
 RECENT_MILLIS = COLUMN_MILLIS * COLUMNS
-_FIELD = "field:"
 _ATTRIBUTE = "attribute:"
 _PAYLOAD = re.compile(r"^/events/0/payload(?:/0)?(?=/|$)")
 
@@ -66,7 +65,8 @@ class Pages:
 
     def deliveries(self) -> str:
         """Show the newest deliveries, or those before one, that the filters in the address let through."""
-        asked = {name: request.args.get(name, "").strip() for name in ("q", "app", "state", "outcome", "type")}
+        # What no database takes is not looked for.
+        asked = {name: request.args.get(name, "").replace("\0", "").strip() for name in ("q", "app", "state", "outcome", "type")}
         before = _number(request.args.get("before", ""))
         query = Query(
             app=asked["app"] or None,
@@ -144,7 +144,7 @@ class Pages:
             raise Invalid.of("/app", "there is no such app or event type", "choose one of the list")
         chosen = self._chosen_faults()
         action = request.form.get("action", "send")
-        payload, problems = self._typed(event_type)
+        payload, problems = self._typed()
         event = NewEvent(event_type.name, payload)
         if not problems and action != "send":
             problems = tuple(self._service.intake.problems(app.name, [event], chosen))
@@ -162,12 +162,10 @@ class Pages:
         )  # fmt: skip
         return Response(shown, 422 if action == "send" else 200)
 
-    def _typed(self, event_type: EventType) -> tuple[Any, tuple[Objection, ...]]:
+    def _typed(self) -> tuple[Any, tuple[Objection, ...]]:
         """Return the payload of the form, and why there is none; then it is the text that was typed."""
         if (text := request.form.get("payload")) is None:
-            pairs = [(name, _lines(value)) for name, value in request.form.items(multi=True)]
-            typed = [(name.removeprefix(_FIELD), value) for name, value in pairs if name.startswith(_FIELD)]
-            return form.payload(event_type, typed), ()
+            return form.payload([(key, _lines(text)) for key, text in request.form.items(multi=True)]), ()
         try:
             payload = jsontext.parse(_lines(text))
         except ValueError as error:

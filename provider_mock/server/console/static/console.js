@@ -4,7 +4,6 @@
 const pause = document.getElementById("pause");
 const said = document.getElementById("said");
 let stream = null;
-let connected = false;
 
 function follow() {
   const wanted = pause && !document.hidden && pause.getAttribute("aria-pressed") === "false";
@@ -18,8 +17,8 @@ function follow() {
     stream.addEventListener("changed", () => htmx.trigger(document.body, "changed"));
     stream.addEventListener("open", () => {
       document.documentElement.dataset.live = "yes";
-      if (connected) htmx.trigger(document.body, "changed");
-      connected = true;
+      // What has happened since the page was made was told to nobody.
+      htmx.trigger(document.body, "changed");
     });
     stream.addEventListener("error", () => { delete document.documentElement.dataset.live; });
   }
@@ -33,7 +32,7 @@ function ready() {
 function mark() {
   const problems = new Map();
   for (const one of document.querySelectorAll("#problems [data-field]")) problems.set(`field:${one.dataset.field}`, one.id);
-  for (const field of document.querySelectorAll("[name^='field:'], [name='payload']")) {
+  for (const field of document.querySelectorAll("[id^='field:']")) {
     // A problem inside of a value is that field's; one of the payload as a whole, or of what is missing, is its nearest's.
     const found = [...problems].find(([place]) => place === field.id || place.startsWith(`${field.id}/`));
     if (found) {
