@@ -66,6 +66,7 @@ class TestFirstTime:
         expect(why).to_contain_text("refused")
         expect(why).to_contain_text("tamper-body: it was disturbed on purpose")
         expect(page.get_by_text("the MD5 is not that of the body")).to_be_visible()
+        expect(page.get_by_text("A fault made this body")).to_be_visible()
         expect(page.locator("svg .dr-wrong-row")).to_have_count(1)
 
         page.get_by_role("link", name="Change and send as a new one").click()
@@ -222,10 +223,10 @@ class TestApp:
         """What is parked is shown, and sent by hand."""
         served = console.served
         reliable = {**SHOP, "policy": "reliable", "options": {"retries": 0}, "faults": ["tamper-body"]}
-        assert 201 == served.ask("PUT", "/apps/kept", reliable).status_code
-        ids = served.accept("kept", "commsease.login")
+        assert 201 == served.ask("PUT", "/apps/store", reliable).status_code
+        ids = served.accept("store", "commsease.login")
         served.settled(ids, "parked")
-        page = console.open("/console/apps/kept")
+        page = console.open("/console/apps/store")
         expect(page.get_by_text("1 delivery waits")).to_be_visible()
         page.get_by_label("At most").fill("none")
         page.get_by_role("button", name="Synchronise the backlog").click()
