@@ -160,9 +160,10 @@ class TestList:
         expect(page.locator(f"#d-{other}")).to_be_visible()
         page.get_by_role("searchbox").fill(str(other))
         page.wait_for_url(f"**/?q={other}&state=dropped")
-        page.evaluate("history.back()")
+        page.go_back()
         page.wait_for_url("**/?state=dropped")
-        page.evaluate("history.back()")
+        expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("dropped")
+        page.go_back()
         expect(page.locator(f"#d-{one}")).to_be_visible()
         expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("")
 

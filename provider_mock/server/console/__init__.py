@@ -15,7 +15,6 @@ from im_callback.provider_mock.server.errors import NotFound, Objection, Service
 from im_callback.provider_mock.server.service import Service
 from im_callback.provider_mock.visible import visible
 from im_callback.schemas import jsontext
-from jinja2 import StrictUndefined
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 _OPEN = frozenset({"console.login", "console.enter", "console.static", "console.drawing"})
@@ -70,7 +69,6 @@ def register(app: Flask, service: Service, door: Door) -> None:
         masked=told.masked, shown=form.shown, compact=jsontext.dump,
     )  # fmt: skip
     app.jinja_env.globals.update(OUTCOME_WORDS=told.OUTCOMES, END_WORDS=told.ENDS)
-    app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(blueprint)
 

@@ -66,7 +66,10 @@ class Pages:
     def deliveries(self) -> str:
         """Show the newest deliveries, or those before one, that the filters in the address let through."""
         # What no database takes is not looked for.
-        asked = {name: request.args.get(name, "").replace("\0", "").strip() for name in ("q", "app", "state", "outcome", "type")}
+        asked = {
+            name: request.args.get(name, "").replace("\0", "").strip()
+            for name in ("q", "app", "state", "outcome", "type")
+        }
         before = _number(request.args.get("before", ""))
         query = Query(
             app=asked["app"] or None,

@@ -89,6 +89,10 @@ document.addEventListener("htmx:afterSwap", () => {
   ready();
   mark();
 });
+document.addEventListener("htmx:historyRestore", () => {
+  ready();
+  mark();
+});
 // What is refused is shown like everything else.
 document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.xhr.status === 422) event.detail.shouldSwap = true; });
 
