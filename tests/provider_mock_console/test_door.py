@@ -109,6 +109,26 @@ class TestIn:
         assert not door.known({**port, "COOKIE": f"provider-mock-8601={door.session()}"})
 
 
+class TestAddresses:
+    """What people write into the address."""
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            ("/?q=%00&state=lost&before=x&outcome=none", 200),
+            ("/console/deliveries/7", 404),
+            ("/console/deliveries/99999999999999999999", 404),
+            ("/console/apps/none", 404),
+            ("/console/send?app=none", 404),
+            ("/console/send?like=7", 200),
+            ("/console/nothing", 404),
+        ],
+    )
+    def test_wrong(self, path: str, status: int, locked: Served, session: requests.Session) -> None:
+        """It is answered, and is no error of ours."""
+        assert status == get(locked, path, session).status_code
+
+
 class TestOtherSites:
     """Pages of other sites can have a browser send forms, and show ours inside of theirs."""
 

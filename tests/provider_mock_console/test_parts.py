@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import threading
@@ -110,6 +111,14 @@ class TestCurl:
         assert body == got
         assert b"X-One: it's -H two" in head
         assert b"?a='b'&c=1" in head
+
+    def test_line(self) -> None:
+        """A payload is copied as JSON, with what could not be seen in it escaped as JSON has it."""
+        for payload in ({"a": "你好"}, {"a": "\x7f\u202e\u0085"}):
+            text = told.line(payload)
+            assert payload == json.loads(text)
+            assert text.isprintable()
+        assert '{"a":"你好"}' == told.line({"a": "你好"})
 
     def test_unknown(self) -> None:
         """What is not known any more cannot be sent, and what is masked is said."""

@@ -14,7 +14,6 @@ from im_callback.provider_mock.server.console.pages import Pages
 from im_callback.provider_mock.server.errors import NotFound, Objection, ServiceError
 from im_callback.provider_mock.server.service import Service
 from im_callback.provider_mock.visible import visible
-from im_callback.schemas import jsontext
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 _OPEN = frozenset({"console.login", "console.enter", "console.static", "console.drawing"})
@@ -66,7 +65,7 @@ def register(app: Flask, service: Service, door: Door) -> None:
 
     app.jinja_env.filters.update(
         visible=visible, moment=told.moment, span=span, pretty=told.pretty, text_of=told.text_of, curl=told.curl,
-        masked=told.masked, shown=form.shown, compact=jsontext.dump,
+        masked=told.masked, shown=form.shown, line=told.line,
     )  # fmt: skip
     app.jinja_env.globals.update(OUTCOME_WORDS=told.OUTCOMES, END_WORDS=told.ENDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,16 +21,15 @@ from im_callback.provider_mock.server.console import changes, faults, form, told
 from im_callback.provider_mock.server.errors import Invalid, Objection, ServiceError, Unavailable
 from im_callback.provider_mock.server.front import STOPPING, WATCHED
 from im_callback.provider_mock.server.models import OUTCOMES, AppView, NewEvent
-from im_callback.provider_mock.server.recent import COLUMN_MILLIS, COLUMNS
+from im_callback.provider_mock.server.recent import COLUMN_MILLIS
 from im_callback.provider_mock.server.service import Service
 from im_callback.schemas import EventType, jsontext
 from markupsafe import Markup
 
 ROWS = 50
 ATTEMPTS = 100
-"""Attempts of a delivery that its page shows."""
+"""Attempts of a delivery that its page shows, the last ones."""
 PARKED = 20
-RECENT_MILLIS = COLUMN_MILLIS * COLUMNS
 _ATTRIBUTE = "attribute:"
 _PAYLOAD = re.compile(r"^/events/0/payload(?:/0)?(?=/|$)")
 
@@ -46,8 +45,8 @@ class Pages:
         """Add the pages to a blueprint."""
         for rule, view, method in (
             ("/", self.deliveries, "GET"),
-            ("/console/deliveries/<int:delivery_id>", self.delivery, "GET"),
-            ("/console/deliveries/<int:delivery_id>/again", self.again, "POST"),
+            ("/console/deliveries/<int(max=9223372036854775807):delivery_id>", self.delivery, "GET"),
+            ("/console/deliveries/<int(max=9223372036854775807):delivery_id>/again", self.again, "POST"),
             ("/console/send", self.send, "GET"),
             ("/console/send", self.sent, "POST"),
             ("/console/apps", self.apps, "GET"),
@@ -99,10 +98,10 @@ class Pages:
             picture=self._attempts_picture(None),
         )
 
-    def delivery(self, delivery_id: int, problems: tuple[Objection, ...] = ()) -> str:
+    def delivery(self, delivery_id: int) -> str:
         """Show a delivery with everything that was sent and answered."""
         record = self._service.delivery(delivery_id)
-        views = self._service.exchanges(delivery_id, limit=ATTEMPTS)
+        views = self._service.exchanges(delivery_id, after=max(0, record.attempts - ATTEMPTS), limit=ATTEMPTS)
         feed, title = _feed(record)
         story = told.timeline(record, views, title, feed.deadline if feed else 0.0)
         return render_template(
@@ -115,7 +114,6 @@ class Pages:
             picture=Markup(drawn(story, "timeline", f"The attempts of delivery {record.id}")),  # noqa: S704 - Escaped there.
             words=timeline_told(story),
             now=self._service.clock().now,
-            problems=problems,
         )
 
     def again(self, delivery_id: int) -> Any:
@@ -352,9 +350,14 @@ def _doing(app: AppView, recent: list[dict[str, int]]) -> tuple[str, str]:
     )
 
 
-def _placed(problems: Iterator[Objection] | tuple[Objection, ...] | list[Objection]) -> list[Objection]:
-    """Return problems with places in the payload, where they are about that."""
-    return [Objection(_PAYLOAD.sub("", one.field), one.problem, one.fix) for one in problems]
+def _placed(problems: Sequence[Objection]) -> list[Objection]:
+    """Return problems with pointers into the payload where they are about that; those of others begin without a slash."""
+    return [Objection(_place(one.field), one.problem, one.fix) for one in problems]
+
+
+def _place(field: str) -> str:
+    inside, found = _PAYLOAD.subn("", field)
+    return inside if found else field.removeprefix("/events/0").removeprefix("/")
 
 
 def _types(names: set[str]) -> dict[str, list[EventType]]:

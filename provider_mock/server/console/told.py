@@ -21,6 +21,7 @@ from im_callback.provider_mock.server import recent
 from im_callback.provider_mock.server.exchange import Sent
 from im_callback.provider_mock.server.models import AttemptView
 from im_callback.provider_mock.visible import visible
+from im_callback.schemas import jsontext
 
 ENDS = {
     WAITING: "It is not over: the next attempt is to come.",
@@ -75,9 +76,15 @@ def moment(milliseconds: int) -> str:
 def pretty(body: str) -> str | None:
     """Return a body that is JSON with a line for each value; None if it is none."""
     try:
-        return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+        return json.dumps(jsontext.parse(body), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return None
+
+
+def line(payload: Any) -> str:
+    """Return a payload as a line to be copied: what could not be seen in it is escaped, as JSON has it."""
+    text = jsontext.dump(payload)
+    return text if visible(text) == text else json.dumps(payload, separators=(",", ":"))
 
 
 def text_of(body: bytes) -> str:
