@@ -56,6 +56,6 @@ $(VENV)/test: $(VENV)/demo requirements/test.txt requirements/schemathesis.txt
 	@$(PIP) install --target $(VENV)/schemathesis $(LOCKED) requirements/schemathesis.txt
 	@touch $@
 
-$(VENV)/docs: $(VENV)/demo requirements/docs.txt
+$(VENV)/docs: $(VENV)/pip requirements/docs.txt
 	@$(PIP) install $(LOCKED) requirements/docs.txt
 	@touch $@

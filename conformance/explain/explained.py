@@ -15,7 +15,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import Provider
 from im_callback.schemas.nearest import choice
 
-LISTED = "pytest --receiver-list lists them"
+LISTED = "provider-mock check --list lists them"
 
 
 class NoSuchCheck(LookupError):

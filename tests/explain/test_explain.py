@@ -55,10 +55,10 @@ class TestFound:
         [
             (f"no check is called 'rejects-tampered'; did you mean '{TAMPERED}'? ", "rejects-tampered"),
             (f"no check is called 'rejects-tamperd-body'; did you mean '{TAMPERED}'? ", "rejects-tamperd-body"),
-            (f"did you mean 'commsease.{TAMPERED}'? pytest", "commsease.signature.rejects-tamperd-body"),
-            ("no check is called 'zzz'; pytest --receiver-list lists them", "zzz"),
-            ("no check is called ''; pytest", ""),
-            ("no check is called 'commsease.'; pytest", "commsease."),
+            (f"did you mean 'commsease.{TAMPERED}'? provider-mock", "commsease.signature.rejects-tamperd-body"),
+            ("no check is called 'zzz'; provider-mock check --list lists them", "zzz"),
+            ("no check is called ''; provider-mock", ""),
+            ("no check is called 'commsease.'; provider-mock", "commsease."),
             (f"{TAMPERED} holds at no feed of rongcloud; it holds at commsease", f"rongcloud.{TAMPERED}"),
             (
                 "signature.rejects-altered-id holds at no feed of tencent; it holds at ",
@@ -133,7 +133,7 @@ class TestCommand:
                 2,
                 "",
                 f"error: no check is called 'rejects-tampered'; did you mean '{TAMPERED}'? "
-                "pytest --receiver-list lists them\n",
+                "provider-mock check --list lists them\n",
             )
             == ran
         )
