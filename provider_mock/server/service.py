@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Request
 from im_callback.provider_mock.delivery import faults as catalogue
 from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.clock import RealClock, utc_millis
@@ -38,6 +39,7 @@ from im_callback.provider_mock.delivery.ledger import (
     Query,
     Waiting,
 )
+from im_callback.provider_mock.recording.exchange import Exchange, to_line
 from im_callback.provider_mock.server import exchange, idempotency
 from im_callback.provider_mock.server.afterwards import switch
 from im_callback.provider_mock.server.attempt_log import AttemptLog
@@ -197,22 +199,34 @@ class Service:
 
     def exchanges(self, delivery_id: int, *, after: int = 0, limit: int = 100) -> list[AttemptView]:
         """Return the attempts of `attempts` with what they have sent and were answered; NotFound."""
-        usual = self._usual_body(self.delivery(delivery_id))
+        usual = self._usual(self.delivery(delivery_id))
         return [
-            AttemptView(one, exchange.sent(one, usual), exchange.answered(one))
+            AttemptView(one, exchange.sent(one, lambda: usual().body), exchange.answered(one))
             for one in self._ledger.attempts(delivery_id, after, limit)
         ]
 
-    def _usual_body(self, delivery: DeliveryRecord) -> Callable[[], bytes]:
-        """Return what makes a delivery's body, at most once."""
+    def recorded(self, delivery_id: int) -> str:
+        """Return a delivery, as it is sent when nothing disturbs it, as a line of a recording; NotFound, Conflict."""
+        record = self.delivery(delivery_id)
+        try:
+            request = self._usual(record)()
+            provider = providers.load(record.event_type.partition(".")[0])
+            feed = provider.feed_of(record.event_type).name
+        except Exception as error:  # noqa: BLE001 - The provider's code may be another one by now.
+            raise Conflict.of("", f"it cannot be made again: {type(error).__name__}", "see its attempts") from None
+        types = (record.event_type,) * len(record.payloads)
+        return to_line(Exchange(request, record.created_at, provider=provider.name, feed=feed, event_types=types))
+
+    def _usual(self, delivery: DeliveryRecord) -> Callable[[], Request]:
+        """Return what makes a delivery's request, at most once."""
 
         @cache
-        def made() -> bytes:
+        def made() -> Request:
             provider = providers.load(delivery.event_type.partition(".")[0])
             app = self.apps.entry(delivery.app).app if delivery.app in self.apps else None
             if app is None or app.provider.name != provider.name:
-                return exchange.usual_body(delivery, provider, provider.defaults, "http://127.0.0.1/")
-            return exchange.usual_body(
+                return exchange.usual(delivery, provider, provider.defaults, "http://127.0.0.1/")
+            return exchange.usual(
                 delivery, provider, app.credentials, app.endpoint_of(provider.feed_of(delivery.event_type))
             )
 
@@ -298,10 +312,10 @@ class Service:
     # What changes
 
     def pulse(self) -> Hashable:
-        """Return a value that is another one as soon as anything happens here; it costs nothing to ask for."""
+        """Return a value that is another one as soon as anything here can be seen to have changed; it costs nothing."""
         return (
-            sum(self._counts.attempts().values()),
-            sum(self.intake.totals().values()),
+            # What was written is on disk by then.
+            self._ledger.health().groups,
             tuple(self._lanes().items()),
             tuple((one.id, one.status, one.accepted) for one in self.runs.list()),
             tuple((name, self.apps.entry(name).faults) for name in self.apps.names()),

@@ -31,7 +31,7 @@ ALLOWED = {
     "load": {"addresses", "contract", "delivery", "providers", "traffic"},
     "server": {
         *("addresses", "contract", "delivery", "drawing", "files"),
-        *("headers", "providers", "schemas", "traffic", "visible"),
+        *("headers", "providers", "recording", "schemas", "traffic", "visible"),
     },
     "recording": {"contract", "delivery", "schemas", "traffic", "wire"},
     "commands": {

@@ -113,8 +113,8 @@ def entered(browser: Browser) -> Iterator[Callable[[Served], Console]]:
     yield enter
     context.close()
     assert [] == [url for url in asked if not url.startswith(tuple(urls))]
-    # That a form is refused is told by its status, too; and what was still asked for when the page was left.
-    usual = ("422", "htmx:afterRequest", "htmx:sendError")
+    # That a form is refused is told by its status, too; and what was no longer waited for.
+    usual = ("422", "htmx:afterRequest", "htmx:send")
     assert [] == [text for text in told if not any(one in text for one in usual)]
 
 

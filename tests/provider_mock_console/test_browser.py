@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from click.testing import CliRunner
+from im_callback.provider_mock.cli import main
+from im_callback.provider_mock.recording.exchange import from_line
 from playwright.sync_api import Page, expect
 
 from tests.provider_mock_console.conftest import SHOP, Console
@@ -178,15 +183,21 @@ class TestList:
         page.locator(f"#d-{one}").press("Enter")
         expect(page.get_by_role("heading", level=1)).to_contain_text(f"Delivery {one}")
 
-    def test_copy(self, console: Console) -> None:
-        """A payload is copied as a sample: as the line that it was accepted as."""
-        (one,) = delivered(console.served, "commsease.login")
+    def test_copy(self, console: Console, tmp_path: Path) -> None:
+        """A delivery is copied as a sample: as a line of a recording, without the fault that it was sent with."""
+        (one,) = delivered(console.served, "commsease.login", state="dropped", faults=["tamper-body"])
         page = console.open(f"/console/deliveries/{one}")
         page.get_by_role("button", name="Copy as a sample").click()
         expect(page.locator("#said")).to_have_text("Copied")
         text = page.evaluate("navigator.clipboard.readText()")
         payload = console.served.ask("GET", f"/deliveries/{one}").json()["payloads"][0]
-        assert payload == page.evaluate("(text) => JSON.parse(text)", text)
+        copied = from_line(text)
+        assert ("commsease", ("commsease.login",)) == (copied.provider, copied.event_types)
+        assert payload == json.loads(copied.request.body)
+        recording = tmp_path / "copied.jsonl"
+        recording.write_text(f"{text}\n", encoding="utf-8")
+        done = CliRunner().invoke(main, ["validate", "commsease", "--recording", str(recording)])
+        assert 0 == done.exit_code, done.output
 
 
 class TestApp:

@@ -115,10 +115,10 @@ class TestCurl:
     def test_line(self) -> None:
         """A payload is copied as JSON, with what could not be seen in it escaped as JSON has it."""
         for payload in ({"a": "你好"}, {"a": "\x7f\u202e\u0085"}):
-            text = told.line(payload)
+            text = told.unseen(json.dumps(payload, ensure_ascii=False))
             assert payload == json.loads(text)
             assert text.isprintable()
-        assert '{"a":"你好"}' == told.line({"a": "你好"})
+        assert '{"a":"你好"}' == told.unseen('{"a":"你好"}')
 
     def test_unknown(self) -> None:
         """What is not known any more cannot be sent, and what is masked is said."""

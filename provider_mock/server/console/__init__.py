@@ -65,7 +65,7 @@ def register(app: Flask, service: Service, door: Door) -> None:
 
     app.jinja_env.filters.update(
         visible=visible, moment=told.moment, span=span, pretty=told.pretty, text_of=told.text_of, curl=told.curl,
-        masked=told.masked, shown=form.shown, line=told.line,
+        masked=told.masked, shown=form.shown, unseen=told.unseen,
     )  # fmt: skip
     app.jinja_env.globals.update(OUTCOME_WORDS=told.OUTCOMES, END_WORDS=told.ENDS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -114,7 +114,14 @@ class Pages:
             picture=Markup(drawn(story, "timeline", f"The attempts of delivery {record.id}")),  # noqa: S704 - Escaped there.
             words=timeline_told(story),
             now=self._service.clock().now,
+            sample=self._sample(delivery_id),
         )
+
+    def _sample(self, delivery_id: int) -> str:
+        try:
+            return self._service.recorded(delivery_id)
+        except ServiceError:
+            return ""
 
     def again(self, delivery_id: int) -> Any:
         """Make a delivery due now."""

@@ -81,10 +81,9 @@ def pretty(body: str) -> str | None:
         return None
 
 
-def line(payload: Any) -> str:
-    """Return a payload as a line to be copied: what could not be seen in it is escaped, as JSON has it."""
-    text = jsontext.dump(payload)
-    return text if visible(text) == text else json.dumps(payload, separators=(",", ":"))
+def unseen(text: str) -> str:
+    """Return a line of JSON to be copied: what could not be seen in it is escaped, as JSON has it."""
+    return text if visible(text) == text else json.dumps(json.loads(text), separators=(",", ":"))
 
 
 def text_of(body: bytes) -> str:
