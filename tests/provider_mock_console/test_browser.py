@@ -11,10 +11,10 @@ from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
 from im_callback.provider_mock.cli import main
 from im_callback.provider_mock.recording.exchange import from_line
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.provider_mock_console.conftest import SHOP, Console
-from tests.provider_mock_server.served import Served
+from tests.provider_mock_server.served import TOKEN, Served
 from tests.report.hostile import ATTACK
 
 WIDTHS = (390, 1440)
@@ -265,6 +265,28 @@ class TestEverywhere:
             found = Axe().run(page)
             assert 0 == found.violations_count, f"{path}: {found.generate_report()}"
             assert all(fits(page, width) for width in WIDTHS), path
+
+    def test_without_script(self, browser: Browser, server: Served) -> None:
+        """Links and forms do all of it where the browser runs no script."""
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(f"{server.url}/console/send")
+        page.get_by_label("The server's token").fill(TOKEN)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Send an event")
+        page.get_by_label("Event type").select_option("commsease.login")
+        page.get_by_role("button", name="Show", exact=True).click()
+        page.locator("[id='field:/timestamp']").fill("yesterday")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator("#problems")).to_contain_text("/timestamp")
+        page.locator("[id='field:/timestamp']").fill("1767225600000")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("commsease.login")
+        page.get_by_role("link", name="Deliveries").first.click()
+        page.get_by_role("combobox", name="Event type").select_option("commsease.login")
+        page.get_by_role("button", name="Filter").click()
+        expect(page.locator("table.deliveries tbody tr").first).to_contain_text("commsease.login")
+        context.close()
 
     def test_hostile(self, entered: Callable[[Served], Console], attacked: Served) -> None:
         """What a receiver and a payload say is text: it runs nothing, asks for nothing, and adds no element."""
