@@ -6,20 +6,25 @@ import json
 import shutil
 import subprocess
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import MASK
 from im_callback.provider_mock.delivery.ledger import Query
 from im_callback.provider_mock.drawing import columns
+from im_callback.provider_mock.server.app import create_app, front_of
 from im_callback.provider_mock.server.console import changes, faults, form, told
 from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound
 from im_callback.provider_mock.server.exchange import Sent
+from im_callback.provider_mock.server.front import WATCHED
 from im_callback.provider_mock.server.models import NewEvent
 from im_callback.provider_mock.server.options import AppSettings
 from im_callback.provider_mock.server.recent import COLUMN_MILLIS, COLUMNS, Recent
 from im_callback.provider_mock.server.service import Service
+from im_callback.provider_mock.server.serving import Serving
 
 from tests.programs import needed
 from tests.provider_mock.peers import answers, peer
@@ -151,6 +156,21 @@ class TestChanges:
         assert changes.CHANGED in late
         first.close()
         assert f"retry: {changes.AGAIN_MILLIS}\n\n" == next(found.stream(stopping))
+
+    def test_served(self, service: Service) -> None:
+        """More pages than there are places are all told, hold up nobody who asks for something else, and not the end."""
+        serving = Serving(create_app(service), "127.0.0.1", 0, front_of(None))
+        url = f"{serving.url}{WATCHED}"
+        with ExitStack() as opened:
+            streams = [
+                opened.enter_context(requests.get(url, stream=True, timeout=60)) for _ in range(changes.WATCHERS + 4)
+            ]
+            lines = [next(stream.iter_lines()).decode() for stream in streams]
+            assert changes.WATCHERS == lines.count(f"retry: {changes.AGAIN_MILLIS}")
+            assert 4 == lines.count(f"retry: {changes.LATER_MILLIS}")
+            assert 200 == requests.get(f"{serving.url}/api/v1/apps", timeout=60).status_code
+            assert serving.drain(60)
+        serving.close()
 
     def test_pulse(self, service: Service) -> None:
         """It changes with what is accepted, attempted and set, and with nothing else."""
