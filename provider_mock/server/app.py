@@ -9,8 +9,10 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from im_callback.provider_mock.server import console
 from im_callback.provider_mock.server.api import DOCUMENT, PAGE, register
 from im_callback.provider_mock.server.api.problems import Refused, answer, problem, too_large
+from im_callback.provider_mock.server.console.door import Door, is_console
 from im_callback.provider_mock.server.front import MOST_BYTES, Refusal, Refusals
 from im_callback.provider_mock.server.service import Service
 from werkzeug.datastructures import Headers
@@ -23,7 +25,7 @@ def create_app(service: Service, token: str | None = None) -> Flask:
     """Return the application. With a token every request needs it; without one only this machine's own are answered.
 
     `/healthz` says that the process is alive, `/readyz` whether it accepts and delivers, `/metrics`
-    is for Prometheus; everything else is the API's.
+    is for Prometheus, `/` and `/console/` are for people; everything else is the API's.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -59,6 +61,7 @@ def create_app(service: Service, token: str | None = None) -> Flask:
         return Response(text, content_type=content_type)
 
     register(app, service, token_needed=token is not None)
+    console.register(app, service, Door(token))
     return app
 
 
@@ -77,10 +80,15 @@ def refusing(token: str | None) -> Callable[..., Refused | None]:
 
     `body` says whether one follows: those who need no token have none to send.
     """
+    door = Door(token)
 
     def refused(method: str, path: str, headers: Mapping[str, str], *, body: bool) -> Refused | None:
+        if token is None and (found := _foreign(headers)) is not None:
+            return found
+        if is_console(path):
+            return door.refused(method, path, headers, body=body)
         if token is None:
-            return _foreign(headers)
+            return None
         asks = method in ("GET", "HEAD", "OPTIONS") and not body
         return None if asks and _open(path) else _unproven(token, headers)
 

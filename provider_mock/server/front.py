@@ -34,6 +34,12 @@ THREADS = 8
 PROBE_THREADS = 2
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths that are asked for all the time, and must be answered at all times."""
+WATCHED = "/console/changes"
+"""A path whose answers go on for minutes; they have threads of their own."""
+WATCHERS = 16
+"""How many of those there can be at once."""
+STOPPING = "provider_mock.stopping"
+"""Where a request's environment has the event that is set when the server stops."""
 CONNECTIONS = 512
 """Open at once; where more come, the one that has been idle longest is closed."""
 HEAD_BYTES = 64 * 1024
@@ -284,14 +290,18 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.refusals = refusals
         self._probes = ThreadedTaskDispatcher()
         self._probes.set_thread_count(PROBE_THREADS)
+        self._watched = ThreadedTaskDispatcher()
+        # Two more, to tell those who are too many.
+        self._watched.set_thread_count(WATCHERS + 2)
         self._look_at = self._full_until = 0.0
         super().__init__(*given, **named)
 
     def add_task(self, task: Channel) -> None:
         """Have a channel's next request answered."""
         request = task.requests[0]
-        probe = request.error is None and request.path in PROBES
-        (self._probes if probe else self.task_dispatcher).add_task(task)
+        path = request.path if request.error is None else ""
+        dispatcher = self._probes if path in PROBES else self._watched if path == WATCHED else self.task_dispatcher
+        dispatcher.add_task(task)
 
     def readable(self) -> bool:
         """Close what keeps us waiting, and return whether new connections are taken."""
@@ -324,6 +334,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         """Let the threads end."""
         self.task_dispatcher.shutdown()
         self._probes.shutdown()
+        self._watched.shutdown()
 
 
 def server(app: Any, listening: socket.socket, refusals: Refusals) -> Server:
