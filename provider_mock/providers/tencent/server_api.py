@@ -558,6 +558,8 @@ def _recall_of_group(asked: _Asked) -> ApiAnswer:
     results, recalled = [], []
     for one in asked.array("MsgSeqList"):
         number = one.get("MsgSeq") if isinstance(one, dict) else None
+        if isinstance(number, str) and number.isdecimal() and len(number) <= 10:  # Some SDKs send text.
+            number = int(number)
         known = asked.state.get("group message", f"{name}\n{number}")
         fine = known is not None and not known["recalled"]
         results.append({"MsgSeq": number, "RetCode": 0 if fine else NO_GROUP_MESSAGE})
