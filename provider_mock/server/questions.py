@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from im_callback.provider_mock.contract import Decision, Feed, NoReply, Reply
 from im_callback.provider_mock.delivery.ledger import Done, Waiting
-from im_callback.provider_mock.delivery.ledger.records import WAITING
 
 MOST_KEPT = 10_000
 """Answers that are kept while anybody waits for one."""
@@ -20,7 +19,7 @@ class Questions:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting = 0
-        self._landed: dict[int, list[tuple[Done, Reply | NoReply | None]]] = {}
+        self._landed: dict[int, Reply | NoReply | None] = {}
 
     def __enter__(self) -> None:
         """Keep what comes in from now on: to be entered before the questions are accepted."""
@@ -34,28 +33,25 @@ class Questions:
                 self._landed.clear()
 
     def landed(self, waiting: Waiting, done: Done, reply: Reply | NoReply | None) -> None:
-        """Take what an attempt came to."""
+        """Take what an attempt came to. The first decides: no provider asks again, only a fault does."""
+        del done
         if not self._waiting:
             return
         with self._changed:
             if len(self._landed) < MOST_KEPT:
-                self._landed.setdefault(waiting.id, []).append((done, reply))
+                self._landed.setdefault(waiting.id, reply)
                 self._changed.notify_all()
 
     def answers(self, ids: Sequence[int], feed: Feed, seconds: float) -> Mapping[int, tuple[Decision, Reply]]:
         """Return what was decided about each of these deliveries within so many seconds; others are left out."""
         until = time.monotonic() + seconds
-        found: dict[int, tuple[Decision, Reply]] = {}
-        left = set(ids)
         with self._changed:
-            while left:
-                for one in list(left):
-                    for done, reply in self._landed.get(one, ()):
-                        decision = None if reply is None else feed.decision(reply)
-                        if decision is not None and isinstance(reply, Reply) and reply.seconds <= feed.deadline:
-                            found.setdefault(one, (decision, reply))
-                        if decision is not None or done.state != WAITING:
-                            left.discard(one)
-                if not left or not self._changed.wait(max(0.0, until - time.monotonic())):
+            while any(one not in self._landed for one in ids):
+                if not self._changed.wait(max(0.0, until - time.monotonic())):
                     break
+            replies = {one: self._landed.get(one) for one in ids}
+        found: dict[int, tuple[Decision, Reply]] = {}
+        for one, reply in replies.items():
+            if isinstance(reply, Reply) and reply.seconds <= feed.deadline and (decision := feed.decision(reply)):
+                found[one] = (decision, reply)
         return found
