@@ -58,6 +58,6 @@ $(VENV)/test: $(VENV)/demo requirements/test.txt requirements/schemathesis.txt r
 	@$(PIP) install --target $(VENV)/sdks $(LOCKED) requirements/sdks.txt
 	@touch $@
 
-$(VENV)/docs: $(VENV)/demo requirements/docs.txt
+$(VENV)/docs: $(VENV)/pip requirements/docs.txt
 	@$(PIP) install $(LOCKED) requirements/docs.txt
 	@touch $@

@@ -31,6 +31,11 @@ OPTIONS: tuple[tuple[str, str, str], ...] = (
     ("accounts", "SPEC", "names of made-up accounts: a pattern with {n} (user-{n}), or file:PATH, an account a line"),
     ("rate", "N", "deliveries per second at most, for a receiver behind a limit; bursts are then left out"),
     ("dedupe-distance", "N", "after how many other deliveries one is repeated (default: 1000; 0: leave that out)"),
+    (
+        "samples",
+        "FILE",
+        "a recording of provider-mock record, or a HAR file: its payloads are the samples in place of the documented ones",
+    ),
     ("wire", "NAME", "how the whole run speaks: java-hashmap, ascii, … (provider-mock events --wires); several: a,b"),
     ("level", "must|should|may", "the lowest level that fails the run (default: should)"),
     ("baseline", "FILE", "known failures: a JSON object from check id to reason"),

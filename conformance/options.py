@@ -24,6 +24,7 @@ from im_callback.conformance.report.outputs import OUTPUTS, Document
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.settings import Fixed, Settings
 from im_callback.conformance.verdict import Level
+from im_callback.conformance.words import counted
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.addresses import BadAddress, sendable
 from im_callback.provider_mock.contract import DOCUMENTED, BadCredentials, Credentials, Feed, Provider, UnknownFeed
@@ -70,7 +71,7 @@ def _named(provider: Provider, feeds: Sequence[Feed]) -> str:
 
 def settings(given: Given) -> Settings:
     """Return everything that was asked for; BadOption names the option that cannot be used."""
-    chosen = provider(given)
+    chosen, notes = _sampled(given, provider(given))
     folder = given.folder
     return Settings(
         url=_own_port(given, _url(str(given.typed("url")))),
@@ -100,7 +101,38 @@ def settings(given: Given) -> Settings:
         downstream=_told(given, "downstream", option_values.place),
         downstream_port=_told(given, "downstream-port", option_values.port) or 0,
         folder=folder,
+        notes=notes,
     )
+
+
+def _sampled(given: Given, provider: Provider) -> tuple[Provider, tuple[str, ...]]:
+    """Return the provider with a team's own samples, where there are any, and what is to be said of them."""
+    path = _file(given, "samples")
+    if path is None:
+        return provider, ()
+    from im_callback.conformance.own_samples import sampled
+    from im_callback.provider_mock.recording.files import Unreadable, read
+
+    try:
+        with path.open("rb") as file:
+            notes: list[str] = []
+            found = sampled(provider, read(file, notes.append))
+    except (OSError, Unreadable) as error:
+        raise BadOption(f"--receiver-samples={given.one('samples')}: {error}") from None
+    if not found.taken:
+        reasons = "; ".join(f"{count} {why}" for why, count in found.left.items())
+        raise BadOption(
+            f"--receiver-samples={given.one('samples')}: it holds no payload of {provider.name} that can be a sample"
+            f"{reasons and f' ({reasons})'}; record some of this provider"
+        )
+    own = sum(found.taken.values())
+    types = counted(len(found.taken), "event type", "event types")
+    told = f"{own} samples of {types} are recorded ones" if own > 1 else f"1 sample of {types} is a recorded one"
+    left = (
+        f"{counted(count, 'recorded payload is', 'recorded payloads are')} no sample: {why}"
+        for why, count in found.left.items()
+    )
+    return found.provider, (f"{told}: {', '.join(found.taken)}", *left, *notes)
 
 
 def _own_port(given: Given, url: str) -> str:

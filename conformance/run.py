@@ -81,7 +81,7 @@ class Run(Looking):
         """How binding the check is that is running now."""
         self.causes: dict[str, tuple[str, Level]] = {}
         """By cause, the id and level of the check that has shown it first."""
-        self.notes: list[str] = []
+        self.notes: list[str] = list(settings.notes)
         """What the user should know although no check failed for it."""
         self.receiver: Receiver | None = None
         """The receiver's process, where we start it ourselves."""

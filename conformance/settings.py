@@ -76,6 +76,8 @@ class Settings:
     """Where the command runs; None: where the gate does."""
     feeds: tuple[Feed, ...] = ()
     """Those that arrive at the address; none: the provider's usual ones."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about what was asked for."""
     run: int = field(default_factory=_own)
     """What tells the events of this run from those of every other."""
 

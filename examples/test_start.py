@@ -32,3 +32,20 @@ def test_page(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
     session = typed.session(page, tmp_path / "page", typed.Ports(known), typed.environment(tmp_path))
     if wrong := "\n".join(session.wrong()):
         pytest.fail(f"{page}: {wrong}", pytrace=False)
+
+
+def test_demo(tmp_path: Path) -> None:
+    """What the README shows of `make demo` is what the demonstration prints."""
+    readme = Path(__file__).parents[1] / "README.md"
+    (shown,) = [
+        one.shown or ""
+        for block in typed.blocks(readme)
+        if block.language == "console"
+        for one in typed.commands(block)
+        if one.command.startswith("make demo")
+    ]
+    page = tmp_path / "page.md"
+    page.write_text(f"```console\n$ provider-mock demo\n{shown}\n```\n", encoding="utf-8")
+    session = typed.session(page, tmp_path / "page", typed.Ports({}), typed.environment(tmp_path))
+    if wrong := "\n".join(session.wrong()):
+        pytest.fail(wrong, pytrace=False)

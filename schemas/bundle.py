@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import tarfile
-from importlib.metadata import distribution
+from importlib.metadata import distributions, version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,14 +82,11 @@ def contents() -> dict[str, bytes]:
                 index["eventTypes"].append(_event_type(name, schema))
             else:
                 index["answers"].append({"file": name, "to": schema["x-response-to"]})
-    project = distribution(PROJECT)
-    # A wheel's metadata have it; in a checkout it stands beside the folder.
-    licence = project.read_text("licenses/LICENSE") or (Path(str(ours)).parent / "LICENSE").read_text("utf-8")
-    found["LICENSE"] = licence.encode()
+    found["LICENSE"] = _licence().encode()
     found["index.json"] = _text(index)
     found["index.js"] = _INDEX.encode()
     found["index.d.ts"] = _TYPES.encode()
-    found["package.json"] = _text(_description(project.version))
+    found["package.json"] = _text(_description(version(PROJECT)))
     return found
 
 
@@ -115,10 +112,16 @@ def main(arguments: list[str]) -> int:
         file = folder / NAME / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    archive = folder / f"{NAME}-{distribution(PROJECT).version}.tgz"
+    archive = folder / f"{NAME}-{version(PROJECT)}.tgz"
     archive.write_bytes(tarball(package))
     sys.stdout.write(f"{archive}\n")
     return 0
+
+
+def _licence() -> str:
+    """Return the licence: from the metadata of the wheel, which in a checkout are not all there is, or beside the folder."""
+    kept = (one.read_text("licenses/LICENSE") for one in distributions(name=PROJECT))
+    return next(filter(None, kept), None) or (Path(__file__).parents[1] / "LICENSE").read_text("utf-8")
 
 
 def _schemas(folder: Traversable) -> list[tuple[str, bytes]]:
@@ -138,10 +141,10 @@ def _event_type(file: str, schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _description(version: str) -> dict[str, Any]:
+def _description(number: str) -> dict[str, Any]:
     return {
         "name": NAME,
-        "version": version,
+        "version": number,
         "description": "JSON Schemas of the callbacks of IM services, with identity and order.",
         "license": "Apache-2.0",
         "main": "./index.js",

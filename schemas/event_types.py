@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -311,6 +311,14 @@ class Catalogue:
     def answer(self, name: str) -> AnswerType | None:
         """Return what is answered to events of the type called *name*, if that is described."""
         return self._answers.get(name)
+
+    def with_examples(self, examples: Mapping[str, Iterable[Any]]) -> Catalogue:
+        """Return a catalogue that differs in the samples of the event types with these names."""
+        types = {
+            name: replace(one, examples=tuple(examples[name])) if name in examples else one
+            for name, one in self._by_name.items()
+        }
+        return Catalogue(self.provider, types, dict.fromkeys(self._answers.values()))
 
     @property
     def names(self) -> tuple[str, ...]:

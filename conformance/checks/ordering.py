@@ -163,7 +163,7 @@ def check_versions_at_once(run: Run) -> None:
         concerned = set().union(*(sent for sent, _, _ in wrong))
         raise Failed(
             "the newest shown last in each scope",
-            f"not so in {len(wrong)} of {counted(len(groups), 'scope', 'scopes')}: in one {wrong[0][2]} shows last, not {wrong[0][1]}",
+            f"another one in {len(wrong)} of {counted(len(groups), 'scope', 'scopes')}: in one {wrong[0][2]} shows last, not {wrong[0][1]}",
             [one for one in attempts if concerned & set(run.occurrences(*one.shot.events))],
             cause="an older version written last",
             records=last_and_due(run, effects, wrong[0][0], wrong[0][1], "sent, and the newest"),

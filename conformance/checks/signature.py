@@ -693,7 +693,7 @@ def check_refusal_is_visible(run: Run) -> None:
     if hidden:
         raise Failed(
             "every refusal with a status that is not an acknowledgement",
-            f"not so for {len(hidden)} of {counted(len(refused), 'refusal', 'refusals')}: "
+            f"{len(hidden)} of {counted(len(refused), 'refusal', 'refusals')} with one that is: "
             f"{said_of(hidden[0])} (in all: {notes_of(hidden)})",
             hidden,
             cause="forged and acknowledged",

@@ -187,7 +187,7 @@ def _missing(document: Mapping[str, Any], width: int) -> list[tuple[Kind, str]]:
             groups.setdefault(key, []).append(one["id"])
     lines: list[tuple[Kind, str]] = []
     for (reason, fix), ids in list(groups.items())[:GROUPS]:
-        said = f"could not run: {_ids(ids)}: {_cut(_flat(reason), 2 * width)}"
+        said = f"could not run: {_ids(ids)}: {_cut(_flat(reason), width)}"
         lines += [("odd", line) for line in _wrapped(f"{said}. {_flat(fix)}" if fix else said, width)]
     if left := list(groups.values())[GROUPS:]:
         number = sum(map(len, left))

@@ -53,23 +53,15 @@ func (s *store) apply(ctx context.Context, changes []change) error {
 		return cmp.Or(cmp.Compare(a.room, b.room), cmp.Compare(a.name, b.name))
 	})
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var batch pgx.Batch // one way to the database, also for 500 changes
 		for _, c := range changes {
-			if err := keep(ctx, tx, c); err != nil {
-				return err
+			if c.all {
+				batch.Queue(endsAll, c.feed, c.room, c.version)
 			}
+			batch.Queue(newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)
 		}
-		return nil
+		return tx.SendBatch(ctx, &batch).Close()
 	})
-}
-
-func keep(ctx context.Context, tx pgx.Tx, c change) error {
-	if c.all {
-		if _, err := tx.Exec(ctx, endsAll, c.feed, c.room, c.version); err != nil {
-			return err
-		}
-	}
-	_, err := tx.Exec(ctx, newerWins, c.feed, c.room, c.name, c.version, c.removed, c.payload)
-	return err
 }
 
 // unkeepable tells whether a value is to blame, which no repetition makes better: a NUL in a name, say.

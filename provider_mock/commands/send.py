@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from im_callback.provider_mock import providers
-from im_callback.provider_mock.commands.shared import printed, typed
-from im_callback.provider_mock.contract import Event, NoReply, Outcome
+from im_callback.provider_mock.commands.shared import attempts, printed, typed
+from im_callback.provider_mock.contract import Event
 
 if TYPE_CHECKING:
     from im_callback.provider_mock.delivery.fault import Fault
-    from im_callback.provider_mock.delivery.perform import PlannedAttempt
     from im_callback.provider_mock.traffic.generate import Generator
     from im_callback.schemas import EventType
-
-DUE = {
-    "acknowledgement": "an acknowledgement",
-    "refusal": "a refusal, for the signature does not fit",
-    "answer": "some answer in time",
-    "nothing": "nothing",
-}
 
 
 @click.command()
@@ -85,14 +77,14 @@ def send(
         maker.check(planned)
     except (NothingToDisturb, CannotChange) as error:
         raise typed.fail(error) from None
-    attempts = []
+    made = []
     for attempt in perform(planned, maker, Courier(Client(provider.feed_of(event_type.name).deadline))):
-        attempts.append(attempt)
+        made.append(attempt)
         if printed.for_people(as_json):
-            click.echo(_told(attempt, with_place=bool(disturbances)))
+            click.echo(attempts.told(attempt, with_place=bool(disturbances)))
         else:
-            printed.line(_shown(attempt))
-    if not fulfilled(attempts):
+            printed.line(attempts.shown(attempt))
+    if not fulfilled(made):
         raise SystemExit(1)
 
 
@@ -104,44 +96,3 @@ def _event(
     else:
         event = generator.identities.fresh(event_type, event_type.examples[place % len(event_type.examples)])
     return typed.assigned(event_type, event, assignments)
-
-
-def _told(attempt: PlannedAttempt, *, with_place: bool) -> str:
-    rule, words = _rule(attempt), _masked(attempt, attempt.words)
-    if attempt.outcome is Outcome.REFUSED and " " in words:
-        rule = f"{rule}; it says: {words}"
-    told = f"{attempt.outcome.value} in {attempt.reply.seconds * 1000:.0f} ms: {rule}"
-    if not with_place:
-        return told
-    due = "" if attempt.as_expected else f"; due was {DUE[attempt.expected]}"
-    return f"{attempt.shot.note}: {told}{due}"
-
-
-def _rule(attempt: PlannedAttempt) -> str:
-    """Return why: what happened on the socket, where the fault left nothing to judge."""
-    if attempt.expected == "nothing" and isinstance(attempt.reply, NoReply):
-        return attempt.reply.detail
-    return _masked(attempt, attempt.judgement.rule)
-
-
-def _masked(attempt: PlannedAttempt, text: str) -> str:
-    """Return what the receiver said without the secret, should it tell that."""
-    return attempt.shot.credentials.masked(text) if attempt.shot.credentials else text
-
-
-def _shown(attempt: PlannedAttempt) -> dict[str, Any]:
-    step, event = attempt.step, attempt.shot.events[0]
-    return {
-        "event_type": event.type,
-        "payload": event.payload,
-        "outcome": attempt.outcome.value,
-        "rule": _rule(attempt),
-        "words": _masked(attempt, attempt.words),
-        "status": attempt.status,
-        "seconds": round(attempt.reply.seconds, 6),
-        "delivery": step.index + 1,
-        "copy": step.copy + 1,
-        "attempt": step.attempt + 1,
-        "expected": attempt.expected,
-        "as_expected": attempt.as_expected,
-    }

@@ -99,8 +99,11 @@ def made(
     way: Way,
     changes: Iterable[Change] = (),
     note: str = "",
+    body: bytes | None = None,
 ) -> Shot:
     """Return the signed request for the events, with its changes; without a note, these say what it is.
+
+    `body` is what carries the events, where they are not to be written anew.
 
     Raises `CannotChange`, naming what is missing.
     """
@@ -111,10 +114,13 @@ def made(
     used, said = credentials, ""
     for change, kind in by_stage["credentials"]:
         used, said = _other_than(used, kind.apply(feed, used, change), feed, change)
-    signed = feed.request(events, way.endpoint, used, stamp, way.wire)
+    code = feed.code_of(events)
+    if body is None:
+        signed = feed.request(events, way.endpoint, used, stamp, way.wire)
+    else:
+        signed = feed.sign(body, code, way.endpoint, used, stamp, way.wire)
     if by_stage["body"]:
-        code = feed.code_of(events)
-        body = feed.body(events, way.wire)
+        body = feed.body(events, way.wire) if body is None else body
         if feed.sign(body, code, way.endpoint, used, stamp, way.wire) != signed:
             # The feed says more in its requests than stands in the events: the key of the application, for one.
             body = signed.body

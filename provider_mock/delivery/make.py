@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from im_callback.provider_mock.contract import Credentials, Event, Feed, Provider, Stamp
 from im_callback.provider_mock.delivery.changes import CannotChange, Way, judged, made
-from im_callback.provider_mock.delivery.plan import Step
+from im_callback.provider_mock.delivery.plan import NO_WIRE, Step
 from im_callback.provider_mock.history import Shot
 
 NOON = 43_200_000
@@ -21,7 +21,8 @@ class Maker:
     """Makes shots. `batches` are the events of each delivery of the plan; `nonces` gives a new nonce each time.
 
     A feed that `endpoints` names has an address of its own there. `delivery_ids` is what each delivery is called
-    in its requests; without, that comes from the nonces.
+    in its requests; without, that comes from the nonces. `bodies` are the bytes that carry the events of each
+    delivery, where they are not to be written anew; a step that writes them in another way does so.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Maker:
         nonces: Callable[[], str],
         endpoints: Mapping[str, str] | None = None,
         delivery_ids: Sequence[str] = (),
+        bodies: Sequence[bytes] = (),
     ) -> None:
-        self._delivery_ids = delivery_ids
+        self._delivery_ids, self._bodies = delivery_ids, bodies
         self.endpoints = endpoints or {}
         self.provider = provider
         self.credentials = credentials
@@ -91,7 +93,10 @@ class Maker:
         feed = self.provider.feed_of(events[0].type)
         shifted = stamp._replace(millis=stamp.millis + step.stamp_shift)
         way = Way(self.endpoint_of(feed), step.wire)
-        return made(feed, events, self.credentials, shifted, way, step.changes, describe(step))
+        body = self._bodies[step.index] if self._bodies else None
+        if body is not None and step.wire != NO_WIRE and feed.body(events, step.wire) != feed.body(events):
+            body = None
+        return made(feed, events, self.credentials, shifted, way, step.changes, describe(step), body)
 
 
 def describe(step: Step) -> str:

@@ -397,6 +397,7 @@ class AppSettings:
             'give a list of feeds, such as api_feeds = ["message-route"]',
             "The feeds whose events calls of the provider's server API cause; left out: all.",
             api={"maxItems": 100},
+            answered={"type": ["array", "null"], "items": {"type": "string"}},
         ),
     ] = None
 

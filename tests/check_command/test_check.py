@@ -124,7 +124,7 @@ class TestOfItsOwn:
         [
             ((), "--to is missing"),
             (("--to=localhost:80",), "--to=localhost:80: give the whole address"),
-            (("--nonsense",), "No such option"),
+            (("--nonsense",), "there is no option --nonsense"),
             (("--to=http://127.0.0.1:1/", "--settle=x"), "--settle=x: give seconds"),
             (("--to=http://127.0.0.1:0/",), "a receiver that --start starts"),
             (("--to=http://127.0.0.1:1/", "--check=nothing"), "provider-mock check --list --provider=commsease"),

@@ -267,6 +267,7 @@ class OnOff:
     """A store that is there, or not."""
 
     touches, connections, there = 0, 1, True
+    moments: tuple[Any, ...] = ()
 
     def hang(self) -> None:
         self.there = False

@@ -71,6 +71,15 @@ def wire_name(settings: Settings) -> str:
     return next(name for name, one in settings.provider.wires.items() if one.wire == settings.wire)
 
 
+def archive(own: str) -> str:
+    """Return a HAR file with one login that has a field of its own."""
+    (login, *_) = providers.load("commsease").catalogue["commsease.login"].examples
+    posted = {"text": json.dumps({**login, "own": own})}
+    request = {"method": "POST", "url": "http://h/", "headers": [], "postData": posted}
+    entry = {"startedDateTime": "2026-11-29T21:00:00Z", "time": 1, "request": request}
+    return json.dumps({"log": {"entries": [entry]}})
+
+
 LAST = {
     "provider": ("tencent", "rongcloud", "commsease", lambda s: s.provider.name),
     "feed": ("third-party", "rtc", "neroom", lambda s: ", ".join(one.name for one in s.feeds)),
@@ -91,6 +100,7 @@ LAST = {
     "seed": ("1", "2", "3", lambda s: str(s.seed)),
     "settle": ("1.5", "2.5", "3.5", lambda s: str(s.settle)),
     "ca": ("ini.pem", "env.pem", "line.pem", lambda s: s.ca_file.name),
+    "samples": ("ini.har", "env.har", "line.har", lambda s: s.provider.catalogue["commsease.login"].examples[0]["own"]),
     "baseline": ("ini.json", "env.json", "line.json", lambda s: s.baseline["from"]),
     "command": ("ini", "env", "line", lambda s: s.command),
     "downstream": (
@@ -144,6 +154,8 @@ class TestPrecedence:
         for value in (in_ini, in_environment, on_line):
             if value.endswith((".pem", ".json")):
                 Path(value).write_text(json.dumps({"from": value}), encoding="utf-8")
+            elif value.endswith(".har"):
+                Path(value).write_text(archive(value), encoding="utf-8")
         plain = name.replace("-", "_")
         ini = f"receiver_{plain} = {in_ini}"
         assert in_ini == shown(options.settings(config(ini=ini)))

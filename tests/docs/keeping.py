@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -16,8 +17,12 @@ ours, theirs = os.openpty()
 process = subprocess.Popen(["bash", str(command)], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
 signal.signal(signal.SIGTERM, lambda *_: process.terminate())
 os.close(theirs)
+page = os.getppid()
 written = ""
 while True:
+    while not select.select([ours], [], [], 1)[0]:
+        if os.getppid() != page:  # the page is over, and nobody has ended this
+            process.terminate()
     try:
         some = os.read(ours, 65536)
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.programs import found, needed
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = (390, 800, 1440)
+MOST = 3
+"""Pages of a folder that are looked at."""
 MOMENT = 10_000
 """Milliseconds at most until a page has come to rest."""
 #: How far a page can be moved sideways, and what stands out of it on the right: nothing may.
@@ -85,6 +88,18 @@ def test_fits(site: Path, page: Page) -> None:
             except PlaywrightError:
                 outside.append((file.name, width, page.evaluate(OUTSIDE)))
     assert [] == outside
+
+
+def looked_at(site: Path) -> list[Path]:
+    """Return the pages at the top, and of each folder, whose pages are of one kind, the largest."""
+    folders = defaultdict(list)
+    for file in site.rglob("*.html"):
+        folders[file.parent].append(file)
+    return [
+        file
+        for folder, files in sorted(folders.items())
+        for file in sorted(files, key=lambda one: -one.stat().st_size)[: None if folder == site else MOST]
+    ]
 
 
 def test_wide_table(site: Path, page: Page) -> None:

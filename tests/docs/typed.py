@@ -34,7 +34,7 @@ from typing import Final
 from tests.programs import pseudo_terminal
 
 #: What pages say; a number that stands by itself and is one of these is a port.
-PORTS: Final = (3306, 5432, 6379, 8080, 8600)
+PORTS: Final = (3306, 5432, 6379, 8080, 8600, 9000)
 SECONDS: Final = 400
 KEEPER: Final = Path(__file__).with_name("keeping.py")
 MENDER: Final = Path(__file__).with_name("mending.py")

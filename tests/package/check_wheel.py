@@ -28,6 +28,13 @@ def test_costs_nothing():
 #: Of the checkout, what nobody needs who has an archive.
 NOT_IN_ARCHIVE = {".gitignore"}
 PACKAGES = {"schemas", "provider_mock", "conformance"}
+#: Tests that need no other package.
+FROM_ARCHIVE = (
+    "tests/schemas/test_bundle.py",
+    "tests/schemas/test_files.py",
+    "tests/schemas/test_loader.py",
+    "tests/provider_mock/test_providers.py",
+)
 NEEDED = {
     "im_callback/schemas/dialect.schema.json",
     "im_callback/schemas/README.md",
@@ -59,6 +66,7 @@ def main(work: Path) -> None:
     _, other = build(direct, work / "dist" / "direct", "--wheel")
     assert contents(wheel) == contents(other), "the wheel from the source archive is not the one from the checkout"
     try_out(wheel, work)
+    run_tests(archive, work)
     print(f"{wheel.name}: complete, and works where nothing else is installed")
 
 
@@ -150,6 +158,20 @@ def try_out(wheel: Path, work: Path) -> None:
             gate = run(*command, "--receiver-url=http://127.0.0.1:1/", "--receiver-json=out.json", cwd=folder)
             assert gate.returncode == 1, f"{name}: {gate.stdout}{gate.stderr}"
             assert json.loads((folder / "out.json").read_text())["verdict"] == "fail"
+
+
+def run_tests(archive: Path, work: Path) -> None:
+    """Run tests from the unpacked archive against the installed wheel: those that need nothing but the two."""
+    folder = work / "archive"
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    (unpacked,) = folder.iterdir()
+    ran = subprocess.run(
+        [work / "venv" / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *FROM_ARCHIVE],
+        cwd=unpacked, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 if __name__ == "__main__":

@@ -125,3 +125,11 @@ class TestLock:
             for name, version in versions(lock, python).items()
             if name in tests and tests[name] != version
         }
+
+
+def test_little() -> None:
+    """`pip install` brings few packages; one more is a decision. The megabytes: `python -m benchmarks.installed`."""
+    lock = (FOLDER / "core.txt").read_text(encoding="utf-8")
+    brought = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert {Requirement(one).name for one in CORE} <= brought
+    assert len(brought) <= 25, sorted(brought)

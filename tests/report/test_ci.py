@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 
 import junitparser
 import pytest
+import xunitparser
 from im_callback.conformance.ci import add_summary
 from im_callback.conformance.report.junit import junit
 from im_callback.conformance.report.markdown import LARGEST, markdown
@@ -82,6 +84,26 @@ class TestWholeRun:
         [annotation] = [line for line in ran.out.splitlines() if obeyed(line)]
         assert annotation.startswith("::error title=could not run%3A tencent.acknowledgement.answer-shape::")
         assert f"GITHUB_STEP_SUMMARY: {tmp_path} could not be written (Is a directory)" in ran.out
+
+    def test_one_folder(self, run: Run, tmp_path: Path) -> None:
+        """The files of three providers, and of two feeds, go together: two readers find each test case once."""
+        runs = [("commsease", "data-sync"), ("commsease", "rtc"), ("rongcloud", "chatroom-kv"), ("tencent", "after")]
+        with serving(lambda request: UNSHAPED) as little:
+            for provider, feed in runs:
+                file = tmp_path / f"{provider}-{feed}.xml"
+                checks = (f"--provider={provider}", f"--feed={feed}", "--check=*.preflight.*", f"--junit={file}")
+                assert run("check", f"--to={little.url}", *checks).status in (1, 8)
+        whole = junitparser.JUnitXml()
+        for file in sorted(tmp_path.glob("*.xml")):
+            whole += junitparser.JUnitXml.fromfile(str(file))
+        first = [(case.classname, case.name) for suite in whole for case in suite]
+        second = []
+        for file in sorted(tmp_path.glob("*.xml")):
+            suite, _ = xunitparser.parse(io.StringIO(file.read_text(encoding="utf-8")))
+            second += [(case.classname, case.methodname) for case in suite]
+        assert sorted(first) == sorted(second)
+        assert len(first) == len(set(first)) > 4 * len(runs)
+        assert whole.failures + whole.errors > 0
 
     def test_collected(self, tmp_path: Path) -> None:
         """Where checks are only listed, nothing is written."""

@@ -119,9 +119,9 @@ class TestWhole:
     @pytest.mark.parametrize(
         ("said", "results"),
         [
-            ("Nothing is wrong as far as 1 checks can see.", [result_of(Verdict.PASS)]),
+            ("Nothing is wrong as far as 1 check can see.", [result_of(Verdict.PASS)]),
             ("Nothing failed, but not everything could be judged.", [result_of(Verdict.COULD_NOT_RUN, reason="why")]),
-            ("1 thing is wrong, shown by 1 of 1 checks.", [failure()]),
+            ("1 thing is wrong, shown by 1 of 1 check.", [failure()]),
         ],
     )
     def test_verdicts(self, said: str, results: list[Any], run: Run) -> None:

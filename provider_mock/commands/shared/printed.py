@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
+_DOUBLED = re.compile(r"(?<=#)#")
 
 
 def for_people(as_json: bool) -> bool:
@@ -22,7 +24,9 @@ def line(value: Any) -> None:
     """Print a value as one line of JSON."""
     text = json.dumps(value, ensure_ascii=False)
     # A lone surrogate is JSON, and no UTF-8.
-    click.echo(text if is_utf8(text) else json.dumps(value))
+    text = text if is_utf8(text) else json.dumps(value)
+    # CI systems that read the log obey ##[…] and ##vso[…] wherever they stand; as JSON the escape is the same.
+    click.echo(_DOUBLED.sub(r"\\u0023", text))
 
 
 def passed_over(errors: Iterable[Exception]) -> None:

@@ -19,6 +19,7 @@ from im_callback.schemas.nearest import choice, nearest, question
 
 if TYPE_CHECKING:
     from im_callback.provider_mock.delivery.fault import Fault
+    from im_callback.provider_mock.recording.exchange import Exchange
 
 
 class Wrong(click.ClickException):
@@ -86,6 +87,21 @@ def read_body(file: IO[bytes]) -> bytes:
         return file.read()
     except OSError as error:
         raise _unreadable(file.name, error) from None
+
+
+def recorded(file: IO[bytes]) -> list[Exchange]:
+    """Return the exchanges of a recording, or of a HAR file; a `Wrong` says why there are none.
+
+    What is passed over is said on standard error.
+    """
+    from im_callback.provider_mock.recording.files import Unreadable, read
+
+    try:
+        return list(read(file, lambda note: click.echo(note, err=True)))
+    except Unreadable as error:
+        raise Wrong(f"the recording cannot be used: {error}") from None
+    except OSError as error:
+        raise _unreadable("the recording", error) from None
 
 
 def _unreadable(name: str, error: BaseException) -> Wrong:
