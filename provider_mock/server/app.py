@@ -107,7 +107,7 @@ def front_of(token: str | None) -> Refusals:
         return None if found is None else _before_body(found)
 
     full = Refused(503, "too much is being sent at once; try again", headers={"Retry-After": "2"})
-    return Refusals(refuse, _before_body(too_large(MOST_BYTES)), _before_body(full))
+    return Refusals(refuse, _before_body(too_large(MOST_BYTES)), _before_body(full), _of_provider)
 
 
 def _before_body(refused: Refused) -> Refusal:

@@ -32,6 +32,8 @@ log = logging.getLogger("im_callback.provider_mock.http")
 THREADS = 8
 """Requests at once: those that accept wait for the disk together, and share a commit."""
 PROBE_THREADS = 2
+CALL_THREADS = 64
+"""For calls of the providers' server APIs, which may wait seconds for a receiver; those that it makes meanwhile go on."""
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths that are asked for all the time, and must be answered at all times."""
 CONNECTIONS = 512
@@ -88,6 +90,8 @@ class Refusals(NamedTuple):
     refuse: Refuse
     too_large: Refusal
     full: Refusal
+    asks: Callable[[str], bool] = lambda _: False
+    """Whether an answer to this path may wait for what a receiver says, who may call in its turn."""
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -284,14 +288,21 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.refusals = refusals
         self._probes = ThreadedTaskDispatcher()
         self._probes.set_thread_count(PROBE_THREADS)
+        self._calls = ThreadedTaskDispatcher()
+        self._calls.set_thread_count(CALL_THREADS)
         self._look_at = self._full_until = 0.0
         super().__init__(*given, **named)
 
     def add_task(self, task: Channel) -> None:
         """Have a channel's next request answered."""
         request = task.requests[0]
-        probe = request.error is None and request.path in PROBES
-        (self._probes if probe else self.task_dispatcher).add_task(task)
+        if request.error is not None:
+            dispatcher = self.task_dispatcher
+        elif request.path in PROBES:
+            dispatcher = self._probes
+        else:
+            dispatcher = self._calls if self.refusals.asks(request.path) else self.task_dispatcher
+        dispatcher.add_task(task)
 
     def readable(self) -> bool:
         """Close what keeps us waiting, and return whether new connections are taken."""
@@ -323,6 +334,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def stop(self) -> None:
         """Let the threads end."""
         self.task_dispatcher.shutdown()
+        self._calls.shutdown()
         self._probes.shutdown()
 
 

@@ -22,7 +22,7 @@ from im_callback.provider_mock.server.service import Service
 
 from tests.provider_mock.peers import OK, answers, silent
 from tests.provider_mock_server.served import TOKEN, Served, served
-from tests.provider_mock_server.waiting import until
+from tests.provider_mock_server.waiting import PATIENCE, until
 
 ENDPOINT = "http://127.0.0.1:9/cb"
 SET, SEND, ROOM = "/chatroom/entry/set.json", "/message/private/publish.json", "/chatroom/create_new.json"
@@ -213,6 +213,28 @@ class TestAsked:
             assert 200 == rong(server, SEND, MESSAGE).status_code
             assert [{"code": 200}] == seen
             assert ["pre-message", "chatroom-kv", "message"] == types(server)
+
+    def test_many_in_turn(self, tmp_path: Path) -> None:
+        """So do many at once, more than the server's own API has threads."""
+
+        def script(connection: socket.socket, data: bytes) -> None:
+            if b"messageId=" in data:
+                barrier.wait(PATIENCE)
+                found.append(rong(server, SET, ENTRY).status_code)
+                connection.sendall(PASS.replace(b"1}", b"0}"))
+            else:
+                connection.sendall(PASS)
+
+        barrier, found, many = threading.Barrier(12), list[int](), 12
+        with served(tmp_path, script=script) as server:
+            server.service.apps.put("rooms", AppSettings("rongcloud", ENDPOINT))
+            threads = [threading.Thread(target=rong, args=(server, SEND, MESSAGE)) for _ in range(many)]
+            for one in threads:
+                one.start()
+            for one in threads:
+                one.join()
+            assert many == until(lambda: len(found), many)
+            assert {200} == set(found)
 
     def test_switched_off(self, rooms: Served) -> None:
         """What the console has not switched on is neither asked nor told."""
