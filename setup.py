@@ -15,7 +15,10 @@ setup(
     package_dir={**{f"im_callback.{folder}": folder for folder in FOLDERS}, DEMO: "examples/flask_receiver"},
     package_data={
         "im_callback.schemas": ["*.json", "*/*.json", "README.md", "py.typed"],
-        "im_callback.provider_mock": ["**/*.json", "**/*.css", "py.typed"],
+        "im_callback.provider_mock": [
+            *("**/*.json", "**/*.css", "**/*.html"),
+            *("**/*.js", "server/console/static/*.svg", "server/console/static/*-LICENSE.txt", "py.typed"),
+        ],
         "im_callback.conformance": [
             "**/*.json",
             "**/*.html",

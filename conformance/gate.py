@@ -27,11 +27,12 @@ from im_callback.conformance.report.progress import Progress
 from im_callback.conformance.report.result_json import document
 from im_callback.conformance.report.screen import WIDTH, Mark, plain, screen
 from im_callback.conformance.report.text import block
-from im_callback.conformance.report.visible import no_command, visible
+from im_callback.conformance.report.visible import no_command
 from im_callback.conformance.resultfile import ResultFile, Unwritable
 from im_callback.conformance.run import Run
 from im_callback.conformance.runner import Conclusion, ExitStatus, blank, conclude, fold, task
 from im_callback.conformance.verdict import Result, Verdict
+from im_callback.provider_mock.visible import visible
 
 LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")
 """Loggers that name addresses, with what stands in their queries."""

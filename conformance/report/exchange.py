@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from im_callback.conformance.report.masking import Masking
-from im_callback.conformance.report.visible import body_text, visible
+from im_callback.conformance.report.visible import body_text
 from im_callback.conformance.run import Run
 from im_callback.provider_mock.contract import Reply, Request
 from im_callback.provider_mock.history import Attempt
+from im_callback.provider_mock.visible import visible
 
 NAMED = 10
 """Events of a batch that are named."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from im_callback.conformance.report.visible import visible
+from im_callback.provider_mock.visible import visible
 
 WIDTH = 100
 LONGEST = 400

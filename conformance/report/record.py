@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from im_callback.conformance.report.masking import Masking
-from im_callback.conformance.report.visible import visible
+from im_callback.provider_mock.visible import visible
 
 LONGEST = 400
 """Characters of a text in a record."""

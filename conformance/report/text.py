@@ -10,10 +10,10 @@ from im_callback.conformance.report.masking import Masking
 from im_callback.conformance.report.record import short
 from im_callback.conformance.report.side_by_side import side_by_side
 from im_callback.conformance.report.steps import steps, what
-from im_callback.conformance.report.visible import visible
 from im_callback.conformance.settings import Settings
 from im_callback.conformance.verdict import Result, Verdict
 from im_callback.conformance.words import counted
+from im_callback.provider_mock.visible import visible
 
 SHOWN = 4
 """Exchanges that are printed whole for one failure."""

@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import importlib
 import re
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from im_callback.conformance.report.masking import Masking
+from im_callback.provider_mock.visible import visible
 
 LONGEST = 1200
 """Characters of a body that are shown."""
 MOST = 64 * 1024
 """Bytes that are unpacked of a compressed body, whatever it would grow to."""
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp", "Cn")
-"""Categories of what a terminal takes for a command, or does not show."""
 # Comparing as its language does, GitHub's runner looks past characters that have no width of their own.
 _UNSEEN = r"[^\w\x00-\x7f]*"
 _COLONS = re.compile(rf"(?m)^([^\w\n\x21-\x7e]*):(?={_UNSEEN}:)")
 _MARK = re.compile(rf"#(?={_UNSEEN}#{_UNSEEN}\w*{_UNSEEN}\[)")
-
-
-def visible(text: str) -> str:
-    """Return the text with control characters, lone surrogates and what turns its direction as escapes.
-
-    Line breaks and tabs stay. What joins emoji (U+200D, U+FE0F) is no harm to anyone, and stays too.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    if character in "\n\t\u200d" or unicodedata.category(character) not in HIDDEN:
-        return character
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def no_command(text: str) -> str:

@@ -198,7 +198,9 @@ def _announce(serving: Serving, service: Service, *, as_json: bool) -> None:
     if not printed.for_people(as_json):
         printed.line({"url": serving.url, "api": f"{serving.url}/api/v1", "apps": [_told(one) for one in apps]})
         return
-    click.echo(f"listening on {serving.url}; the API is described at {serving.url}/docs; Ctrl-C stops it")
+    click.echo(
+        f"listening on {serving.url} (open it in a browser); the API is described at {serving.url}/docs; Ctrl-C stops it"
+    )
     for app in apps:
         click.echo(f"  {app.name}: {app.settings.endpoint}{'' if app.ready else ' (not ready)'}")
         for feed, address in app.settings.endpoints.items():

@@ -9,9 +9,11 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from im_callback.provider_mock.server import console
 from im_callback.provider_mock.server.api import DOCUMENT, PAGE, register
 from im_callback.provider_mock.server.api.problems import Refused, answer, problem, too_large
 from im_callback.provider_mock.server.api.server_apis import called
+from im_callback.provider_mock.server.console.door import Door, is_console
 from im_callback.provider_mock.server.front import MOST_BYTES, Refusal, Refusals
 from im_callback.provider_mock.server.server_apis import owner
 from im_callback.provider_mock.server.service import Service
@@ -20,14 +22,14 @@ from werkzeug.datastructures import Headers
 OPEN = frozenset({"/healthz", "/readyz", DOCUMENT})
 """Paths that are answered without a token, as are those of the page: a browser has none, and they hold no secrets."""
 
-OURS = ("/api/", "/metrics")
+OURS = ("/api/", "/metrics", "/console")
 
 
 def create_app(service: Service, token: str | None = None) -> Flask:
     """Return the application. With a token every request needs it; without one only this machine's own are answered.
 
     `/healthz` says that the process is alive, `/readyz` whether it accepts and delivers, `/metrics`
-    is for Prometheus; the rest is the API's, and what the providers' SDKs call.
+    is for Prometheus, `/` and `/console/` are for people; the rest is the API's, and what the providers' SDKs call.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -67,6 +69,7 @@ def create_app(service: Service, token: str | None = None) -> Flask:
         return Response(text, content_type=content_type)
 
     register(app, service, token_needed=token is not None)
+    console.register(app, service, Door(token))
     return app
 
 
@@ -85,10 +88,15 @@ def refusing(token: str | None) -> Callable[..., Refused | None]:
 
     `body` says whether one follows: those who need no token have none to send.
     """
+    door = Door(token)
 
     def refused(method: str, path: str, headers: Mapping[str, str], *, body: bool) -> Refused | None:
+        if token is None and (found := _foreign(headers)) is not None:
+            return found
+        if is_console(path):
+            return door.refused(method, path, headers, body=body)
         if token is None:
-            return _foreign(headers)
+            return None
         if _of_provider(path):
             # An SDK has no token of ours: its requests carry their provider's signature.
             return None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from im_callback.provider_mock.contract import Credentials, Provider, Stamp, Written
+from im_callback.provider_mock.contract import Credentials, Provider, Request, Stamp, Written
 from im_callback.provider_mock.delivery.ledger import AttemptRecord, DeliveryRecord
 from im_callback.provider_mock.delivery.ledger.records import to_text
 
@@ -41,13 +41,11 @@ class Answered:
     body: str
 
 
-def usual_body(delivery: DeliveryRecord, provider: Provider, credentials: Credentials, endpoint: str) -> bytes:
-    """Return the body that a delivery has when nothing disturbs it; raises what the provider's code raises."""
+def usual(delivery: DeliveryRecord, provider: Provider, credentials: Credentials, endpoint: str) -> Request:
+    """Return the request of a delivery when nothing disturbs it; raises what the provider's code raises."""
     text, stamp = to_text(delivery.payloads), Stamp(delivery.created_at, "0")
-    return (
-        provider.feed_of(delivery.event_type)
-        .request(Written(delivery.event_type, text), endpoint, credentials, stamp)
-        .body
+    return provider.feed_of(delivery.event_type).request(
+        Written(delivery.event_type, text), endpoint, credentials, stamp
     )
 
 

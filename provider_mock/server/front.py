@@ -36,6 +36,12 @@ CALL_THREADS = 64
 """For calls of the providers' server APIs, which may wait seconds for a receiver; those that it makes meanwhile go on."""
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths that are asked for all the time, and must be answered at all times."""
+WATCHED = "/console/changes"
+"""A path whose answers go on for minutes; they have threads of their own."""
+WATCHERS = 16
+"""How many of those there can be at once."""
+STOPPING = "provider_mock.stopping"
+"""Where a request's environment has the event that is set when the server stops."""
 CONNECTIONS = 512
 """Open at once; where more come, the one that has been idle longest is closed."""
 HEAD_BYTES = 64 * 1024
@@ -290,18 +296,22 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._probes.set_thread_count(PROBE_THREADS)
         self._calls = ThreadedTaskDispatcher()
         self._calls.set_thread_count(CALL_THREADS)
+        self._watched = ThreadedTaskDispatcher()
+        # Two more, to tell those who are too many.
+        self._watched.set_thread_count(WATCHERS + 2)
         self._look_at = self._full_until = 0.0
         super().__init__(*given, **named)
 
     def add_task(self, task: Channel) -> None:
         """Have a channel's next request answered."""
         request = task.requests[0]
-        if request.error is not None:
-            dispatcher = self.task_dispatcher
-        elif request.path in PROBES:
+        path = request.path if request.error is None else ""
+        if path in PROBES:
             dispatcher = self._probes
+        elif path == WATCHED:
+            dispatcher = self._watched
         else:
-            dispatcher = self._calls if self.refusals.asks(request.path) else self.task_dispatcher
+            dispatcher = self._calls if self.refusals.asks(path) else self.task_dispatcher
         dispatcher.add_task(task)
 
     def readable(self) -> bool:
@@ -336,6 +346,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.task_dispatcher.shutdown()
         self._calls.shutdown()
         self._probes.shutdown()
+        self._watched.shutdown()
 
 
 def server(app: Any, listening: socket.socket, refusals: Refusals) -> Server:

@@ -84,6 +84,35 @@ class Intake:
             key = idempotency_key, asked
             return Accepted(tuple(self._new(entry, events, faults, number, delay_seconds, key)), number)
 
+    def sample(self, app: str, event_type: str, variant: str | None = None, *, seed: int | None = None) -> Any:
+        """Return a payload that can be accepted: a documented sample as an event of its own, or one of a variant, made up.
+
+        Raises NotFound, Conflict and Invalid as `accept` does; Invalid, too, if there is no such variant.
+        """
+        from im_callback.provider_mock.traffic.generate import Generator
+        from im_callback.provider_mock.traffic.variants import variant_payload
+
+        ((found, _),) = _checked(_provider(self._registry.entry(app)), [NewEvent(event_type)])
+        number = _SEEDS.randrange(2**32) if seed is None else seed
+        if variant is None:
+            return _samples(number)(found).payload
+        if variant not in found.variants:
+            raise Invalid.of("/variant", f"there is no variant {variant[:80]!r}", choice(variant, found.variants))
+        return variant_payload(Generator(number, utc_millis()), found, variant)
+
+    def problems(self, app: str, events: Sequence[NewEvent], faults: Sequence[str] = ()) -> list[Objection]:
+        """Return what `accept` would refuse these events and faults for, without accepting anything. NotFound."""
+        entry = self._registry.entry(app)
+        if found := _problems(events, tuple(faults), 0.0, None):
+            return found
+        try:
+            batches = _made(_provider(entry), _checked(_provider(entry), events), 0)
+            if faults and entry.app is not None:
+                _disturbed(entry.app, tuple(faults), batches, 0, 0)
+        except (Invalid, Conflict) as error:
+            return list(error.problems)
+        return []
+
     def take(
         self,
         entry: Entry,

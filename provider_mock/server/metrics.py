@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from math import inf
 from typing import TYPE_CHECKING
 
 from im_callback.provider_mock.contract import Outcome
@@ -64,6 +65,11 @@ class AttemptCounts:
     def retries(self) -> dict[tuple[str, str], int]:
         """Return the attempts that were not the first of their delivery, by app and by what repeated it."""
         return dict(self._retries)
+
+    def ack_times(self, name: str) -> list[tuple[float, int]]:
+        """Return how many of an app's acknowledgements took up to so many seconds, and longer than those before."""
+        acks = self._acks.get(name)
+        return [] if acks is None else list(zip((*BUCKETS, inf), tuple(acks.buckets), strict=True))
 
     def acks(self, family: HistogramMetricFamily) -> None:
         """Add the times of acknowledgements, by app, to a histogram."""

@@ -15,7 +15,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from math import isfinite
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import Request
 from im_callback.provider_mock.delivery import faults as catalogue
 from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.clock import RealClock, utc_millis
@@ -38,6 +39,7 @@ from im_callback.provider_mock.delivery.ledger import (
     Query,
     Waiting,
 )
+from im_callback.provider_mock.recording.exchange import Exchange, to_line
 from im_callback.provider_mock.server import exchange, idempotency
 from im_callback.provider_mock.server.afterwards import switch
 from im_callback.provider_mock.server.attempt_log import AttemptLog
@@ -56,6 +58,7 @@ from im_callback.provider_mock.server.models import (
 )
 from im_callback.provider_mock.server.options import AppSettings
 from im_callback.provider_mock.server.questions import Questions
+from im_callback.provider_mock.server.recent import Recent
 from im_callback.provider_mock.server.registry import Registry
 from im_callback.provider_mock.server.runs import Runs
 from im_callback.provider_mock.server.secrets import SecretStore
@@ -109,6 +112,7 @@ class Service:
         self._counts = AttemptCounts()
         self._attempt_log = AttemptLog()
         self._questions = Questions()
+        self._recent = Recent(self._counts.attempts)
         self._ledger = Ledger(database, clock=self._clock.now)
         self._counted = Counted(self._ledger.counts_by_app)
         try:
@@ -188,6 +192,10 @@ class Service:
             raise NotFound.of("delivery", f"there is no delivery {delivery_id}", "see the list of deliveries")
         return _as_given([record])[0]
 
+    def last_attempts(self, ids: Sequence[int]) -> dict[int, AttemptRecord]:
+        """Return the last attempt of each of these deliveries that has one."""
+        return self._ledger.last_attempts(ids)
+
     def attempts(self, delivery_id: int, *, after: int = 0, limit: int = 100) -> list[AttemptRecord]:
         """Return a delivery's attempts in turn, those with a higher number than `after`; NotFound."""
         self.delivery(delivery_id)
@@ -195,22 +203,34 @@ class Service:
 
     def exchanges(self, delivery_id: int, *, after: int = 0, limit: int = 100) -> list[AttemptView]:
         """Return the attempts of `attempts` with what they have sent and were answered; NotFound."""
-        usual = self._usual_body(self.delivery(delivery_id))
+        usual = self._usual(self.delivery(delivery_id))
         return [
-            AttemptView(one, exchange.sent(one, usual), exchange.answered(one))
+            AttemptView(one, exchange.sent(one, lambda: usual().body), exchange.answered(one))
             for one in self._ledger.attempts(delivery_id, after, limit)
         ]
 
-    def _usual_body(self, delivery: DeliveryRecord) -> Callable[[], bytes]:
-        """Return what makes a delivery's body, at most once."""
+    def recorded(self, delivery_id: int) -> str:
+        """Return a delivery, as it is sent when nothing disturbs it, as a line of a recording; NotFound, Conflict."""
+        record = self.delivery(delivery_id)
+        try:
+            request = self._usual(record)()
+            provider = providers.load(record.event_type.partition(".")[0])
+            feed = provider.feed_of(record.event_type).name
+        except Exception as error:  # noqa: BLE001 - The provider's code may be another one by now.
+            raise Conflict.of("", f"it cannot be made again: {type(error).__name__}", "see its attempts") from None
+        types = (record.event_type,) * len(record.payloads)
+        return to_line(Exchange(request, record.created_at, provider=provider.name, feed=feed, event_types=types))
+
+    def _usual(self, delivery: DeliveryRecord) -> Callable[[], Request]:
+        """Return what makes a delivery's request, at most once."""
 
         @cache
-        def made() -> bytes:
+        def made() -> Request:
             provider = providers.load(delivery.event_type.partition(".")[0])
             app = self.apps.entry(delivery.app).app if delivery.app in self.apps else None
             if app is None or app.provider.name != provider.name:
-                return exchange.usual_body(delivery, provider, provider.defaults, "http://127.0.0.1/")
-            return exchange.usual_body(
+                return exchange.usual(delivery, provider, provider.defaults, "http://127.0.0.1/")
+            return exchange.usual(
                 delivery, provider, app.credentials, app.endpoint_of(provider.feed_of(delivery.event_type))
             )
 
@@ -292,6 +312,28 @@ class Service:
             )
             for name, kind in catalogue.load().items()
         ]
+
+    # What changes
+
+    def pulse(self) -> Hashable:
+        """Return a value that is another one as soon as anything here can be seen to have changed; it costs nothing."""
+        return (
+            # What was written is on disk by then.
+            self._ledger.health().groups,
+            tuple(self._lanes().items()),
+            tuple((one.id, one.status, one.accepted) for one in self.runs.list()),
+            tuple((name, self.apps.entry(name).faults) for name in self.apps.names()),
+        )
+
+    def recent(self) -> Recent:
+        """Return the attempts of the last half an hour, up to now."""
+        self._recent.look(utc_millis())
+        return self._recent
+
+    def ack_times(self, app: str) -> list[tuple[float, int]]:
+        """Return how many of an app's acknowledgements since the start took up to so many seconds; NotFound."""
+        self.apps.entry(app)
+        return self._counts.ack_times(app)
 
     # The clock
 
@@ -419,6 +461,7 @@ class Service:
             if self._keep_days is not None and time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_SECONDS
                 self._housework("old deliveries were not deleted", self._prune)
+            self._recent.look(utc_millis())
             self._housework(_CLOCK_LOST, self._save_clock)
             self._housework("it is not known yet what was accepted", self.intake.settle)
             if self._closing.wait(UPKEEP_SECONDS):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from im_callback.provider_mock.server.front import LONGEST_PATH, PROBES, Refusals, server
+from im_callback.provider_mock.server.front import LONGEST_PATH, PROBES, STOPPING, Refusals, server
 from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
@@ -34,20 +34,22 @@ class Front:
         self._app = app
         self._under_way = 0
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = threading.Event()
 
     def stop(self, seconds: float) -> bool:
         """Answer 503 to whatever comes from now on; return whether what was under way is answered within the seconds."""
         with self._changed:
-            self._stopping = True
+            self._stopping.set()
             return self._changed.wait_for(lambda: not self._under_way, seconds)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         with self._changed:
-            if self._stopping:
+            if self._stopping.is_set():
                 return _late(start_response)
             self._under_way += 1
+        # What would go on for long looks at it.
+        environ[STOPPING] = self._stopping
         started, status = time.perf_counter(), ["500"]
 
         def begin(line: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:

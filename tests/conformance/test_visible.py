@@ -7,7 +7,8 @@ import zlib
 
 import pytest
 from im_callback.conformance.report.masking import Masking
-from im_callback.conformance.report.visible import MOST, body_text, shown, unpacked, visible
+from im_callback.conformance.report.visible import MOST, body_text, shown, unpacked
+from im_callback.provider_mock.visible import visible
 
 NONE = Masking(())
 

@@ -46,6 +46,11 @@ NEEDED = {
     "im_callback/conformance/report/html/page.css",
     "im_callback/conformance/report/html/page.js",
     "im_callback/provider_mock/drawing/drawing.css",
+    "im_callback/provider_mock/server/console/static/console.css",
+    "im_callback/provider_mock/server/console/static/console.js",
+    "im_callback/provider_mock/server/console/static/htmx-2.0.11.min.js",
+    "im_callback/provider_mock/server/console/static/htmx-LICENSE.txt",
+    "im_callback/provider_mock/server/console/templates/base.html",
     "im_callback/provider_mock/demo_receivers/receiver.py",
     "im_callback/provider_mock/demo_receivers/naive.py",
 }

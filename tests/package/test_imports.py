@@ -17,6 +17,7 @@ ALLOWED = {
     "answer": set(),
     "plugins": set(),
     "files": set(),
+    "visible": set(),
     "drawing": set(),
     "wire": {"schemas"},
     "contract": {"answer", "schemas", "wire"},
@@ -28,7 +29,10 @@ ALLOWED = {
     "providers": {"answer", "contract", "plugins", "schemas", "traffic", "wire"},
     "delivery": {"contract", "files", "history", "plugins", "schemas", "traffic", "wire"},
     "load": {"addresses", "contract", "delivery", "providers", "traffic"},
-    "server": {"addresses", "contract", "delivery", "files", "headers", "providers", "schemas", "traffic"},
+    "server": {
+        *("addresses", "contract", "delivery", "drawing", "files"),
+        *("headers", "providers", "recording", "schemas", "traffic", "visible"),
+    },
     "recording": {"contract", "delivery", "schemas", "traffic", "wire"},
     "commands": {
         "addresses",

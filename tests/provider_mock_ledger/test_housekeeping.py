@@ -158,6 +158,24 @@ class TestDeliveries:
             cursor = page[-1].id
         assert ids[::-1] == seen
 
+    def test_text(self, ledger: Ledger) -> None:
+        """A text is looked for in the payloads, whatever its case and signs, and among the ids."""
+        ids = ledger.accept([new(body="Hello 50% _x\\y"), new(body="你好"), new(body="hello 500")])
+        for text, expected in (
+            ("HELLO", [2, 0]), ("50%", [0]), ("_X", [0]), ("你好", [1]), ('"body":"hello 500"', [2]), ("none", []),
+        ):  # fmt: skip
+            assert [ids[n] for n in expected] == [one.id for one in ledger.deliveries(Query(text=text))], text
+        assert ids[1] in [one.id for one in ledger.deliveries(Query(text=str(ids[1])))]
+        assert [] == ledger.deliveries(Query(text="9" * 30))
+
+    def test_last_attempts(self, ledger: Ledger) -> None:
+        """One for each delivery that has any."""
+        one, other, third = ledger.accept([new(), new(), new()])
+        ledger.record([done(one, 1, "waiting"), done(one, 2), done(other, 1)])
+        ledger.flush()
+        found = ledger.last_attempts([one, third])
+        assert {one: 2} == {number: attempt.number for number, attempt in found.items()}
+
     def test_a_state_that_does_not_exist(self) -> None:
         """Is an error, not an empty list."""
         with pytest.raises(ValueError, match="there are waiting, acked, declined, dropped, parked"):

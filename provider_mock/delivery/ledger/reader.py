@@ -35,6 +35,8 @@ READ_SECONDS = 8.0
 """How long a reading may take altogether, from the wait for a connection to the last row."""
 LONG_SECONDS = 60.0
 """The same for what walks through the whole ledger."""
+ID_DIGITS = 19
+"""Digits of a number of 64 bits at most."""
 _D, _A, _C, _S = models.delivery.c, models.attempt.c, models.call.c, models.state.c
 _RECORD = (
     _D.id,
@@ -131,6 +133,11 @@ class LedgerReader:
         """Return a delivery's attempts in turn; the number of the last one is `after` for the next page."""
         query = select(*_A).where(_A.delivery_id == delivery_id, _A.number > after).order_by(_A.number).limit(limit)
         return [AttemptRecord(*row) for row in self._rows(query)]
+
+    def last_attempts(self, ids: Sequence[int]) -> dict[int, AttemptRecord]:
+        """Return the last attempt of each of these deliveries that has one."""
+        last = select(*_A).join(models.delivery, (_A.delivery_id == _D.id) & (_A.number == _D.attempts))
+        return {row[0]: AttemptRecord(*row) for row in self._rows(last.where(_D.id.in_(ids)))}
 
     def call(self, app: str, key: str) -> Call | None:
         """Return the call that has this idempotency key, or None."""
@@ -231,6 +238,11 @@ def conditions(query: Query) -> list[ColumnElement[bool]]:
         which = (_C.app == query.app, _C.key == query.call)
         wanted.append(_D.id >= select(_C.first_id).where(*which).scalar_subquery())
         wanted.append(_D.id <= select(_C.last_id).where(*which).scalar_subquery())
+    if query.text is not None:
+        found = _D.payload.icontains(query.text, autoescape=True)
+        # What is longer is no id that a database could compare.
+        is_id = query.text.isdecimal() and len(query.text) < ID_DIGITS
+        wanted.append(found | (_D.id == int(query.text)) if is_id else found)
     if query.since is not None:
         wanted.append(_D.created_at >= query.since)
     if query.until is not None:

@@ -195,6 +195,7 @@ class Query:
 
     `since` (inclusive) and `until` (exclusive) are times of acceptance. `call` is the idempotency key
     of a call of the `app`, which has to be given too; `idempotency_key` is a delivery's own.
+    `text` stands in the payloads, in letters of any case, or is the delivery's id.
     """
 
     app: str | None = None
@@ -205,6 +206,7 @@ class Query:
     since: int | None = None
     until: int | None = None
     call: str | None = None
+    text: str | None = None
 
     def __post_init__(self) -> None:
         check_states(self.states)
