@@ -49,11 +49,13 @@ $(VENV)/demo: $(VENV)/pip requirements/demo.txt pyproject.toml setup.py
 	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/test: $(VENV)/demo requirements/test.txt requirements/schemathesis.txt
+$(VENV)/test: $(VENV)/demo requirements/test.txt requirements/schemathesis.txt requirements/sdks.txt
 	@$(PIP) install $(LOCKED) requirements/test.txt
 	@# Beside the environment: as an installed package pytest would load it each time.
-	@rm -rf $(VENV)/schemathesis
+	@rm -rf $(VENV)/schemathesis $(VENV)/sdks
 	@$(PIP) install --target $(VENV)/schemathesis $(LOCKED) requirements/schemathesis.txt
+	@# Clients that tests run, and some of them change what the process has.
+	@$(PIP) install --target $(VENV)/sdks $(LOCKED) requirements/sdks.txt
 	@touch $@
 
 $(VENV)/docs: $(VENV)/pip requirements/docs.txt

@@ -399,7 +399,7 @@ def check_trickled_body(run: Run) -> None:
             return
     raise Failed(
         "other deliveries answered while a body trickles in",
-        f"none of {OTHERS} was answered before the last byte of it was there, {TRIES} times in a row",
+        f"none of {OTHERS} was answered before the last byte of it was there, {counted(TRIES, 'time', 'times')} in a row",
         held,
         cause="held up by a body that trickles in",
     )

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from im_callback.provider_mock.contract.feed import Feed
+from im_callback.provider_mock.contract.server_api import ServerApi
 from im_callback.provider_mock.contract.values import NO_SECRET, Credentials
 from im_callback.provider_mock.wire import NamedWire
 from im_callback.schemas.nearest import choice
@@ -40,6 +41,8 @@ class Provider:
     """The credentials a run uses when none are given; they open nothing."""
     unsigned: bool = False
     """Whether the provider can be set to send no signature."""
+    api: ServerApi | None = None
+    """Its server API, as far as the server plays it."""
 
     def __init__(self, *feeds: Feed) -> None:
         if not feeds:

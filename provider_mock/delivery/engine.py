@@ -111,7 +111,7 @@ class _Wake(threading.Event):
 class Engine:
     """Sends what is due. `on_attempt` is called, in the engine's thread, with every attempt that the store has taken.
 
-    `clock` decides when something is due; requests are signed with the time of day, `wall`. Without
+    `on_reply` is called just before it, with the whole answer. `clock` decides when something is due; requests are signed with the time of day, `wall`. Without
     a `seed` no two engines give the same nonces.
     """
 
@@ -123,6 +123,7 @@ class Engine:
         apps: Iterable[App] = (),
         seed: int | None = None,
         on_attempt: Callable[[App, Waiting, Done], None] | None = None,
+        on_reply: Callable[[Waiting, Done, Reply | NoReply | None], None] | None = None,
         wall: Callable[[], int] = utc_millis,
     ) -> None:
         self._store = store
@@ -131,7 +132,7 @@ class Engine:
         self._wall = wall
         self._random = Random(seed)
         self._nonce = lambda: str(self._random.getrandbits(48))
-        self._on_attempt = on_attempt
+        self._on_attempt, self._on_reply = on_attempt, on_reply
         self._connections: Connections[_Flight] = Connections()
         self._wake = _Wake(self._connections.poke)
         self._reader: Reader[tuple[Lane, int], _Read] = Reader(self._wake.set)
@@ -430,7 +431,7 @@ class Engine:
             lane.mask.answer(attempt.reply),
         )
         self._heard(lane, judgement.outcome, now, app.policy_of(app.provider.feed_of(played.waiting.event_type)))
-        self._ended.append(Ended(lane, app, played.waiting, done, planned=True, last=played.last))
+        self._ended.append(Ended(lane, app, played.waiting, done, planned=True, last=played.last, reply=attempt.reply))
 
     def _land(self, flight: _Flight, reply: Reply | NoReply) -> None:
         """Judge an answer, and put the attempt on record with what follows from it."""
@@ -469,7 +470,7 @@ class Engine:
             None,
             lane.mask.answer(reply),
         )
-        self._ended.append(Ended(lane, app, waiting, done, planned=False))
+        self._ended.append(Ended(lane, app, waiting, done, planned=False, reply=reply))
 
     def _heard(self, lane: Lane, outcome: Outcome, now: int, policy: RetryPolicy) -> None:
         if lane.heard(outcome, now, policy):
@@ -509,7 +510,7 @@ class Engine:
         except ConnectionError:
             taken = 0
         for _ in range(taken):
-            lane, app, waiting, done, planned, last = self._ended.popleft()
+            lane, app, waiting, done, planned, last, reply = self._ended.popleft()
             if not planned:
                 lane.in_flight -= 1
             elif last and lane.plans is not None:
@@ -518,6 +519,8 @@ class Engine:
                 lane.let_go(waiting.id)
                 if done.state == WAITING:
                     lane.look_again(done.due_at)
+            if self._on_reply:
+                self._on_reply(waiting, done, reply)
             if self._on_attempt:
                 self._on_attempt(app, waiting, done)
         refused = bool(self._ended)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from im_callback.provider_mock.contract import Feed, Outcome, RetryPolicy, Stamp, Tried
+from im_callback.provider_mock.contract import Feed, NoReply, Outcome, Reply, RetryPolicy, Stamp, Tried
 from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.ledger.records import ACKED, DECLINED, DROPPED, PARKED, WAITING, Done, Waiting
 from im_callback.provider_mock.delivery.plans_under_way import PlansUnderWay
@@ -43,6 +43,8 @@ class Ended(NamedTuple):
     """Whether it was a step of a plan."""
     last: bool = True
     """Whether the delivery is no longer in flight after it."""
+    reply: Reply | NoReply | None = None
+    """What was answered, where anything was sent."""
 
 
 class Route(NamedTuple):

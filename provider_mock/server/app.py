@@ -12,20 +12,24 @@ from flask import Flask, Response, request
 from im_callback.provider_mock.server import console
 from im_callback.provider_mock.server.api import DOCUMENT, PAGE, register
 from im_callback.provider_mock.server.api.problems import Refused, answer, problem, too_large
+from im_callback.provider_mock.server.api.server_apis import called
 from im_callback.provider_mock.server.console.door import Door, is_console
 from im_callback.provider_mock.server.front import MOST_BYTES, Refusal, Refusals
+from im_callback.provider_mock.server.server_apis import owner
 from im_callback.provider_mock.server.service import Service
 from werkzeug.datastructures import Headers
 
 OPEN = frozenset({"/healthz", "/readyz", DOCUMENT})
 """Paths that are answered without a token, as are those of the page: a browser has none, and they hold no secrets."""
 
+OURS = ("/api/", "/metrics", "/console")
+
 
 def create_app(service: Service, token: str | None = None) -> Flask:
     """Return the application. With a token every request needs it; without one only this machine's own are answered.
 
     `/healthz` says that the process is alive, `/readyz` whether it accepts and delivers, `/metrics`
-    is for Prometheus, `/` and `/console/` are for people; everything else is the API's.
+    is for Prometheus, `/` and `/console/` are for people; the rest is the API's, and what the providers' SDKs call.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -34,6 +38,10 @@ def create_app(service: Service, token: str | None = None) -> Flask:
     def check() -> Response | None:
         refused = refusing(token)(request.method, request.path, _upper(request.headers), body=False)
         return None if refused is None else answer(refused)
+
+    @app.before_request
+    def played() -> Response | None:
+        return called(service) if _of_provider(request.path) else None
 
     @app.after_request
     def guard(response: Response) -> Response:
@@ -89,6 +97,9 @@ def refusing(token: str | None) -> Callable[..., Refused | None]:
             return door.refused(method, path, headers, body=body)
         if token is None:
             return None
+        if _of_provider(path):
+            # An SDK has no token of ours: its requests carry their provider's signature.
+            return None
         asks = method in ("GET", "HEAD", "OPTIONS") and not body
         return None if asks and _open(path) else _unproven(token, headers)
 
@@ -104,7 +115,7 @@ def front_of(token: str | None) -> Refusals:
         return None if found is None else _before_body(found)
 
     full = Refused(503, "too much is being sent at once; try again", headers={"Retry-After": "2"})
-    return Refusals(refuse, _before_body(too_large(MOST_BYTES)), _before_body(full))
+    return Refusals(refuse, _before_body(too_large(MOST_BYTES)), _before_body(full), _of_provider)
 
 
 def _before_body(refused: Refused) -> Refusal:
@@ -114,6 +125,11 @@ def _before_body(refused: Refused) -> Refusal:
 
 def _upper(headers: Headers) -> dict[str, str]:
     return {name.upper().replace("-", "_"): value for name, value in headers.items()}
+
+
+def _of_provider(path: str) -> bool:
+    """Return whether a path belongs to a provider's server API, and is none of our own."""
+    return not (path.startswith(OURS) or _open(path)) and owner(path) is not None
 
 
 def _open(path: str) -> bool:

@@ -22,7 +22,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SECRETS = ("app_secret", "app_secret_env", "app_secret_file")
+SECRETS = tuple((name, f"{name}_env", f"{name}_file") for name in ("app_secret", "api_secret"))
+"""The keys of which one can be given."""
 _SERVER = {
     "type": "object",
     "description": "write a table: [server]",
@@ -177,18 +178,20 @@ def _broken(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _settings(table: Mapping[str, Any], folder: Path) -> AppSettings:
     values = option.given_in_file(AppSettings, table, folder)
-    if "app_secret_env" in table:
-        values["secret_ref"] = f"env:{table['app_secret_env']}"
-    elif "app_secret_file" in table:
-        values["secret_ref"] = f"file:{folder / table['app_secret_file']}"
+    for (_, variable, file), ref in zip(SECRETS, ("secret_ref", "api_secret_ref"), strict=True):
+        if variable in table:
+            values[ref] = f"env:{table[variable]}"
+        elif file in table:
+            values[ref] = f"file:{folder / table[file]}"
     return option.given(AppSettings, values)
 
 
 def _wrong(name: str, table: Mapping[str, Any], settings: AppSettings, rules: Rules) -> Iterator[str]:
     """Yield what the schema cannot say."""
-    if len(given := [key for key in SECRETS if key in table]) > 1:
-        yield f".{given[1]} is given beside {given[0]}; give one of them"
-        return
+    for keys in SECRETS:
+        if len(given := [key for key in keys if key in table]) > 1:
+            yield f".{given[1]} is given beside {given[0]}; give one of them"
+            return
     for problem in checked.problems(name, settings, rules):
         if isinstance(problem, checked.OfPackage):
             continue

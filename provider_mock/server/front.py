@@ -32,6 +32,8 @@ log = logging.getLogger("im_callback.provider_mock.http")
 THREADS = 8
 """Requests at once: those that accept wait for the disk together, and share a commit."""
 PROBE_THREADS = 2
+CALL_THREADS = 64
+"""For calls of the providers' server APIs, which may wait seconds for a receiver; those that it makes meanwhile go on."""
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Paths that are asked for all the time, and must be answered at all times."""
 WATCHED = "/console/changes"
@@ -94,6 +96,8 @@ class Refusals(NamedTuple):
     refuse: Refuse
     too_large: Refusal
     full: Refusal
+    asks: Callable[[str], bool] = lambda _: False
+    """Whether an answer to this path may wait for what a receiver says, who may call in its turn."""
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -290,6 +294,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.refusals = refusals
         self._probes = ThreadedTaskDispatcher()
         self._probes.set_thread_count(PROBE_THREADS)
+        self._calls = ThreadedTaskDispatcher()
+        self._calls.set_thread_count(CALL_THREADS)
         self._watched = ThreadedTaskDispatcher()
         # Two more, to tell those who are too many.
         self._watched.set_thread_count(WATCHERS + 2)
@@ -300,7 +306,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         """Have a channel's next request answered."""
         request = task.requests[0]
         path = request.path if request.error is None else ""
-        dispatcher = self._probes if path in PROBES else self._watched if path == WATCHED else self.task_dispatcher
+        if path in PROBES:
+            dispatcher = self._probes
+        elif path == WATCHED:
+            dispatcher = self._watched
+        else:
+            dispatcher = self._calls if self.refusals.asks(path) else self.task_dispatcher
         dispatcher.add_task(task)
 
     def readable(self) -> bool:
@@ -333,6 +344,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def stop(self) -> None:
         """Let the threads end."""
         self.task_dispatcher.shutdown()
+        self._calls.shutdown()
         self._probes.shutdown()
         self._watched.shutdown()
 

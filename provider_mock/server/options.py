@@ -147,6 +147,26 @@ class SecretKeys(TypedDict, total=False):
     ]
 
 
+class ApiSecretKeys(TypedDict, total=False):
+    """How the file says where the secret of the server API is, which is `api_secret_ref` otherwise."""
+
+    api_secret_env: Annotated[
+        str,
+        Option(
+            "give the name of the environment variable that holds the secret of the server API",
+            limits={"pattern": VARIABLE},
+            secret=True,
+        ),
+    ]
+    api_secret_file: Annotated[
+        str,
+        Option(
+            "give the path of the file that holds the secret of the server API",
+            limits={"pattern": r"^[^\x00]+$"},
+        ),
+    ]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AppSettings:
     """An app as it is asked for.
@@ -158,6 +178,8 @@ class AppSettings:
     `headers` None: those it has, or none. `faults` None: those it has, or none. `rate` is how many
     deliveries start per second at most; None: as many as can. After `give_up_hours` of nothing but
     failures the app is switched off until it is replaced or the server starts again; None: never.
+    Calls of the provider's server API are signed with `api_secret` or what `api_secret_ref` leads to; with
+    neither, with the secret of the callbacks. They cause events of `api_feeds`; None: of all feeds.
     """
 
     provider: Annotated[
@@ -337,6 +359,45 @@ class AppSettings:
             "After so many hours of nothing but failures the app is switched off, and its deliveries wait; "
             "replacing it, or a new start of the server, switches it on again. Left out: never.",
             {"exclusiveMinimum": 0, "maximum": 87_600.0},
+        ),
+    ] = None
+
+    api_secret: Annotated[
+        str | None,
+        Option(
+            "give the secret of the server API as text",
+            limits={"minLength": 1},
+            only="file",
+            secret=True,
+            stored=False,
+            answered=False,
+        ),
+    ] = None
+    api_secret_ref: Annotated[
+        str | None,
+        Option(
+            "write env:NAME or file:PATH",
+            "Where the server finds the secret that calls of the provider's server API are signed with, as "
+            "`secret_ref` says it; left out: that of the callbacks.",
+            {"pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00]+)$"},
+            api={
+                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:[ -~]+)$",
+                "maxLength": 500,
+                "x-wanted": "env:NAME or file:PATH",
+            },
+            only="api",
+            in_file=ApiSecretKeys,
+            secret=True,
+            answered=False,
+        ),
+    ] = None
+    api_feeds: Annotated[
+        tuple[Annotated[str, Option("give the name of one of the provider's feeds", api=feeds)], ...] | None,
+        Option(
+            'give a list of feeds, such as api_feeds = ["message-route"]',
+            "The feeds whose events calls of the provider's server API cause; left out: all.",
+            api={"maxItems": 100},
+            answered={"type": ["array", "null"], "items": {"type": "string"}},
         ),
     ] = None
 

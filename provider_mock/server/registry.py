@@ -51,6 +51,8 @@ class Entry:
     not_ready: str | None
     faults: tuple[str, ...]
     standing: Standing
+    api_secret: str | None = field(default=None, repr=False)
+    """What calls of the provider's server API are signed with."""
 
 
 @dataclass
@@ -113,6 +115,16 @@ class Registry:
             fix = question(name, self._entries) or "see the list of apps"
             raise NotFound.of("app", f"there is no app {name[:80]!r}", fix) from None
 
+    def of_key(self, provider: str, app_key: str) -> list[Entry]:
+        """Return the apps of a provider that can be delivered and have this key, by name."""
+        ready = [
+            one for one in dict(self._entries).values() if one.app is not None and one.settings.provider == provider
+        ]
+        return sorted(
+            (one for one in ready if one.app is not None and one.app.credentials.app_key == app_key),
+            key=lambda one: one.name,
+        )
+
     def list(self) -> list[AppView]:
         """Return all apps by name."""
         lanes = self._lanes()
@@ -146,7 +158,8 @@ class Registry:
             entry = self._entry(name, replace(settings, app_secret=None, secret_ref=None), reference, "api")
             if entry.not_ready is not None:
                 fact, _, fix = entry.not_ready.partition("; ")
-                raise Invalid.of("/secret_ref", fact, fix)
+                of_api = settings.api_secret_ref is not None and f"secret {settings.api_secret_ref} " in fact
+                raise Invalid.of("/api_secret_ref" if of_api else "/secret_ref", fact, fix)
             assert entry.app is not None
             if found := checked.without_effect(entry.faults, entry.app):
                 raise Invalid(found)
@@ -262,7 +275,7 @@ class Registry:
     ) -> Entry:
         """Return the app of these settings; one whose secret cannot be found is not ready."""
         shown = CONFIG if settings.app_secret not in (None, NO_SECRET) else _shown_reference(reference)
-        provider, made = _provider(settings), None
+        provider, made, api_secret = _provider(settings), None, None
         if not_ready is None:
             assert provider is not None
             try:
@@ -270,9 +283,13 @@ class Registry:
                 if secret in (None, NO_SECRET):
                     secret = None if reference is None else self._secret(name, provider, reference, source)
                 made = checked.app(name, provider, settings, secret, self._refuses)
+                api_secret = settings.api_secret or made.credentials.app_secret
+                if settings.api_secret_ref is not None:
+                    api_secret = self._secret(name, provider, settings.api_secret_ref, source)
             except (SecretMissing, BadCredentials) as error:
-                not_ready = str(error)
-        return Entry(name, settings, shown, source, provider, made, not_ready, settings.faults or (), Standing())
+                made, not_ready = None, str(error)
+        faults = settings.faults or ()
+        return Entry(name, settings, shown, source, provider, made, not_ready, faults, Standing(), api_secret)
 
     def _secret(self, name: str, provider: Provider, reference: str, source: Source) -> str | None:
         if reference == _TEST_REF:

@@ -1,8 +1,9 @@
 """The service behind the HTTP API: it accepts deliveries, has them delivered and knows what became of them.
 
-No web framework here. Six parts have a place of their own, and are reached through the service:
-`apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py), `scenarios` (scenarios.py), `verifier` (whether
-deliveries came about, verifying.py) and `metrics` (metrics.py). All methods can be called from any thread.
+No web framework here. Seven parts have a place of their own, and are reached through the service:
+`apps` (registry.py), `intake` (accepts events, intake.py), `runs` (traffic runs, runs.py), `scenarios` (scenarios.py),
+`verifier` (whether deliveries came about, verifying.py), `metrics` (metrics.py) and `server_apis` (the providers' own,
+server_apis.py). All methods can be called from any thread.
 
 Errors are those of `im_callback.provider_mock.server.errors`. Whatever touches the database may also raise
 `im_callback.provider_mock.delivery.ledger.LedgerError`: LedgerUnavailable (its `stored` says whether the change
@@ -58,11 +59,13 @@ from im_callback.provider_mock.server.models import (
     Rules,
 )
 from im_callback.provider_mock.server.options import AppSettings
+from im_callback.provider_mock.server.questions import Questions
 from im_callback.provider_mock.server.recent import Recent
 from im_callback.provider_mock.server.registry import Registry
 from im_callback.provider_mock.server.runs import Runs
 from im_callback.provider_mock.server.scenarios import Phase, Scenarios
 from im_callback.provider_mock.server.secrets import SecretStore
+from im_callback.provider_mock.server.server_apis import ServerApis
 from im_callback.provider_mock.server.settings import unusable
 from im_callback.provider_mock.server.verifying import Verifier
 
@@ -115,6 +118,7 @@ class Service:
         self._closing = threading.Event()
         self._counts = AttemptCounts()
         self._attempt_log = AttemptLog()
+        self._questions = Questions()
         self._recent = Recent(self._counts.attempts)
         self._ledger = Ledger(database, clock=self._clock.now)
         self._counted = Counted(self._ledger.counts_by_app)
@@ -134,6 +138,7 @@ class Service:
                 lanes=self._lanes,
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._wake)
+            self.server_apis = ServerApis(self._ledger, self._clock, self.apps, self.intake, self._questions)
             self.runs = Runs(self.apps, self.intake, self._clock)
             self.scenarios = Scenarios(self.apps, self.runs, self._clock, scenarios)
             self.verifier = Verifier(self._ledger, self._busy, self._closing)
@@ -412,6 +417,7 @@ class Service:
             self._clock,
             apps=tuple(self._ready_apps.values()),
             on_attempt=self._attempted,
+            on_reply=self._questions.landed,
         )
 
     def _attempted(self, app: App, waiting: Waiting, done: Done) -> None:
@@ -518,7 +524,9 @@ class Service:
 
     def _prune(self) -> None:
         assert self._keep_days is not None
-        count = self._ledger.prune(self._clock.now() - round(self._keep_days * _DAY))
+        before = self._clock.now() - round(self._keep_days * _DAY)
+        self._ledger.prune_state(before)
+        count = self._ledger.prune(before)
         if count:
             log.info("old deliveries were deleted", extra={"event": "pruned", "fields": {"deliveries": count}})
 

@@ -220,15 +220,12 @@ def _of_provider(provider: Provider, settings: AppSettings) -> list[Objection]:
     for header in settings.headers or {}:
         if (wrong := refused(header, provider)) is not None:
             found.append(Objection(_member("headers", header), *wrong))
-    for name in settings.endpoints:
+    named = [(_member("endpoints", name), name) for name in settings.endpoints]
+    named += [(f"/api_feeds/{index}", name) for index, name in enumerate(settings.api_feeds or ())]
+    for place, name in named:
         if name not in provider.feed_names:
-            found.append(
-                Objection(
-                    _member("endpoints", name),
-                    f"{provider.name} has no feed of this name",
-                    choice(name, provider.feed_names),
-                )
-            )
+            fix = choice(name, provider.feed_names)
+            found.append(Objection(place, f"{provider.name} has no feed of this name", fix))
     return found
 
 

@@ -28,6 +28,7 @@ LOCKS = {
     "demo": [*CORE, *EXTRAS["demo"]],
     "test": [*CORE, *(one for extra in EXTRAS.values() for one in extra), *GROUPS["test"], *GROUPS["docs"]],
     "schemathesis": GROUPS["schemathesis"],
+    "sdks": GROUPS["sdks"],
     "examples": GROUPS["examples"],
     "lint": GROUPS["lint"],
     "docs": GROUPS["docs"],
@@ -72,7 +73,18 @@ def versions(lock: str, python: str) -> dict[str, str]:
 def test_all() -> None:
     """Each lock has its purpose, and each dependency its lock."""
     assert set(LOCKS) == {file.stem for file in FOLDER.glob("*.txt")}
-    assert set(GROUPS) == {"test", "lint", "docs", "release", "package", "ci", "installer", "schemathesis", "examples"}
+    assert set(GROUPS) == {
+        "test",
+        "lint",
+        "docs",
+        "release",
+        "package",
+        "ci",
+        "installer",
+        "schemathesis",
+        "examples",
+        "sdks",
+    }
 
 
 @pytest.mark.parametrize("lock", LOCKS)

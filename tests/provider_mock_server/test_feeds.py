@@ -160,7 +160,7 @@ class TestRefused:
         answer = server.ask("PUT", "/apps/a", {**APP, "endpoints": {"message-route": "http://h/"}})
         field, problem, fix = told(answer)
         assert ("/endpoints/message-route", "commsease has no feed of this name") == (field, problem)
-        assert fix.startswith("choose from: data-sync, third-party")
+        assert fix.startswith("choose one of: data-sync, third-party")
 
     @pytest.mark.parametrize(
         ("address", "problem"),

@@ -251,7 +251,7 @@ class TestApp:
         service.apps.put("a", given)
         service.apps.put("b", AppSettings(**APP, rate=2.5, give_up_hours=1))
         a, b = service._ledger.apps()
-        rest = {"proxy": None, "rate": None, "give_up_hours": None}
+        rest = {"proxy": None, "rate": None, "give_up_hours": None, "api_secret_ref": None, "api_feeds": None}
         held = {
             "endpoints": {},
             "options": {"retries": 3},
@@ -262,7 +262,7 @@ class TestApp:
         }
         assert a == StoredApp("a", "commsease", "test-key", "config:test", APP["endpoint"], "reliable", held)
         bare = {"endpoints": {}, "options": {}, "concurrency": 64, "headers": {}, "faults": [], "proxy": None}
-        assert b.options == {**bare, "rate": 2.5, "give_up_hours": 1}
+        assert b.options == {**bare, **rest, "rate": 2.5, "give_up_hours": 1}
 
     @pytest.mark.parametrize(
         ("held", "due"),

@@ -54,12 +54,12 @@ class TestSample:
         ("expected", "name", "variant"),
         [
             (
-                "2 Error: commsease.chatroom-in-out has no variant 'WAIT'; it has IN OUT KICK (see provider-mock events --json)",
+                "2 Error: commsease.chatroom-in-out has no variant 'WAIT'; choose one of: IN, OUT, KICK",
                 "commsease.chatroom-in-out",
                 "WAIT",
             ),
             (
-                "2 Error: commsease.login has no variant ''; it has none (see provider-mock events --json)",
+                "2 Error: commsease.login has no variant ''; it has none: leave --variant out",
                 "commsease.login",
                 "",
             ),

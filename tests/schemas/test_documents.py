@@ -44,7 +44,8 @@ class TestVariants:
 
     @pytest.mark.parametrize("provider", ["commsease", "rongcloud"])
     def test_all_are_named(self, provider: str) -> None:
-        """The page names every event type and every feed."""
-        text = page(provider)
+        """The pages name every event type and every feed."""
+        feeds = sorted((PAGES / provider).glob("*.md"))
+        text = "\n".join([page(provider), *(one.read_text(encoding="utf-8") for one in feeds)])
         assert [] == [one.name for one in catalogue(provider) if f"`{one.name}`" not in text]
         assert [] == [one.feed for one in catalogue(provider) if f"`{one.feed}`" not in text]

@@ -24,6 +24,7 @@ from im_callback.provider_mock.delivery.ledger.records import (
     Done,
     DoneRow,
     Health,
+    Kept,
     NewDelivery,
     Query,
     StoredApp,
@@ -47,7 +48,7 @@ MOST_TOGETHER = 1000
 UPGRADE_SECONDS = 3600.0
 """How long it may take to bring a database up to date."""
 
-_D, _C = models.delivery.c, models.call.c
+_D, _C, _S = models.delivery.c, models.call.c, models.state.c
 _UNTOUCHED = (_D.state == WAITING, _D.attempts == 0)
 _WAITING = (
     _D.id,
@@ -319,9 +320,37 @@ class Ledger(LedgerReader):
         self._writer.run(lambda connection: _put(connection, models.app, values))
 
     def remove_app(self, name: str) -> bool:
-        """Remove an app and return whether there was one. Its deliveries stay on record."""
-        gone = delete(models.app).where(models.app.c.name == name)
-        return self._writer.run(lambda connection: connection.execute(gone).rowcount > 0)
+        """Remove an app, with what is known of it, and return whether there was one. Its deliveries stay on record."""
+
+        def remove(connection: Connection) -> bool:
+            connection.execute(delete(models.state).where(models.state.c.app == name))
+            return connection.execute(delete(models.app).where(models.app.c.name == name)).rowcount > 0
+
+        return self._writer.run(remove)
+
+    def save_state(self, app: str, changes: Mapping[tuple[str, str], Kept | None]) -> None:
+        """Store what is known of an app, by kind and id, all of it or nothing; None: it is forgotten."""
+        rows = [
+            {"app": app, "kind": kind, "one": to_text(one), "value": to_text(kept.value), "passing": int(kept.passing)}
+            for (kind, one), kept in changes.items()
+            if kept is not None
+        ]
+        gone = [names for names, kept in changes.items() if kept is None]
+
+        def save(connection: Connection) -> None:
+            for row in rows:
+                _put(connection, models.state, {**row, "changed_at": self._clock()})
+            for kind, one in gone:
+                where = (_S.app == app, _S.kind == kind, _S.one == to_text(one))
+                connection.execute(delete(models.state).where(*where))
+
+        if changes:
+            self._writer.run(save)
+
+    def prune_state(self, before: int) -> int:
+        """Forget what is passing and was last changed before a time; return how many there were."""
+        old = delete(models.state).where(_S.passing == 1, _S.changed_at < before)
+        return self._writer.run(lambda connection: connection.execute(old).rowcount)
 
     def put_setting(self, key: str, value: str) -> None:
         """Store a text under a key."""

@@ -91,3 +91,17 @@ setting = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# What calls of the providers' server APIs have left behind, as JSON.
+state = Table(
+    "state",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("one", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed_at", Number, nullable=False),
+    Column("passing", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("state_passing", state.c.passing, state.c.changed_at)

@@ -20,6 +20,7 @@ from im_callback.provider_mock.delivery.ledger.records import (
     Query,
     StoredApp,
     payloads,
+    to_text,
 )
 from sqlalchemy import ColumnElement, CursorResult, Result, Select, func, select
 from sqlalchemy.exc import DBAPIError
@@ -36,7 +37,7 @@ LONG_SECONDS = 60.0
 """The same for what walks through the whole ledger."""
 ID_DIGITS = 19
 """Digits of a number of 64 bits at most."""
-_D, _A, _C = models.delivery.c, models.attempt.c, models.call.c
+_D, _A, _C, _S = models.delivery.c, models.attempt.c, models.call.c, models.state.c
 _RECORD = (
     _D.id,
     _D.app,
@@ -166,6 +167,12 @@ class LedgerReader:
         """Return what was stored under a key, or None."""
         rows = self._rows(select(models.setting.c.value).where(models.setting.c.key == key))
         return rows[0][0] if rows else None
+
+    def state(self, app: str, kind: str, one: str) -> dict[str, Any] | None:
+        """Return what is known of one thing of an app's, or None."""
+        where = (_S.app == app, _S.kind == kind, _S.one == to_text(one))
+        rows = self._rows(select(_S.value).where(*where))
+        return cast("dict[str, Any]", json.loads(rows[0][0])) if rows else None
 
     def _page(
         self, app: str, state: str, after: tuple[int, int] | None, limit: int, *columns: Any, until: int | None = None

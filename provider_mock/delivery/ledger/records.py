@@ -123,6 +123,13 @@ class Done(NamedTuple):
     """The beginning of the answer: its headers, an empty line, what of its body is kept."""
 
 
+class Kept(NamedTuple):
+    """What is known of one thing of an app's. What is `passing` is forgotten with old deliveries."""
+
+    value: Mapping[str, Any]
+    passing: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
     """A delivery as it is on record."""

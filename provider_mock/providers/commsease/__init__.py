@@ -5,6 +5,7 @@ from im_callback.provider_mock.providers.commsease.data_sync import DataSync
 from im_callback.provider_mock.providers.commsease.meeting import Meeting
 from im_callback.provider_mock.providers.commsease.neroom import NeRoom
 from im_callback.provider_mock.providers.commsease.rtc import Rtc
+from im_callback.provider_mock.providers.commsease.server_api import CommsEaseApi
 from im_callback.provider_mock.providers.commsease.third_party import ThirdParty
 
 
@@ -14,6 +15,7 @@ class CommsEase(Provider):
     name = "commsease"
     title = "NetEase CommsEase"
     defaults = Credentials("test-key", "test-secret")
+    api = CommsEaseApi()
 
 
 PROVIDER = CommsEase(DataSync(), ThirdParty(), Rtc(), NeRoom(), Meeting())

@@ -14,6 +14,7 @@ from im_callback.provider_mock.providers.rongcloud.others import (
     UserDeactivation,
     UserProfile,
 )
+from im_callback.provider_mock.providers.rongcloud.server_api import RongCloudApi
 from im_callback.provider_mock.providers.rongcloud.states import ChatroomStatus, OnlineStatus
 
 
@@ -23,6 +24,7 @@ class RongCloud(Provider):
     name = "rongcloud"
     title = "RongCloud"
     defaults = Credentials("test-key", "test-secret")
+    api = RongCloudApi()
 
 
 PROVIDER = RongCloud(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 from im_callback.provider_mock.contract import Event
@@ -18,7 +19,12 @@ DIRECTED = 0.1
 
 def uid(stage: Stage) -> str:
     """Return the id of a message: 16 digits of base 32, in groups of four."""
-    bits = stage.random.getrandbits(80)
+    return random_uid(stage.random)
+
+
+def random_uid(random: Random) -> str:
+    """Return the same of random numbers."""
+    bits = random.getrandbits(80)
     digits = "".join(DIGITS[bits >> place & 31] for place in range(0, 80, 5))
     return "-".join(digits[place : place + 4] for place in range(0, 16, 4))
 

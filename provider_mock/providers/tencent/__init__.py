@@ -4,6 +4,7 @@ from im_callback.provider_mock.contract import Credentials, Feed, Provider
 from im_callback.provider_mock.providers.tencent.after import After, Moderation, Push
 from im_callback.provider_mock.providers.tencent.before import Before
 from im_callback.provider_mock.providers.tencent.kits import Call, Live, LiveBefore, Room
+from im_callback.provider_mock.providers.tencent.server_api import TencentApi
 
 
 class Tencent(Provider):
@@ -13,6 +14,7 @@ class Tencent(Provider):
     title = "Tencent Cloud Chat"
     defaults = Credentials("1400000001", "test-token")
     unsigned = True
+    api = TencentApi()
 
     @property
     def usual_feeds(self) -> tuple[Feed, ...]:

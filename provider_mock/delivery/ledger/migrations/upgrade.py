@@ -8,7 +8,7 @@ from im_callback.provider_mock.delivery.ledger import models
 from im_callback.provider_mock.delivery.ledger.errors import LedgerOutdated, LedgerTooNew, NotALedger
 from sqlalchemy import Connection, inspect
 
-VERSION = 5
+VERSION = 6
 """The version that this release writes: the number of the last step."""
 TABLE = "ledger_version"
 """Where a database keeps its version; a name of its own, since `alembic_version` may be an application's."""

@@ -1,0 +1,190 @@
+"""Plays the providers' server APIs: finds the application that a call's key names, asks, keeps state, accepts what follows.
+
+What knows a provider stands in its `api`. A call that was answered is on disk, with all events that it causes.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from random import Random, SystemRandom
+from typing import Any
+
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.contract import (
+    ApiAnswer,
+    ApiError,
+    ApiRequest,
+    Caller,
+    Credentials,
+    Decision,
+    Event,
+    Feed,
+    Moment,
+    Reply,
+    Said,
+    ServerApi,
+    Steps,
+)
+from im_callback.provider_mock.delivery.clock import Clock, utc_millis
+from im_callback.provider_mock.delivery.ledger import Kept, Ledger, LedgerError
+from im_callback.provider_mock.server.intake import Intake
+from im_callback.provider_mock.server.questions import Questions
+from im_callback.provider_mock.server.registry import Entry, Registry
+
+SLACK = 1.0
+"""Seconds that a question may wait for its turn, beyond the time in which it is to be answered."""
+_SEEDS = SystemRandom()
+
+
+class ServerApis:
+    """The server APIs of all providers that have one, for the registry's apps."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, registry: Registry, intake: Intake, questions: Questions) -> None:
+        self._ledger, self._clock, self._registry = ledger, clock, registry
+        self._intake, self._questions = intake, questions
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def answer(self, request: ApiRequest) -> ApiAnswer | None:
+        """Return the answer to a request, once all that follows from it is on disk; None for a path of no provider's."""
+        name = owner(request.path)
+        if name is None:
+            return None
+        api = providers.load(name).api
+        assert api is not None
+        entry, refusal = self._caller(name, api, request)
+        if entry is None:
+            return refusal
+        call = api.call(request)
+        if call is None:
+            return api.not_played(request)
+        state = _State(self._ledger, entry.name)
+        moment = Moment(utc_millis(), Random(_SEEDS.getrandbits(64)))
+        try:
+            return self._play(entry, api, call(request, Caller(_credentials(entry), moment, state)), state)
+        except LedgerError as error:
+            return api.unavailable(str(error))
+
+    def _caller(self, provider: str, api: ServerApi, request: ApiRequest) -> tuple[Entry | None, ApiAnswer]:
+        """Return the app whose key and secret a request was made with, or the answer to one of nobody."""
+        refusal = api.unknown_app(request)
+        for entry in self._registry.of_key(provider, api.app_key(request)):
+            found = api.refusal(request, _credentials(entry), utc_millis())
+            if found is None:
+                return entry, refusal
+            refusal = found
+        return None, refusal
+
+    def _play(self, entry: Entry, api: ServerApi, steps: Steps, state: _State) -> ApiAnswer:
+        said: Sequence[Said] | None = None
+        while True:
+            # What is asked may take seconds, and the one who is asked may call in its turn.
+            with self._locks[entry.name]:
+                try:
+                    asked = next(steps) if said is None else steps.send(said)
+                except ApiError as error:
+                    return error.answer
+                except StopIteration as ended:
+                    answer: ApiAnswer = ended.value
+                    if problem := _problem(entry, answer.events):
+                        return api.unusable(problem)
+                    self._accept(entry, answer.events)
+                    state.save()
+                    return answer
+            if problem := _problem(entry, [(event,) for event in asked]):
+                return api.unusable(problem)
+            said = self._ask(entry, asked)
+
+    def _ask(self, entry: Entry, events: Sequence[Event]) -> list[Said]:
+        """Return what was said to questions, all of them asked at once."""
+        assert entry.provider is not None
+        found: dict[int, tuple[Decision, Reply]] = {}
+        ids: Sequence[int] = ()
+        feeds = [entry.provider.feed_of(event.type) for event in events]
+        if events and _told(entry, feeds[0]):
+            with self._questions:
+                ids = self._accept(entry, [(event,) for event in events])
+                found = dict(self._questions.answers(ids, feeds[0], feeds[0].deadline + SLACK))
+        answers = [found.get(one) for one in ids] or [None] * len(events)
+        return [
+            _said(feed, event, answer, asked=bool(ids))
+            for feed, event, answer in zip(feeds, events, answers, strict=True)
+        ]
+
+    def _accept(self, entry: Entry, deliveries: Sequence[tuple[Event, ...]]) -> Sequence[int]:
+        """Accept what the app's console lets through; return the ids."""
+        assert entry.provider is not None
+        batches = [
+            (events[0].type, events) for events in deliveries if _told(entry, entry.provider.feed_of(events[0].type))
+        ]
+        if not batches:
+            return ()
+        due_at = [self._clock.now()] * len(batches)
+        return self._intake.take(entry, batches, due_at, faults=(), seed=_SEEDS.randrange(2**32))
+
+
+class _State:
+    """What is known of an app, with the changes of one call."""
+
+    def __init__(self, ledger: Ledger, app: str) -> None:
+        self._ledger, self._app = ledger, app
+        self._changes: dict[tuple[str, str], Kept | None] = {}
+
+    def get(self, kind: str, one: str) -> dict[str, Any] | None:
+        """Return what is known of one, or None."""
+        if (kind, one) in self._changes:
+            kept = self._changes[kind, one]
+            return None if kept is None else json.loads(json.dumps(kept.value))
+        return self._ledger.state(self._app, kind, one)
+
+    def put(self, kind: str, one: str, value: Mapping[str, Any], *, passing: bool = False) -> None:
+        """Keep what is known of one."""
+        self._changes[kind, one] = Kept(dict(value), passing)
+
+    def drop(self, kind: str, one: str) -> None:
+        """Forget one."""
+        self._changes[kind, one] = None
+
+    def save(self) -> None:
+        """Store the changes; LedgerError."""
+        self._ledger.save_state(self._app, self._changes)
+
+
+def owner(path: str) -> str | None:
+    """Return the provider whose server API a path belongs to, played or not."""
+    for name in providers.names():
+        with suppress(providers.UnknownProvider):
+            api = providers.load(name).api
+            if api is not None and api.owns(path):
+                return name
+    return None
+
+
+def _credentials(entry: Entry) -> Credentials:
+    assert entry.app is not None
+    return Credentials(entry.app.credentials.app_key, entry.api_secret)
+
+
+def _told(entry: Entry, feed: Feed) -> bool:
+    return entry.settings.api_feeds is None or feed.name in entry.settings.api_feeds
+
+
+def _problem(entry: Entry, deliveries: Sequence[tuple[Event, ...]]) -> str | None:
+    """Return why an event is none that the provider would send: a value of the call's is not possible."""
+    assert entry.provider is not None
+    for events in deliveries:
+        for event in events:
+            event_type = entry.provider.catalogue[event.type]
+            for problem in event_type.problems(event.payload):
+                return f"{problem.pointer} {problem.message}"
+    return None
+
+
+def _said(feed: Feed, event: Event, answer: tuple[Decision, Reply] | None, *, asked: bool) -> Said:
+    if answer is None:
+        return Said("refuse" if asked and feed.undecided == "refused" else "allow", event.payload)
+    decision, reply = answer
+    return Said(decision.word, feed.modified(event.payload, reply), json.loads(reply.body.decode("utf-8-sig")))
