@@ -273,8 +273,9 @@ class Service:
     def reset(self, name: str) -> int:
         """Delete an app's deliveries with their attempts and plans, and return how many; its settings stay.
 
-        Its scenario and its traffic runs are stopped, a pause is over, and standing faults count from the beginning. Raises NotFound, and
-        Unavailable, with nothing deleted, while something of it stays under way.
+        What calls of the provider's server API have left behind is forgotten, its scenario and its traffic runs are
+        stopped, a pause is over, and standing faults count from the beginning. Raises NotFound, and Unavailable, with
+        nothing deleted, while something of it stays under way.
         """
         entry = self.apps.entry(name)
         self.scenarios.stop_of(name)

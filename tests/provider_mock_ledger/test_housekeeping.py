@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from im_callback.provider_mock.delivery.ledger import Ledger, LedgerReader, Query, StoredApp
+from im_callback.provider_mock.delivery.ledger import Kept, Ledger, LedgerReader, Query, StoredApp
 
 from tests.provider_mock_ledger.values import NOW, Clock, done, new
 
@@ -31,11 +31,17 @@ class TestEmpty:
         """More than one chunk, of every state, with the attempts, and of this app only; ids are not given again."""
         ids = filled(ledger, *["waiting", "acked", "declined", "dropped", "parked"] * 120)
         others = filled(ledger, "parked", app="other")
+        for app in ("shop", "other"):
+            ledger.save_state(app, {("group", "one"): Kept({"name": app})})
         assert 600 == ledger.empty("shop")
         assert {"other": 1} == {app: sum(states.values()) for app, states in ledger.counts_by_app().items()}
         assert [] == ledger.attempts(ids[1])
         assert [] == ledger.due("shop", NOW + 10**6, 10)
         assert others[0] < ledger.accept([new()])[0]
+        assert (None, {"name": "other"}) == (
+            ledger.state("shop", "group", "one"),
+            ledger.state("other", "group", "one"),
+        )
 
 
 class TestRelease:

@@ -310,9 +310,12 @@ class Ledger(LedgerReader):
         return self._in_chunks(self._ids(wanted), self._prune, wanted)
 
     def empty(self, app: str) -> int:
-        """Delete all deliveries of an app, whatever their state, as `prune` does; return how many."""
+        """Delete all deliveries of an app, whatever their state, as `prune` does, and what is known of it; return how many."""
         wanted = [_D.app == app]
-        return self._in_chunks(self._ids(wanted), self._prune, wanted)
+        count = self._in_chunks(self._ids(wanted), self._prune, wanted)
+        known = delete(models.state).where(_S.app == app)
+        self._writer.run(lambda connection: connection.execute(known).rowcount)
+        return count
 
     def save_app(self, app: StoredApp) -> None:
         """Store an app, in the place of an earlier one of its name."""

@@ -114,7 +114,8 @@ def remove_app(service: Service, asked: Asked) -> Reply:
 def reset_app(service: Service, asked: Asked) -> Reply:
     """Delete an app's deliveries, with their attempts, and what waits or is parked.
 
-    Its settings stay, faults included, which count from the beginning; its traffic runs are stopped. What is being sent is
+    Its settings stay, faults included, which count from the beginning. What calls of the provider's server API have left behind
+    (accounts, groups, rooms) is forgotten; its scenario and its traffic runs are stopped. What is being sent is
     waited for; what takes longer than 10 seconds, such as a long plan of faults, is answered with 503, and nothing is deleted.
     """
     return Reply(200, {"count": service.reset(asked["app"])})
