@@ -32,10 +32,11 @@ OK = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 @dataclass
 class Peer:
-    """A raw server: where it listens, and every request it received, byte for byte."""
+    """A raw server: where it listens, every request it received, byte for byte, and how many connections it has closed."""
 
     port: int
     requests: list[bytes] = field(default_factory=list)
+    closed: int = 0
 
     @property
     def url(self) -> str:
@@ -51,13 +52,17 @@ def peer(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Peer]:
         def handle(self) -> None:
             # A client that goes away in the middle is what some tests are about.
             with suppress(OSError):
-                connection = self.request
-                if tls is not None:
-                    connection = tls.wrap_socket(connection, server_side=True)
-                with connection:
-                    data = read_request(connection)
-                    served.requests.append(data)
-                    script(connection, data)
+                self._answer()
+            served.closed += 1
+
+        def _answer(self) -> None:
+            connection = self.request
+            if tls is not None:
+                connection = tls.wrap_socket(connection, server_side=True)
+            with connection:
+                data = read_request(connection)
+                served.requests.append(data)
+                script(connection, data)
 
     class Server(socketserver.ThreadingTCPServer):
         request_queue_size = 128
