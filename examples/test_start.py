@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs import typed
-from tests.docs.conftest import mysql_port, postgresql_port, redis_port
+from tests.docs.conftest import mysql_port, mysql_server, postgresql_port, postgresql_server, redis_port, redis_server
 from tests.docs.test_pages import STORES
 from tests.programs import needed
 
-__all__ = ["mysql_port", "postgresql_port", "redis_port"]
+__all__ = ["mysql_port", "mysql_server", "postgresql_port", "postgresql_server", "redis_port", "redis_server"]
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "start").glob("*.md"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import redis
 from im_callback.conformance.around.command import free_port
 
 from tests.effects import servers
@@ -13,31 +14,54 @@ from tests.provider_mock_ledger import postgres
 
 
 @pytest.fixture(scope="session")
-def postgresql_port() -> Iterator[int]:
-    """The port of a PostgreSQL with a user and a database `app`."""
+def postgresql_server() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL with a user `app`."""
     needed("initdb")
     with postgres.cluster(postgres.programs(), port=free_port()) as cluster:
         cluster.sql("postgres", "CREATE ROLE app SUPERUSER LOGIN")
-        cluster.sql("postgres", "CREATE DATABASE app TEMPLATE template0")
-        assert cluster.port is not None
-        yield cluster.port
+        yield cluster
+
+
+@pytest.fixture
+def postgresql_port(postgresql_server: postgres.Cluster) -> int:
+    """The port of a PostgreSQL with a user `app` and an empty database of that name."""
+    postgresql_server.sql("postgres", "DROP DATABASE IF EXISTS app WITH (FORCE)")
+    postgresql_server.sql("postgres", "CREATE DATABASE app TEMPLATE template0")
+    assert postgresql_server.port is not None
+    return postgresql_server.port
 
 
 @pytest.fixture(scope="session")
-def mysql_port() -> Iterator[int]:
-    """The port of a MariaDB with a database `app` and a user of that name, whose password is `secret`."""
+def mysql_server() -> Iterator[servers.Mariadb]:
+    """A MariaDB with a user `app`, whose password is `secret`."""
     needed("mariadbd", "mariadb-install-db")
     with servers.mariadb() as server:
         with server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("CREATE DATABASE app CHARACTER SET utf8mb4")
             cursor.execute("CREATE USER app@'%' IDENTIFIED BY 'secret'")
             cursor.execute("GRANT ALL ON app.* TO app@'%'")
-        yield server.port
+        yield server
+
+
+@pytest.fixture
+def mysql_port(mysql_server: servers.Mariadb) -> int:
+    """The port of a MariaDB with that user and an empty database `app`."""
+    with mysql_server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS app")
+        cursor.execute("CREATE DATABASE app CHARACTER SET utf8mb4")
+    return mysql_server.port
 
 
 @pytest.fixture(scope="session")
-def redis_port() -> Iterator[int]:
+def redis_server() -> Iterator[int]:
     """The port of a Redis that wants no password."""
     needed("redis-server")
     with servers.redis_server(password="") as port:
         yield port
+
+
+@pytest.fixture
+def redis_port(redis_server: int) -> int:
+    """The port of an empty Redis."""
+    with redis.Redis(port=redis_server) as client:
+        client.flushall()
+    return redis_server
