@@ -42,7 +42,11 @@ CASES = {
 #: Commands whose text for people is JSON too: what they print is payloads.
 PAYLOADS = {"sample"}
 #: Commands that the rule does not hold for, and why.
-OTHERWISE = {"check": "it prints what pytest prints; its result as JSON goes to a file, --json FILE"}
+OTHERWISE = {
+    "check": "it prints what pytest prints; its result as JSON goes to a file, --json FILE",
+    "record": "it goes on until it is ended; tests/provider_mock_record runs it",
+    "replay": "it needs a recording; tests/provider_mock_record runs it",
+}
 
 
 @pytest.fixture(scope="module")

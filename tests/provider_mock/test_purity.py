@@ -63,6 +63,12 @@ BESIDES = {
     "im_callback.provider_mock.traffic.words": {"random", "faker"},
     "im_callback.provider_mock.commands.shared.documents": set(),
     "im_callback.provider_mock.delivery.disturbance": {"random"},
+    # Draw from a `Random` that they are given.
+    "im_callback.provider_mock.contract.server_api": {"random"},
+    "im_callback.provider_mock.providers.commsease.server_api": {"uuid"},
+    "im_callback.provider_mock.providers.rongcloud.talk": {"random"},
+    # Unpacks a signature.
+    "im_callback.provider_mock.providers.tencent.usersig": {"base64", "binascii"},
 }
 HEAVY = [
     "aiohttp", "click", "faker", "flask", "httpx", "locust", "pytest", "redis", "requests", "sqlalchemy",

@@ -16,6 +16,8 @@ LOGIN = ("send", "commsease.login", *TO)
 MISTAKES = [
     ("smaple", "command 'smaple'", "did you mean 'sample'?"),
     ("zzz", "command 'zzz'", "there are backlog, "),
+    ("record", "--listen is missing", "give --listen PORT"),
+    ("replay", "FILE is missing", "give it"),
     ("--verzion", "--verzion", "did you mean '--version'?"),
     ("events comsease", "'comsease'", "did you mean 'commsease'? there are commsease, rongcloud, tencent"),
     ("events zzz", "'zzz'", "choose one of: commsease, rongcloud, tencent"),
