@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from im_callback.conformance.mock_process import server
 
+from tests.commands import typed
 from tests.programs import needed
 from tests.provider_mock.peers import OK, peer
 
 EXAMPLE = Path(__file__).parent / "drive"
-SECONDS = 600
-"""What a registry may take for one command."""
 
 
 @pytest.fixture(scope="module")
@@ -28,21 +25,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ignored = shutil.ignore_patterns("node_modules", "generated", "generator", "built", "jars")
     shutil.copytree(EXAMPLE, folder / "example", ignore=ignored)
     commands = re.findall(r"^\$ (.*)$", (EXAMPLE / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    printed = {}
     with peer(OK) as receiver, server(folder) as mock:
-        for command in commands:
-            ended = subprocess.run(
-                ["bash", "-euc", command],
-                cwd=folder / "example",
-                env={**os.environ, "MOCK": mock.url, "RECEIVER": receiver.url},
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-            assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
-            printed[command] = ended.stdout
-    return printed
+        return typed(commands, folder / "example", {"MOCK": mock.url, "RECEIVER": receiver.url})
 
 
 def of(said: dict[str, str], part: str) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from im_callback import schemas
 
+from tests.commands import typed
 from tests.programs import needed
 
 EXAMPLE = Path(__file__).parent / "schemas"
@@ -29,19 +28,7 @@ def said(shop: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict
     needed("bash", "node", "npm", "mvn", "javac")
     folder = tmp_path_factory.mktemp("schemas") / "example"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules", "generated", "built", "jars"))
-    printed = {}
-    for command in commands():
-        ended = subprocess.run(
-            ["bash", "-euc", command],
-            cwd=folder,
-            env={**os.environ, **shop},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
-        printed[command] = ended.stdout
-    return printed
+    return typed(commands(), folder, shop)
 
 
 def of(said: dict[str, str], beginning: str) -> str:

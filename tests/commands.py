@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 from im_callback.provider_mock import cli
+
+SECONDS = 600
+"""What a registry may take for one command."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,21 @@ def _leaves(command: click.Command, path: str, context: click.Context) -> Iterat
         found = command.get_command(context, name)
         assert found is not None
         yield from _leaves(found, f"{path} {name}".strip(), context)
+
+
+def typed(commands: Iterable[str], folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Run shell lines in a folder, one after the other; return what each printed. All of them have to end well."""
+    printed = {}
+    for command in commands:
+        ended = subprocess.run(
+            ["bash", "-euc", command],
+            cwd=folder,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+        printed[command] = ended.stdout
+    return printed

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 from urllib.parse import parse_qsl
 
 from im_callback.provider_mock.contract.values import Credentials, Event
@@ -137,14 +137,15 @@ class Caller:
 
 Steps = Generator[Sequence[Event], Sequence[Said], ApiAnswer]
 Call = Callable[[ApiRequest, Caller], Steps]
+_Given = ParamSpec("_Given")
 
 
-def quietly(call: Callable[[ApiRequest, Caller], ApiAnswer]) -> Call:
+def quietly(call: Callable[_Given, ApiAnswer]) -> Callable[_Given, Steps]:
     """Return the call of a function that asks nothing."""
 
-    def steps(request: ApiRequest, caller: Caller) -> Steps:
+    def steps(*args: _Given.args, **kwargs: _Given.kwargs) -> Steps:
         yield from ()
-        return call(request, caller)
+        return call(*args, **kwargs)
 
     return steps
 

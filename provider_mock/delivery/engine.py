@@ -111,8 +111,8 @@ class _Wake(threading.Event):
 class Engine:
     """Sends what is due. `on_attempt` is called, in the engine's thread, with every attempt that the store has taken.
 
-    `on_reply` is called just before it, with the whole answer. `clock` decides when something is due; requests are signed with the time of day, `wall`. Without
-    a `seed` no two engines give the same nonces.
+    It is given the whole answer too, or None where nothing was sent. `clock` decides when something is due; requests are
+    signed with the time of day, `wall`. Without a `seed` no two engines give the same nonces.
     """
 
     def __init__(
@@ -122,8 +122,7 @@ class Engine:
         *,
         apps: Iterable[App] = (),
         seed: int | None = None,
-        on_attempt: Callable[[App, Waiting, Done], None] | None = None,
-        on_reply: Callable[[Waiting, Done, Reply | NoReply | None], None] | None = None,
+        on_attempt: Callable[[App, Waiting, Done, Reply | NoReply | None], None] | None = None,
         wall: Callable[[], int] = utc_millis,
     ) -> None:
         self._store = store
@@ -132,7 +131,7 @@ class Engine:
         self._wall = wall
         self._random = Random(seed)
         self._nonce = lambda: str(self._random.getrandbits(48))
-        self._on_attempt, self._on_reply = on_attempt, on_reply
+        self._on_attempt = on_attempt
         self._connections: Connections[_Flight] = Connections()
         self._wake = _Wake(self._connections.poke)
         self._reader: Reader[tuple[Lane, int], _Read] = Reader(self._wake.set)
@@ -519,10 +518,8 @@ class Engine:
                 lane.let_go(waiting.id)
                 if done.state == WAITING:
                     lane.look_again(done.due_at)
-            if self._on_reply:
-                self._on_reply(waiting, done, reply)
             if self._on_attempt:
-                self._on_attempt(app, waiting, done)
+                self._on_attempt(app, waiting, done, reply)
         refused = bool(self._ended)
         if refused and not self._refused:
             log.warning(

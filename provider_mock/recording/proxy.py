@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from im_callback.provider_mock.delivery.sockets.raw import Line, Unconnected
+from im_callback.provider_mock.delivery.sockets.raw import Line, Unconnected, first_connected
 from im_callback.provider_mock.recording.conversation import Conversation
 from im_callback.provider_mock.recording.exchange import PROVIDER_LEFT, Exchange
 
@@ -139,28 +139,9 @@ class Proxy:
 
     async def _connection(self) -> Line:
         """Return a connection to the receiver; raises OSError or `Unconnected`."""
-        loop = asyncio.get_running_loop()
-        problem: OSError | None = None
-        for family, kind, protocol, _, address in await loop.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM
-        ):
-            one = socket.socket(family, kind, protocol)
-            try:
-                one.setblocking(False)
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.sock_connect(one, address)
-                line = Line(one)
-                if self._context is not None:
-                    await line.secure(self._context, self._host)
-            except OSError as error:
-                one.close()
-                problem = error
-            except BaseException:
-                one.close()
-                raise
-            else:
-                return line
-        raise problem or Unconnected("no address")
+        loop, context = asyncio.get_running_loop(), self._context
+        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        return await first_connected(found, self._host, None if context is None else lambda: context)
 
     async def _whole_request(self, conversation: Conversation, line: Line) -> None:
         while not conversation.asked_whole and (data := await line.some()):

@@ -127,6 +127,20 @@ class Overrides(TypedDict, total=False):
     ]
 
 
+_REFERENCE: dict[str, Any] = {
+    "limits": {"pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00]+)$"},
+    "api": {
+        "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:[ -~]+)$",
+        "maxLength": 500,
+        "x-wanted": "env:NAME or file:PATH",
+    },
+    "only": "api",
+    "secret": True,
+    "answered": False,
+}
+"""What options have in common that say where a secret is."""
+
+
 class SecretKeys(TypedDict, total=False):
     """How the file says where a secret is, which is `secret_ref` otherwise."""
 
@@ -231,17 +245,9 @@ class AppSettings:
             "write env:NAME or file:PATH",
             "Where the server finds the secret: `file:PATH`, below the server's `secret_folder`, or `env:NAME`, one of "
             "its `secret_variables`; both are set in its configuration file.",
-            {"pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00]+)$"},
-            api={
-                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:[ -~]+)$",
-                "maxLength": 500,
-                "x-wanted": "env:NAME or file:PATH",
-            },
-            only="api",
+            **_REFERENCE,
             in_file=SecretKeys,
-            secret=True,
             stored=False,
-            answered=False,
         ),
     ] = None
     policy: Annotated[
@@ -379,16 +385,8 @@ class AppSettings:
             "write env:NAME or file:PATH",
             "Where the server finds the secret that calls of the provider's server API are signed with, as "
             "`secret_ref` says it; left out: that of the callbacks.",
-            {"pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00]+)$"},
-            api={
-                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:[ -~]+)$",
-                "maxLength": 500,
-                "x-wanted": "env:NAME or file:PATH",
-            },
-            only="api",
+            **_REFERENCE,
             in_file=ApiSecretKeys,
-            secret=True,
-            answered=False,
         ),
     ] = None
     api_feeds: Annotated[

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from im_callback.provider_mock.contract import Decision, Feed, NoReply, Reply
-from im_callback.provider_mock.delivery.ledger import Done, Waiting
 
 MOST_KEPT = 10_000
 """Answers that are kept while anybody waits for one."""
@@ -32,14 +31,13 @@ class Questions:
             if not self._waiting:
                 self._landed.clear()
 
-    def landed(self, waiting: Waiting, done: Done, reply: Reply | NoReply | None) -> None:
+    def landed(self, delivery: int, reply: Reply | NoReply | None) -> None:
         """Take what an attempt came to. The first decides: no provider asks again, only a fault does."""
-        del done
         if not self._waiting:
             return
         with self._changed:
             if len(self._landed) < MOST_KEPT:
-                self._landed.setdefault(waiting.id, reply)
+                self._landed.setdefault(delivery, reply)
                 self._changed.notify_all()
 
     def answers(self, ids: Sequence[int], feed: Feed, seconds: float) -> Mapping[int, tuple[Decision, Reply]]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from im_callback.provider_mock import providers
-from im_callback.provider_mock.contract import Request
+from im_callback.provider_mock.contract import NoReply, Reply, Request
 from im_callback.provider_mock.delivery import faults as catalogue
 from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.clock import RealClock, utc_millis
@@ -418,10 +418,10 @@ class Service:
             self._clock,
             apps=tuple(self._ready_apps.values()),
             on_attempt=self._attempted,
-            on_reply=self._questions.landed,
         )
 
-    def _attempted(self, app: App, waiting: Waiting, done: Done) -> None:
+    def _attempted(self, app: App, waiting: Waiting, done: Done, reply: Reply | NoReply | None) -> None:
+        self._questions.landed(waiting.id, reply)
         self._counts.count(app, waiting, done)
         self.runs.landed(waiting, done)
         self._attempt_log.add(waiting, done)

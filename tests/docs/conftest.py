@@ -8,9 +8,12 @@ import pytest
 import redis
 from im_callback.conformance.around.command import free_port
 
+from tests.browser import browser
 from tests.effects import servers
 from tests.programs import needed
 from tests.provider_mock_ledger import postgres
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from im_callback.provider_mock.server.service import Service
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.programs import found, needed
+from tests.browser import browser
 from tests.provider_mock.peers import Script, answers
 from tests.provider_mock_server.served import TOKEN, Served, served
 from tests.report.hostile import ATTACK, WIDE, ZALGO
+
+__all__ = ["browser"]
 
 SHOP = {"provider": "commsease", "endpoint": "http://receiver.example/cb"}
 
@@ -60,16 +62,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
     """Return a service without apps."""
     with Service(str(tmp_path / "mock.db"), secrets=tmp_path / "secrets") as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return Chromium. While it is there an event loop runs, which tests of other modules could not stand."""
-    needed("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

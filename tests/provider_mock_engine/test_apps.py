@@ -29,7 +29,7 @@ class Running:
         self._more = threading.Condition()
         self.thread = threading.Thread(target=self.engine.run)
 
-    def _attempt(self, one: App, waiting: Waiting, done: Done) -> None:
+    def _attempt(self, one: App, waiting: Waiting, done: Done, _reply: object) -> None:
         with self._more:
             self.made.append((one, waiting, done))
             self._more.notify_all()

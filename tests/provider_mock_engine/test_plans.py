@@ -121,7 +121,7 @@ class TestPlans:
                 ledger,
                 clock,
                 apps=[app("commsease", server.url, deadline=10.0, concurrency=8)],
-                on_attempt=lambda _, waiting, __: order.append(waiting.id),
+                on_attempt=lambda _, waiting, *__: order.append(waiting.id),
             ).run(until_idle=True)
         assert deliveries[::-1] == order
 

@@ -167,7 +167,7 @@ class TestInFlight:
         with peers.peer(peers.OK) as server:
             apps = [app("commsease", server.url, deadline=10.0)]
 
-            def took(_app: object, waiting: Waiting, _done: Done) -> None:
+            def took(_app: object, waiting: Waiting, *_rest: object) -> None:
                 order.append(waiting.id)
 
             Engine(ledger, clock, apps=apps, on_attempt=took).run(until_idle=True)

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import browser
 from tests.plugin.processes import environment, receiver
-from tests.programs import found, needed
 from tests.report.hostile import hostile
+
+__all__ = ["browser"]
 
 FEW = (
     "acknowledgement.acks-probe",
@@ -76,16 +78,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Written:
         address = f"{base}/%22%3E%3Cscript%3E</x'\"><img/onerror=window.owned=1>"
         some = ("acknowledgement.acks-probe", "deduplication.same-request-again", "ordering.stale-ignored")
         return checked(tmp_path_factory.mktemp("attacked"), address, f"{base}/effects", *some)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return Chromium. While it is there an event loop runs, which tests of other modules could not stand."""
-    needed("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

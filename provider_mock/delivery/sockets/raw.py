@@ -10,9 +10,9 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from im_callback.provider_mock.contract import Request, octets
 from im_callback.provider_mock.delivery.plan import Transport
@@ -27,6 +27,8 @@ NOT_SENT = 0x894B
 
 _Result = TypeVar("_Result")
 RawReply = tuple[int, Headers, bytes]
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+"""What `getaddrinfo` tells of one address."""
 
 
 class Unconnected(Exception):
@@ -89,6 +91,17 @@ async def connect(
         found = await loop.getaddrinfo(message.host, message.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Unconnected(f"{message.host}: {error}") from None
+    return await first_connected(found, message.host, context if message.scheme == "https" else None, refuses)
+
+
+async def first_connected(
+    found: Iterable[AddressInfo],
+    host: str,
+    context: Callable[[], ssl.SSLContext] | None,
+    refuses: Callable[[str], str | None] = lambda _: None,
+) -> Line:
+    """Return a connection to the first of these addresses that takes one, with TLS if there is a context; `Unconnected`."""
+    loop = asyncio.get_running_loop()
     problem: OSError | None = None
     for family, kind, protocol, _, address in found:
         if (reason := refuses(str(address[0]))) is not None:
@@ -100,8 +113,8 @@ async def connect(
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(one, address)
             line = Line(one)
-            if message.scheme == "https":
-                await line.secure(context(), message.host)
+            if context is not None:
+                await line.secure(context(), host)
         except OSError as error:
             one.close()
             problem = error
