@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import signal
 import sys
@@ -71,6 +70,8 @@ def record(
     for the same value, with a key of this run that nobody keeps. Ctrl-C ends it, once the exchanges under way have
     ended. Exit 0: everything is in the file; 1: some of it could not be written.
     """
+    import asyncio
+
     from im_callback.provider_mock.delivery.clock import utc_millis
     from im_callback.provider_mock.delivery.sockets.system import trusting
     from im_callback.provider_mock.recording.files import Writer
@@ -116,6 +117,8 @@ def record(
 
 async def _recorded(proxy: Proxy, listen: tuple[str, int], url: str, out: Path, *, people: bool) -> None:
     """Record until a signal asks for the end; a second one does not wait for what is under way."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     for number in STOPPING:
