@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import requests
@@ -20,10 +21,14 @@ _MOST = 1000
 
 
 class Refused(ValueError):
-    """The server does not do what it was asked; the message says why, and what to do."""
+    """The server does not do what it was asked; the message says why, and what to do.
 
-    def __init__(self, status: int, detail: str) -> None:
+    `answer` is the problem as in its API, or None where what answers is no such server.
+    """
+
+    def __init__(self, status: int, detail: str, answer: Mapping[str, Any] | None = None) -> None:
         self.status = status
+        self.answer = answer
         super().__init__(detail)
 
 
@@ -33,6 +38,17 @@ class NotVerified(AssertionError):
     def __init__(self, expected: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> None:
         self.answer = answer
         super().__init__("\n".join(_told(expected, answer)))
+
+
+def pages(get: Callable[..., Any], path: str, limit: int | None = None, **parameters: Any) -> Iterator[Any]:
+    """Yield the items of a list, page by page, or as many as the limit says; `get` returns what is at a path."""
+    while limit is None or limit > 0:
+        page = get(path, limit=_MOST if limit is None else min(limit, _MOST), **parameters)
+        yield from page["items"]
+        limit = None if limit is None else limit - len(page["items"])
+        if page["next"] is None:
+            return
+        parameters["cursor"] = page["next"]
 
 
 class MockServer:
@@ -58,13 +74,18 @@ class MockServer:
         response = self._session.request(
             method, f"{self.url}/api/v1{path}", json=body, params=parameters, timeout=PATIENCE, allow_redirects=False
         )
-        if response.ok:
-            return response.json() if response.content else None
+        status = response.status_code
+        if status == 204:
+            return None
         try:
-            detail = response.json()["detail"]
-        except (ValueError, KeyError, TypeError):
-            detail = f"what answers at {self.url} is no server of provider-mock (status {response.status_code})"
-        raise Refused(response.status_code, detail)
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if 200 <= status < 300 and answer is not None:
+            return answer
+        if isinstance(answer, dict) and "detail" in answer:
+            raise Refused(status, answer["detail"], answer)
+        raise Refused(status, f"what answers at {self.url} is no server of provider-mock (status {status})")
 
     def app(self, name: str) -> MockApp:
         """Return the app of this name, which is there already."""
@@ -165,13 +186,7 @@ class MockApp:
 
     def deliveries(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """Yield its deliveries, the newest first; filters are those of the API, such as `state`."""
-        cursor: dict[str, Any] = {}
-        while True:
-            page = self.server.ask("GET", "/deliveries", app=self.name, limit=_MOST, **filters, **cursor)
-            yield from page["items"]
-            if page["next"] is None:
-                return
-            cursor["cursor"] = page["next"]
+        yield from pages(partial(self.server.ask, "GET"), "/deliveries", app=self.name, **filters)
 
     def attempts(self, delivery_id: int) -> list[dict[str, Any]]:
         """Return the first thousand attempts of a delivery, each with what was sent and answered."""

@@ -11,11 +11,7 @@ from typing import Any
 import click
 from im_callback.provider_mock.commands.shared import typed
 
-PATIENCE = 60.0
-"""Seconds that an answer can take."""
 DEFAULT = "http://127.0.0.1:8600"
-_MOST = 1000
-"""What a page has at most."""
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,46 +37,39 @@ class ServerApi:
     """The API of the server at a URL, with the token of a file or of PROVIDER_MOCK_TOKEN. Every method raises `typed.Wrong`."""
 
     def __init__(self, url: str, token_file: Path | None) -> None:
-        import requests
+        from im_callback.provider_mock.client import MockServer
 
-        self._url = url.rstrip("/")
         self._token_from = "PROVIDER_MOCK_TOKEN" if token_file is None else f"--token-file {token_file}"
-        self._session = requests.Session()
-        # Neither a proxy nor other credentials of the environment.
-        self._session.trust_env = False
-        if token := os.environ.get("PROVIDER_MOCK_TOKEN") if token_file is None else _read(token_file):
-            if not (token.isascii() and token.isprintable()):
-                raise typed.Wrong(
-                    f"the token of {self._token_from} is no printable ASCII; give the one that the server was started with"
-                )
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        token = (os.environ.get("PROVIDER_MOCK_TOKEN") if token_file is None else _read(token_file)) or None
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise typed.Wrong(
+                f"the token of {self._token_from} is no printable ASCII; give the one that the server was started with"
+            )
+        self._server, self._has_token = MockServer(url, token), token is not None
+        self._url = self._server.url
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Return what is at a path below `/api/v1`."""
-        return self._asked("GET", path, params=parameters)
+        return self._asked("GET", path, **parameters)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the answer to a body."""
-        return self._asked("POST", path, json=body)
+        return self._asked("POST", path, body)
 
     def pages(self, path: str, limit: int) -> Iterator[Any]:
-        """Yield up to `limit` items of a list, page by page."""
-        parameters: dict[str, Any] = {}
-        while limit > 0:
-            page = self.get(path, limit=min(limit, _MOST), **parameters)
-            yield from page["items"]
-            limit -= len(page["items"])
-            if page["next"] is None:
-                return
-            parameters["cursor"] = page["next"]
+        """Return up to `limit` items of a list, read page by page."""
+        from im_callback.provider_mock.client import pages
 
-    def _asked(self, method: str, path: str, **what: Any) -> Any:
+        return pages(self.get, path, limit)
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None, **parameters: Any) -> Any:
         import requests
+        from im_callback.provider_mock.client import PATIENCE, Refused
 
         try:
-            response = self._session.request(
-                method, f"{self._url}/api/v1{path}", timeout=PATIENCE, allow_redirects=False, **what
-            )
+            answer = self._server.ask(method, path, body, **parameters)
+        except Refused as error:
+            raise self._refused(error.status, error.answer) from None
         except requests.Timeout:
             raise typed.Wrong(f"the server at {self._url} did not answer within {PATIENCE:g} s; see its log") from None
         except requests.ConnectionError:
@@ -89,20 +78,16 @@ class ServerApi:
             ) from None
         except requests.RequestException as error:
             raise typed.fail(error) from None
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if response.ok and answer is not None:
-            return answer
-        raise self._refused(response.status_code, answer)
+        if answer is None:
+            raise self._refused(204, None)
+        return answer
 
     def _other(self) -> str:
         """Return how to name another server, which may have been done."""
         return "name another with --server" if self._url == DEFAULT else "correct its address"
 
-    def _refused(self, status: int, answer: Any) -> typed.Wrong:
-        if status == 401 and "Authorization" in self._session.headers:
+    def _refused(self, status: int, answer: Mapping[str, Any] | None) -> typed.Wrong:
+        if status == 401 and self._has_token:
             return typed.Wrong(
                 f"the server at {self._url} refuses the token of {self._token_from}; give the one it was started with"
             )
@@ -110,7 +95,7 @@ class ServerApi:
             return typed.Wrong(
                 f"the server at {self._url} wants its token; give --token-file FILE, or set PROVIDER_MOCK_TOKEN"
             )
-        if not isinstance(answer, dict) or "detail" not in answer:
+        if answer is None:
             return typed.Wrong(
                 f"what answers at {self._url} is no server of provider-mock (status {status}); {self._other()}"
             )
