@@ -37,6 +37,7 @@ ALLOWED = {
     "recording": {"contract", "delivery", "schemas", "traffic", "wire"},
     "commands": {
         "addresses",
+        "client",
         "contract",
         "delivery",
         "fields",
