@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import ctypes
 import gc
 import os
 import selectors
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
     from im_callback.provider_mock.server.models import AppView
     from im_callback.provider_mock.server.service import Service
     from im_callback.provider_mock.server.serving import Serving
+    from im_callback.provider_mock.server.tokens import Tokens, TokenSettings
 
 DATABASE = "provider-mock.db"
+VARIABLE = "PROVIDER_MOCK_TOKEN"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 M_ARENA_MAX = -8
 """As in glibc's malloc.h; other C libraries have no such call, or ignore it."""
-SHORTEST_TOKEN = 16
-"""Characters of a token, so that it cannot be guessed."""
 LOOK_SECONDS = 1.0
-"""After which it is looked again whether everything is still there."""
+"""After which it is looked again whether everything is still there, and what the tokens are."""
 ANSWER_SECONDS = 15.0
 """How long requests under way can take when the server stops: longer than the ledger's patience."""
 
@@ -63,6 +62,12 @@ ANSWER_SECONDS = 15.0
     help="Requests need the token in this file; else the one in PROVIDER_MOCK_TOKEN, if set.",
 )
 @click.option(
+    "--audit-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Append a JSON line to it for each request that changes something; the log has them too.",
+)
+@click.option(
     "--keep",
     type=typed.number("--keep", "days", 36_500),
     metavar="DAYS",
@@ -89,6 +94,7 @@ def serve(
     database: str,
     config: Path | None,
     token_file: Path | None,
+    audit_file: Path | None,
     keep: float | None,
     scale: float,
     secrets: Path | None,
@@ -99,21 +105,29 @@ def serve(
     SIGTERM or Ctrl-C stops it once what is under way has landed; a second one at once, and nothing is lost.
     """
     try:
-        from im_callback.provider_mock.server import logs
-        from im_callback.provider_mock.server.app import create_app, front_of, is_loopback
+        from im_callback.provider_mock.server import audit, logs
+        from im_callback.provider_mock.server.access import is_loopback
+        from im_callback.provider_mock.server.app import create_app, front_of
         from im_callback.provider_mock.server.serving import CannotListen, Serving
     except ImportError as error:
         raise typed.Wrong(
             f"this needs {error.name}, which is not installed: pip install 'im-callback-conformance[server]'"
         ) from None
-    token = _token(token_file)
-    if token is None and not is_loopback(host):
+    configured = _configured(config)
+    tokens = _tokens(token_file, config, configured.tokens)
+    if not tokens and not is_loopback(host):
         raise typed.Wrong(
             f"--host {host} can be reached from other machines, and there is no token; "
             "give --token-file FILE or set PROVIDER_MOCK_TOKEN, or listen on 127.0.0.1"
         )
-    configured = _configured(config)
     logs.configure()
+    if audit_file is not None:
+        try:
+            audit.keep(audit_file)
+        except OSError as error:
+            raise typed.Wrong(
+                f"--audit-file {audit_file}: cannot be written ({error.strerror}); give a file that this user may write"
+            ) from None
     _share_memory()
     _raise_limit()
     # From here on a signal is an orderly end, also while the database is still being opened.
@@ -121,7 +135,8 @@ def serve(
     service = _open(database, configured, secrets, scale, keep)
     with _closed_in_the_end(service):
         try:
-            serving = Serving(create_app(service, token), host, port, front_of(token))
+            app = create_app(service, tokens)
+            serving = Serving(app, host, port, front_of(app))
         except CannotListen as error:
             raise typed.fail(error) from None
         # What is loaded by now, the schemas above all, stays: it need not be looked through for what can be freed.
@@ -129,6 +144,7 @@ def serve(
         _announce(serving, service, as_json=as_json)
         ended = ""
         while not until_asked(LOOK_SECONDS) and not ended:
+            tokens.look()
             ended = service.ended() or ("" if serving.thread.is_alive() else "nothing is answered any more")
         serving.drain(LOOK_SECONDS if ended else ANSWER_SECONDS)
     serving.close()
@@ -217,25 +233,19 @@ def _told(app: AppView) -> dict[str, Any]:
     }
 
 
-def _token(file: Path | None) -> str | None:
-    """Return the token, or None; it is never part of an error."""
-    if file is None:
-        token, where = os.environ.get("PROVIDER_MOCK_TOKEN"), "PROVIDER_MOCK_TOKEN"
-        if token is None:
-            return None
-    else:
-        where = f"--token-file {file}"
-        try:
-            token = file.read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
-        except OSError as error:
-            raise typed.Wrong(f"{where}: cannot be read ({error.strerror}); put the token there") from None
-        except UnicodeDecodeError:
-            raise typed.Wrong(f"{where}: the token is not ASCII; choose letters and digits") from None
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise typed.Wrong(f"{where}: the token is empty or holds spaces or other characters; choose letters and digits")
-    if len(token) < SHORTEST_TOKEN:
-        raise typed.Wrong(f"{where}: the token has {len(token)} characters; give it {SHORTEST_TOKEN} at least")
-    return token
+def _tokens(file: Path | None, config: Path | None, configured: Mapping[str, TokenSettings]) -> Tokens:
+    """Return the tokens that are wanted, that of the command line first; none of them is part of an error."""
+    from im_callback.provider_mock.server.tokens import DEFAULT, BadToken, Tokens, TokenSettings
+
+    settings, where = dict(configured), {name: f"{config}: tokens.{name}" for name in configured}
+    if file is not None:
+        settings, where[DEFAULT] = {DEFAULT: TokenSettings(f"file:{file}"), **settings}, f"--token-file {file}"
+    elif VARIABLE in os.environ:
+        settings, where[DEFAULT] = {DEFAULT: TokenSettings(f"env:{VARIABLE}"), **settings}, VARIABLE
+    try:
+        return Tokens(settings)
+    except BadToken as error:
+        raise typed.Wrong(f"{where[error.name]}: {error}") from None
 
 
 def _configured(file: Path | None) -> Configuration:

@@ -1,4 +1,4 @@
-"""Reads the configuration file of the server: TOML with a table for each app, and one for the server's own rules."""
+"""Reads the configuration file of the server: TOML with a table for each app and token, and one for the server's own rules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from im_callback.provider_mock.server.models import Rules
 from im_callback.provider_mock.server.options import VARIABLE, AppSettings
 from im_callback.provider_mock.server.scenarios import Phase
 from im_callback.provider_mock.server.scenarios import problems as phase_problems
+from im_callback.provider_mock.server.tokens import RESERVED, SCOPES, TokenSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,6 +90,44 @@ _SCENARIOS = {
         },
     },
 }
+_EXPIRES = "give a date and time with its zone, such as 2026-12-31T00:00:00Z"
+_TOKENS = {
+    "type": "object",
+    "description": "write a table for each token: [tokens.NAME]",
+    # What stands there in the place of a table could be a token.
+    "writeOnly": True,
+    "propertyNames": {
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+        "description": "use up to 64 letters, digits, _ and -",
+    },
+    "additionalProperties": {
+        "type": "object",
+        "description": "write a table for each token: [tokens.NAME]",
+        "writeOnly": True,
+        "additionalProperties": False,
+        "required": ["scopes"],
+        "properties": {
+            "file": {
+                "type": "string",
+                "minLength": 1,
+                "description": "give the path of a file that holds the token alone",
+            },
+            "variable": {
+                "type": "string",
+                "pattern": VARIABLE,
+                "description": "give the name of an environment variable that holds the token",
+                "writeOnly": True,
+            },
+            "scopes": {
+                "type": "array",
+                "minItems": 1,
+                "description": 'give a list of scopes, such as ["read", "send"]',
+                "items": {"enum": list(SCOPES), "description": f"give {', '.join(SCOPES)}"},
+            },
+            "expires": {"description": _EXPIRES},
+        },
+    },
+}
 _TABLES = {"description": "write a table for each app: [apps.NAME]"}
 
 
@@ -101,11 +141,12 @@ class BadConfig(ValueError):
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is in a file: the apps by name, in its order, what the server allows, and the phases of scenarios by name."""
+    """What is in a file: the apps by name, in its order, what the server allows, the phases of scenarios and the tokens by name."""
 
     apps: Mapping[str, AppSettings] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     scenarios: Mapping[str, tuple[Phase, ...]] = field(default_factory=dict)
+    tokens: Mapping[str, TokenSettings] = field(default_factory=dict)
 
 
 def read(path: Path) -> Configuration:
@@ -137,15 +178,22 @@ def read(path: Path) -> Configuration:
     for name, phases in scenarios.items():
         for one in phase_problems(phases):
             lines.append(f"scenarios.{name}{one.field.replace('/', '.')}: {one.problem}; {one.fix}")
+    tokens: dict[str, TokenSettings] = {}
+    for name, table in document.get("tokens", {}).items():
+        tokens[name], problems = _token(name, table, path.parent)
+        same = next((other for other, one in tokens.items() if other != name and one.ref == tokens[name].ref), None)
+        if same and not problems:
+            problems = [f": is where tokens.{same} is; give each a token of its own"]
+        lines += [f"tokens.{name}{line}" for line in problems]
     if lines:
         raise BadConfig([f"{path}: {line}" for line in lines])
-    return Configuration(apps, rules, scenarios)
+    return Configuration(apps, rules, scenarios, tokens)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the file, as TOML reads it; descriptions are the fixes of what is wrong with a value."""
     apps = {"type": "object", "additionalProperties": option.of_file(AppSettings) | _TABLES} | _TABLES
-    properties = {"server": _SERVER, "apps": apps, "scenarios": _SCENARIOS}
+    properties = {"server": _SERVER, "apps": apps, "scenarios": _SCENARIOS, "tokens": _TOKENS}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
@@ -154,6 +202,24 @@ def _phases(table: Mapping[str, Any]) -> tuple[Phase, ...]:
         Phase(one["name"], float(one["seconds"]), float(one.get("rate", 0)), tuple(one.get("faults", ())))
         for one in table["phases"]
     )
+
+
+def _token(name: str, table: Mapping[str, Any], folder: Path) -> tuple[TokenSettings, list[str]]:
+    """Return where a token is and what it may do, and what is wrong with that."""
+    lines: list[str] = []
+    if name in RESERVED:
+        lines.append(": the server has a token of this name itself; choose another name")
+    if ("file" in table) == ("variable" in table):
+        lines.append(
+            ": has file and variable; give one of them" if "file" in table else ".file is missing; give it, or variable"
+        )
+    expires = table.get("expires")
+    if expires is not None and not (isinstance(expires, datetime) and expires.tzinfo is not None):
+        shown = expires if isinstance(expires, date) else "no date"
+        lines.append(f".expires is {shown}; {_EXPIRES}")
+        expires = None
+    ref = f"file:{folder / table['file']}" if "file" in table else f"env:{table.get('variable')}"
+    return TokenSettings(ref, frozenset(table["scopes"]), expires), lines
 
 
 def _rules(table: Mapping[str, Any], folder: Path) -> tuple[Rules, list[str]]:

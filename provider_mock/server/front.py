@@ -73,8 +73,13 @@ DROPPED_BYTES = 4 * 1024 * 1024
 class Refuse(Protocol):
     """Decides who may ask."""
 
-    def __call__(self, method: str, path: str, headers: Mapping[str, str], *, body: bool) -> Refusal | None:
-        """Return why a request is not to be answered, or None; header names are in upper case with underscores."""
+    def __call__(
+        self, method: str, path: str, headers: Mapping[str, str], *, body: bool, remote: str
+    ) -> Refusal | None:
+        """Return why a request is not to be answered, or None; header names are in upper case with underscores.
+
+        `body` says whether one follows, `remote` is the address that it comes from.
+        """
         ...
 
 
@@ -98,6 +103,8 @@ class Refusals(NamedTuple):
     full: Refusal
     asks: Callable[[str], bool] = lambda _: False
     """Whether an answer to this path may wait for what a receiver says, who may call in its turn."""
+    shown: Callable[[str], str] = lambda text: text[:LONGEST_PATH]
+    """What a client has sent, as it stands in the log."""
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -108,9 +115,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     rest = b""
     """What came behind the request."""
 
-    def __init__(self, adj: Any, refusals: Refusals, coming: Callable[[], int]) -> None:
+    def __init__(self, adj: Any, refusals: Refusals, coming: Callable[[], int], remote: str) -> None:
         super().__init__(adj)
-        self._refusals, self._coming = refusals, coming
+        self._refusals, self._coming, self._remote = refusals, coming, remote
         self._look_at = LOOK_BYTES
 
     @property
@@ -126,7 +133,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         if not before and self.headers_finished and not self.empty and (self.error is None or too_large):
             # Who may not ask learns nothing else.
             body = self.chunked or self.promised > 0
-            self.error = self._refusals.refuse(self.command, self.path, self.headers, body=body) or self.error
+            refused = self._refusals.refuse(self.command, self.path, self.headers, body=body, remote=self._remote)
+            self.error = refused or self.error
             if self.error is None and self.promised > KEPT_BYTES and self._coming() + self.promised > COMING_BYTES:
                 self.error = self._refusals.full
         if self.chunked and self.error is None and self.promised >= self._look_at:
@@ -137,7 +145,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self.error = self._refusals.too_large
         if self.error is not None:
             if not self.completed or not before:
-                method, path = str(getattr(self, "command", ""))[:20], str(getattr(self, "path", ""))[:LONGEST_PATH]
+                shown = self._refusals.shown
+                method, path = shown(str(getattr(self, "command", "")))[:20], shown(str(getattr(self, "path", "")))
                 status = int(str(self.error.to_response()[0]).partition(" ")[0])
                 fields = {"method": method, "path": path, "status": status}
                 log.info("a request was refused", extra={"event": "request", "fields": fields})
@@ -177,7 +186,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def parser_class(self, adj: Any) -> Parser:
         """Return what reads the next request."""
-        return Parser(adj, self.server.refusals, self.server.coming)
+        return Parser(adj, self.server.refusals, self.server.coming, str(self.addr[0]))
 
     @property
     def coming(self) -> int:

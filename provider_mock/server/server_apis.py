@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, NamedTuple
 
 from im_callback.provider_mock import providers
 from im_callback.provider_mock.contract import (
@@ -40,6 +40,17 @@ SLACK = 1.0
 _SEEDS = SystemRandom()
 
 
+class Played(NamedTuple):
+    """The answer to a call, the app that has made it (None: it is nobody's), and whether something may have changed by it.
+
+    A call of nobody counts as one that was to change something.
+    """
+
+    answer: ApiAnswer
+    app: str | None
+    changes: bool
+
+
 class ServerApis:
     """The server APIs of all providers that have one, for the registry's apps."""
 
@@ -48,7 +59,7 @@ class ServerApis:
         self._intake, self._questions = intake, questions
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def answer(self, request: ApiRequest) -> ApiAnswer | None:
+    def answer(self, request: ApiRequest) -> Played | None:
         """Return the answer to a request, once all that follows from it is on disk; None for a path of no provider's."""
         name = owner(request.path)
         if name is None:
@@ -57,16 +68,17 @@ class ServerApis:
         assert api is not None
         entry, refusal = self._caller(name, api, request)
         if entry is None:
-            return refusal
+            return Played(refusal, None, changes=True)
         call = api.call(request)
         if call is None:
-            return api.not_played(request)
+            return Played(api.not_played(request), entry.name, changes=False)
         state = _State(self._ledger, entry.name)
         moment = Moment(utc_millis(), Random(_SEEDS.getrandbits(64)))
         try:
-            return self._play(entry, api, call(request, Caller(_credentials(entry), moment, state)), state)
+            answer = self._play(entry, api, call(request, Caller(_credentials(entry), moment, state)), state)
+            return Played(answer, entry.name, changes=state.changed or bool(answer.events))
         except LedgerError as error:
-            return api.unavailable(str(error))
+            return Played(api.unavailable(str(error)), entry.name, changes=True)
 
     def _caller(self, provider: str, api: ServerApi, request: ApiRequest) -> tuple[Entry | None, ApiAnswer]:
         """Return the app whose key and secret a request was made with, or the answer to one of nobody."""
@@ -132,6 +144,11 @@ class _State:
     def __init__(self, ledger: Ledger, app: str) -> None:
         self._ledger, self._app = ledger, app
         self._changes: dict[tuple[str, str], Kept | None] = {}
+
+    @property
+    def changed(self) -> bool:
+        """Whether something was to be changed."""
+        return bool(self._changes)
 
     def get(self, kind: str, one: str) -> dict[str, Any] | None:
         """Return what is known of one, or None."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from im_callback.provider_mock.server.front import LONGEST_PATH, PROBES, STOPPING, Refusals, server
+from im_callback.provider_mock.server.front import PROBES, STOPPING, Refusals, server
 from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class CannotListen(OSError):
 class Front:
     """Stands before the application: logs each request, counts those under way, and turns away the late ones."""
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+    def __init__(self, app: WSGIApplication, shown: Callable[[str], str]) -> None:
+        self._app, self._shown = app, shown
         self._under_way = 0
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -60,7 +60,7 @@ class Front:
             with self._changed:
                 self._under_way -= 1
                 self._changed.notify_all()
-            _log(environ, status[0], time.perf_counter() - started)
+            self._log(environ, status[0], time.perf_counter() - started)
 
         try:
             return ClosingIterator(self._app(environ, begin), end)
@@ -68,12 +68,20 @@ class Front:
             end()
             raise
 
+    def _log(self, environ: WSGIEnvironment, status: str, seconds: float) -> None:
+        path = str(environ.get("PATH_INFO", ""))
+        if path in PROBES and status == "200":
+            return
+        method = self._shown(str(environ.get("REQUEST_METHOD", "")))[:20]
+        fields = {"method": method, "path": self._shown(path), "status": int(status), "ms": round(seconds * 1000, 1)}
+        log.info("a request was answered", extra={"event": "request", "fields": fields})
+
 
 class Serving:
     """A server that listens and answers in threads of its own from the start on. Raises CannotListen."""
 
     def __init__(self, app: WSGIApplication, host: str, port: int, refusals: Refusals) -> None:
-        self._front = Front(app)
+        self._front = Front(app, refusals.shown)
         listening = _listen(host, port)
         self.host, self.port = host, int(listening.getsockname()[1])
         self._server = server(self._front, listening, refusals)
@@ -121,12 +129,3 @@ def _late(start_response: StartResponse) -> Iterable[bytes]:
     ]
     start_response("503 Service Unavailable", headers)
     return [text]
-
-
-def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
-    path = str(environ.get("PATH_INFO", ""))[:LONGEST_PATH]
-    if path in PROBES and status == "200":
-        return
-    method = str(environ.get("REQUEST_METHOD", ""))[:20]
-    fields = {"method": method, "path": path, "status": int(status), "ms": round(seconds * 1000, 1)}
-    log.info("a request was answered", extra={"event": "request", "fields": fields})

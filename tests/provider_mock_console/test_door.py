@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from im_callback.provider_mock.server.console.door import LONGEST_LOGIN, Door
+from im_callback.provider_mock.server.tokens import DEFAULT, Token, Tokens, TokenSettings
 from itsdangerous import TimestampSigner
 
-from tests.provider_mock_server.served import TOKEN, Served, served
+from tests.provider_mock_server.served import TOKEN, Served, served, written
 
 LOGIN = "/console/login"
 PAGES = ("/", "/console/apps", "/console/send", "/console/runs", "/console/deliveries/1", "/console/changes")
@@ -30,6 +32,14 @@ def session(locked: Served) -> Iterator[requests.Session]:
         answer = post(locked, LOGIN, {"token": TOKEN, "next": "/console/apps"}, session)
         assert (303, "/console/apps") == (answer.status_code, answer.headers["Location"])
         yield session
+
+
+def entered(file: Path, text: str) -> tuple[Door, Token]:
+    """Return a door, and the token that opens it."""
+    door = Door(Tokens({DEFAULT: TokenSettings(written(file, text))}))
+    token = door.open(text)
+    assert isinstance(token, Token)
+    return door, token
 
 
 def post(
@@ -94,19 +104,21 @@ class TestIn:
         answer = get(locked, "/", **{"HX-Request": "true"})
         assert (401, LOGIN) == (answer.status_code, answer.headers["HX-Redirect"])
 
-    def test_forged(self) -> None:
+    def test_forged(self, tmp_path: Path) -> None:
         """A cookie of another token, an old one, or one of somebody's own making opens nothing."""
-        door, port = Door(TOKEN), {"HOST": "localhost:8600"}
+        door, token = entered(tmp_path / "token", TOKEN)
+        port = {"HOST": "localhost:8600"}
         for value in (
-            Door("another-token-1").session(),
-            "in.x.y",
+            Door.session(*entered(tmp_path / "other", "another-token-1")),
+            f"{DEFAULT}.x.y",
+            f"{DEFAULT}..",
             TOKEN,
             "",
-            TimestampSigner(TOKEN).sign("in").decode(),
+            TimestampSigner(TOKEN).sign(DEFAULT).decode(),
         ):
-            assert not door.known({**port, "COOKIE": f"provider-mock-8600={value}"})
-        assert door.known({**port, "COOKIE": f"provider-mock-8600={door.session()}"})
-        assert not door.known({**port, "COOKIE": f"provider-mock-8601={door.session()}"})
+            assert door.visitor({**port, "COOKIE": f"provider-mock-8600={value}"}) is None
+        assert token == door.visitor({**port, "COOKIE": f"provider-mock-8600={door.session(token)}"})
+        assert door.visitor({**port, "COOKIE": f"provider-mock-8601={door.session(token)}"}) is None
 
 
 class TestAddresses:

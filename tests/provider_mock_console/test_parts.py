@@ -159,7 +159,8 @@ class TestChanges:
 
     def test_served(self, service: Service) -> None:
         """More pages than there are places are all told, hold up nobody who asks for something else, and not the end."""
-        serving = Serving(create_app(service), "127.0.0.1", 0, front_of(None))
+        app = create_app(service)
+        serving = Serving(app, "127.0.0.1", 0, front_of(app))
         url = f"{serving.url}{WATCHED}"
         with ExitStack() as opened:
             streams = [

@@ -15,6 +15,7 @@ from im_callback.provider_mock.server import settings
 from im_callback.provider_mock.server.app import create_app, front_of
 from im_callback.provider_mock.server.service import Service
 from im_callback.provider_mock.server.serving import Serving
+from im_callback.provider_mock.server.tokens import DEFAULT, Tokens, TokenSettings
 
 from tests.provider_mock.peers import OK, Peer, Script, peer
 from tests.provider_mock_server.waiting import until
@@ -30,6 +31,7 @@ class Served:
     url: str
     receiver: Peer
     session: requests.Session
+    tokens: Tokens
 
     def ask(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
         """Return the answer to a request below `/api/v1`."""
@@ -50,9 +52,19 @@ class Served:
         assert {state} == states
 
 
+def written(file: Path, token: str) -> str:
+    """Put a token into a file at once, as a mounted secret is, and return the reference to it."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_text(f"{token}\n")
+    draft.replace(file)
+    return f"file:{file}"
+
+
 @contextmanager
-def served(folder: Path, *, token: str | None = None, script: Script = OK, **more: Any) -> Iterator[Served]:
-    """Serve a new ledger in a folder.
+def served(
+    folder: Path, *, token: str | None = None, tokens: Tokens | None = None, script: Script = OK, **more: Any
+) -> Iterator[Served]:
+    """Serve a new ledger in a folder, for one token that may everything, or for these.
 
     Wherever an app's endpoint leads, its deliveries go to a receiver that follows the script: made-up
     addresses are never called.
@@ -67,13 +79,16 @@ def served(folder: Path, *, token: str | None = None, script: Script = OK, **mor
             return replace(made(*given), endpoint=receiver.url, endpoints={}, proxy=None)
 
         folder.mkdir(parents=True, exist_ok=True)
+        if tokens is None:
+            tokens = Tokens() if token is None else Tokens({DEFAULT: TokenSettings(written(folder / "token", token))})
         with (
             patch.object(settings, "app", made_here),
             Service(str(folder / "ledger.db"), secrets=folder / "secrets", **more) as service,
         ):
-            serving = Serving(create_app(service, token), "127.0.0.1", 0, front_of(token))
+            app = create_app(service, tokens)
+            serving = Serving(app, "127.0.0.1", 0, front_of(app))
             try:
-                yield Served(service, serving.url, receiver, session)
+                yield Served(service, serving.url, receiver, session, tokens)
             finally:
                 serving.drain(10)
                 serving.close()

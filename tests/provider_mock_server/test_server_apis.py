@@ -346,7 +346,7 @@ def _request(path: str, fields: Mapping[str, str]) -> Any:
 def _answer(service: Service, request: Any) -> dict[str, Any]:
     found = service.server_apis.answer(request)
     assert found is not None
-    return dict(found.body)
+    return dict(found.answer.body)
 
 
 class TestOwner:

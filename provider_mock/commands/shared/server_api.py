@@ -88,9 +88,9 @@ class ServerApi:
 
     def _refused(self, status: int, answer: Mapping[str, Any] | None) -> typed.Wrong:
         if status == 401 and self._has_token:
-            return typed.Wrong(
-                f"the server at {self._url} refuses the token of {self._token_from}; give the one it was started with"
-            )
+            expired = "has expired" in (answer or {}).get("detail", "")
+            why = ": it has expired; ask for a new one" if expired else "; give the one it was started with"
+            return typed.Wrong(f"the server at {self._url} refuses the token of {self._token_from}{why}")
         if status == 401:
             return typed.Wrong(
                 f"the server at {self._url} wants its token; give --token-file FILE, or set PROVIDER_MOCK_TOKEN"

@@ -13,11 +13,13 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[import-untyped]
+from im_callback.provider_mock.server import audit
 from im_callback.provider_mock.server.api import problems, resources
 from im_callback.provider_mock.server.api.document import document, shared
-from im_callback.provider_mock.server.api.operation import JSON, Handler, Resource
+from im_callback.provider_mock.server.api.operation import JSON, Operation, Resource
 from im_callback.provider_mock.server.api.reading import Reader
 from im_callback.provider_mock.server.service import Service
+from im_callback.provider_mock.server.tokens import Scope
 
 DOCUMENT = "/openapi.json"
 PAGE = "/docs"
@@ -35,7 +37,7 @@ def register(app: Flask, service: Service, *, token_needed: bool = False) -> Non
     for resource in found:
         for one in resource.operations:
             if one.handler is not None:
-                view = _view(service, one.handler, Reader(one, schemas))
+                view = _view(service, one, Reader(one, schemas))
                 rule = one.path.replace("{", "<").replace("}", ">")
                 blueprint.add_url_rule(rule, one.name, view, methods=[one.method])
     text = json.dumps(document(found, token_needed=token_needed))
@@ -46,15 +48,28 @@ def register(app: Flask, service: Service, *, token_needed: bool = False) -> Non
     app.register_blueprint(get_swaggerui_blueprint(PAGE, DOCUMENT, config=settings))
 
 
+def needs() -> dict[str, Scope | None]:
+    """Return the scope that a token has to have, by endpoint; None: it is answered without a token."""
+    operations = [one for resource in load() for one in resource.operations]
+    found = {one.name if one.handler is None else f"api.{one.name}": one.scope for one in operations}
+    return {**found, "api.openapi": None, "swagger_ui.show": None}
+
+
 def load() -> list[Resource]:
     """Return all resources, in alphabetical order of their files."""
     names = sorted(module.name for module in pkgutil.iter_modules(resources.__path__))
     return [import_module(f"{resources.__name__}.{name}").RESOURCE for name in names]
 
 
-def _view(service: Service, handler: Handler, reader: Reader) -> Any:
+def _view(service: Service, operation: Operation, reader: Reader) -> Any:
+    handler = operation.handler
+    assert handler is not None
+
     def view(**path: str) -> Response:
-        reply = handler(service, reader.read(request, path))
+        asked = reader.read(request, path)
+        if operation.concerns is not None:
+            audit.current().concerned |= operation.concerns(asked)
+        reply = handler(service, asked)
         if reply.status == 204:
             return Response(status=204)
         text = json.dumps(reply.body, separators=(",", ":"), allow_nan=False)

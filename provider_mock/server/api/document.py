@@ -52,7 +52,7 @@ The standalone mock of an IM service: apps, their events, deliveries and attempt
 """
 _REASONS = {
     400: "The body is no JSON.",
-    401: "The token is missing or wrong.",
+    401: "The token is missing, wrong, or has expired.",
     403: "The request comes from another site, or names this server by another host than it listens on.",
     404: "There is none of this name or id.",
     413: "The body is too long.",
@@ -60,6 +60,7 @@ _REASONS = {
     422: "The request breaks a rule of this document.",
     503: "The server cannot do it now: its database does not answer, or it is stopping.",
 }
+_LACKING = "The token has not the scope that is needed."
 _HEADERS = {401: {"WWW-Authenticate": "How to say who you are."}, 503: {"Retry-After": "Seconds to wait."}}
 
 
@@ -101,8 +102,9 @@ def _operation(resource: Resource, one: Operation, *, token_needed: bool) -> dic
         "responses": {str(status): _answer(answer) for status, answer in one.answers.items()}
         | {str(status): _error(status, reason) for status, reason in _errors(one, token_needed=token_needed).items()},
     }
-    if one.description:
-        found["description"] = one.description
+    needs = "" if one.scope is None else f"A token needs the scope `{one.scope}`."
+    if described := "\n\n".join(filter(None, (one.description, needs))):
+        found["description"] = described
     if one.parameters:
         found["parameters"] = [
             {
@@ -116,8 +118,8 @@ def _operation(resource: Resource, one: Operation, *, token_needed: bool) -> dic
         ]
     if one.body is not None:
         found["requestBody"] = {"required": True, "content": {JSON: {"schema": one.body}}}
-    if one.open:
-        found["security"] = []
+    if one.scope is None or token_needed:
+        found["security"] = [] if one.scope is None else [{"token": [one.scope]}]
     return found
 
 
@@ -131,9 +133,11 @@ def _errors(one: Operation, *, token_needed: bool) -> dict[int, str]:
             statuses.append(404)
         if one.body is not None:
             statuses += [400, 413, 415]
-    if not one.open:
-        statuses.append(401 if token_needed else 403)
+    if one.scope is not None:
+        statuses += [401, 403] if token_needed else [403]
     reasons = {status: _REASONS[status] for status in sorted(statuses)}
+    if token_needed and 403 in reasons:
+        reasons[403] = _LACKING
     return reasons | ({409: one.conflicts} if one.conflicts else {})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from im_callback.provider_mock.server.service import Service
+from im_callback.provider_mock.server.tokens import Scope
 
 Schema = Mapping[str, Any]
 """A JSON Schema 2020-12; `$ref` leads to `#/components/schemas/`."""
@@ -57,18 +58,22 @@ class Reply:
 
 
 Handler = Callable[[Service, Asked], Reply]
+Concerned = Mapping[str, Any]
+"""What a request is about, as the audit tells it: `app`, `id`."""
 
 
 @dataclass(frozen=True)
 class Operation:
     """One method of one path.
 
-    `handler` is None for a route that is defined elsewhere and only described here. `conflicts` says
-    when the answer is 409; None: never.
+    `scope` is what a token has to allow; None: no token is wanted. What reads changes nothing. `handler` is None for a
+    route that is defined elsewhere and only described here. `conflicts` says when the answer is 409; None: never.
+    `concerns` returns what a request is about where its path does not say it.
     """
 
     method: str
     path: str
+    scope: Scope | None
     name: str
     summary: str
     description: str
@@ -77,8 +82,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: Schema | None = None
     conflicts: str | None = None
-    open: bool = False
-    """Whether it is answered without a token."""
+    concerns: Callable[[Asked], Concerned] | None = None
 
     def at(self, place: str) -> list[Parameter]:
         """Return the parameters in this place."""
@@ -98,10 +102,12 @@ class Resource:
         self,
         method: str,
         path: str,
+        scope: Scope,
         answers: Mapping[int, Answer],
         *parameters: Parameter,
         body: Schema | None = None,
         conflicts: str | None = None,
+        concerns: Callable[[Asked], Concerned] | None = None,
     ) -> Callable[[Handler], Handler]:
         """Make a function an operation: its name is the operation's, its docstring the summary and description."""
 
@@ -111,6 +117,7 @@ class Resource:
                 Operation(
                     method,
                     path,
+                    scope,
                     handler.__name__,
                     summary.rstrip("."),
                     description.strip(),
@@ -119,6 +126,7 @@ class Resource:
                     parameters,
                     body,
                     conflicts,
+                    concerns,
                 )
             )
             return handler

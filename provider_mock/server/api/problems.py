@@ -103,7 +103,8 @@ def _ledger(error: LedgerError) -> Refused:
 
 
 def _unexpected(app: Flask, error: Exception) -> Refused:
-    app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    # The path as it was sent could hold anything.
+    app.logger.error("%s %s failed", request.method, request.url_rule or "a provider's call", exc_info=error)
     return Refused(500, "the server failed at this request; its log says why")
 
 

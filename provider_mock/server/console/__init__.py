@@ -8,16 +8,23 @@ from flask import Blueprint, Flask, Response, make_response, redirect, render_te
 from im_callback.provider_mock.delivery.ledger import LedgerError
 from im_callback.provider_mock.drawing import style
 from im_callback.provider_mock.drawing.svg import span
+from im_callback.provider_mock.server import audit
 from im_callback.provider_mock.server.console import form, told
 from im_callback.provider_mock.server.console.door import LOGIN, PREFIX, SESSION_SECONDS, STATIC, Door, cookie
-from im_callback.provider_mock.server.console.pages import Pages
+from im_callback.provider_mock.server.console.pages import NEEDS, Pages
 from im_callback.provider_mock.server.errors import NotFound, Objection, ServiceError
 from im_callback.provider_mock.server.service import Service
+from im_callback.provider_mock.server.tokens import Scope
 from im_callback.provider_mock.visible import visible
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 _OPEN = frozenset({"console.login", "console.enter", "console.static", "console.drawing"})
 """Pages that are shown to everybody: nothing of the service is in them."""
+
+
+def needs() -> dict[str, Scope | None]:
+    """Return the scope that a token has to have, by endpoint; None: none, as on the way in and out."""
+    return {**dict.fromkeys((*_OPEN, "console.leave")), **{f"console.{name}": scope for name, scope in NEEDS.items()}}
 
 
 def register(app: Flask, service: Service, door: Door) -> None:
@@ -30,7 +37,7 @@ def register(app: Flask, service: Service, door: Door) -> None:
 
     @blueprint.before_request
     def only_known() -> Response | None:
-        if request.endpoint in _OPEN or door.known(_headers()):
+        if request.endpoint in _OPEN or door.visitor(_headers()) is not None:
             return None
         if "HX-Request" in request.headers:
             # Not into a part of a page.
@@ -57,7 +64,9 @@ def register(app: Flask, service: Service, door: Door) -> None:
 
     @blueprint.context_processor
     def known() -> dict[str, Any]:
-        return {"locked": door.locked, "here": request.full_path.rstrip("?"), "page": request.endpoint}
+        visitor = door.visitor(_headers())
+        may = frozenset() if visitor is None else visitor.scopes
+        return {"locked": door.locked, "here": request.full_path.rstrip("?"), "page": request.endpoint, "may": may}
 
     @blueprint.get(f"{PREFIX}/drawing.css")
     def drawing() -> Response:
@@ -77,17 +86,19 @@ def _enter(blueprint: Blueprint, door: Door) -> None:
 
     @blueprint.get(LOGIN)
     def login() -> str:
-        return render_template("login.html", next=_inside(request.args.get("next", "")), wrong=False)
+        return render_template("login.html", next=_inside(request.args.get("next", "")), wrong="")
 
     @blueprint.post(LOGIN)
     def enter() -> Response:
         to = _inside(request.form.get("next", ""))
-        if not door.opens(request.form.get("token", "").strip()):
-            return Response(render_template("login.html", next=to, wrong=True), 403)
+        token = door.open(request.form.get("token", "").strip())
+        if isinstance(token, str):
+            return Response(render_template("login.html", next=to, wrong=token), 403)
+        audit.current().token = token.name
         response = make_response(redirect(to, 303))
         response.set_cookie(
             cookie(_headers()),
-            door.session(),
+            door.session(token),
             max_age=SESSION_SECONDS,
             httponly=True,
             samesite="Strict",

@@ -17,12 +17,14 @@ from im_callback.provider_mock.drawing.bars import bars
 from im_callback.provider_mock.drawing.columns import columns
 from im_callback.provider_mock.drawing.timeline import drawn
 from im_callback.provider_mock.drawing.timeline import told as timeline_told
+from im_callback.provider_mock.server import audit
 from im_callback.provider_mock.server.console import changes, faults, form, told
 from im_callback.provider_mock.server.errors import Invalid, Objection, ServiceError, Unavailable
 from im_callback.provider_mock.server.front import STOPPING, WATCHED
 from im_callback.provider_mock.server.models import OUTCOMES, AppView, NewEvent
 from im_callback.provider_mock.server.recent import COLUMN_MILLIS
 from im_callback.provider_mock.server.service import Service
+from im_callback.provider_mock.server.tokens import Scope
 from im_callback.schemas import EventType, jsontext
 from markupsafe import Markup
 
@@ -30,6 +32,23 @@ ROWS = 50
 ATTEMPTS = 100
 """Attempts of a delivery that its page shows, the last ones."""
 PARKED = 20
+ROUTES: tuple[tuple[str, str, str, Scope], ...] = (
+    ("/", "deliveries", "GET", "read"),
+    ("/console/deliveries/<int(max=9223372036854775807):delivery_id>", "delivery", "GET", "read"),
+    ("/console/deliveries/<int(max=9223372036854775807):delivery_id>/again", "again", "POST", "send"),
+    ("/console/send", "send", "GET", "read"),
+    ("/console/send", "sent", "POST", "send"),
+    ("/console/apps", "apps", "GET", "read"),
+    ("/console/apps/<name>", "app", "GET", "read"),
+    ("/console/apps/<name>/faults", "set_faults", "POST", "manage"),
+    ("/console/apps/<name>/release", "release", "POST", "send"),
+    ("/console/apps/<name>/traffic", "start_run", "POST", "send"),
+    ("/console/runs", "runs", "GET", "read"),
+    ("/console/runs/<int:run_id>/stop", "stop_run", "POST", "send"),
+    (WATCHED, "changes", "GET", "read"),
+)
+"""Of each page its path, the method of `Pages` that answers, HTTP's method, and the scope that a token has to have."""
+NEEDS = {name: scope for _, name, _, scope in ROUTES}
 _ATTRIBUTE = "attribute:"
 _PAYLOAD = re.compile(r"^/events/0/payload(?:/0)?(?=/|$)")
 
@@ -43,22 +62,8 @@ class Pages:
 
     def register(self, blueprint: Blueprint) -> None:
         """Add the pages to a blueprint."""
-        for rule, view, method in (
-            ("/", self.deliveries, "GET"),
-            ("/console/deliveries/<int(max=9223372036854775807):delivery_id>", self.delivery, "GET"),
-            ("/console/deliveries/<int(max=9223372036854775807):delivery_id>/again", self.again, "POST"),
-            ("/console/send", self.send, "GET"),
-            ("/console/send", self.sent, "POST"),
-            ("/console/apps", self.apps, "GET"),
-            ("/console/apps/<name>", self.app, "GET"),
-            ("/console/apps/<name>/faults", self.set_faults, "POST"),
-            ("/console/apps/<name>/release", self.release, "POST"),
-            ("/console/apps/<name>/traffic", self.start_run, "POST"),
-            ("/console/runs", self.runs, "GET"),
-            ("/console/runs/<int:run_id>/stop", self.stop_run, "POST"),
-            (WATCHED, self.changes, "GET"),
-        ):
-            blueprint.add_url_rule(rule, view.__name__, view, methods=[method])
+        for rule, name, method, _ in ROUTES:
+            blueprint.add_url_rule(rule, name, getattr(self, name), methods=[method])
 
     # Deliveries
 
@@ -152,6 +157,8 @@ class Pages:
             raise Invalid.of("/app", "there is no such app or event type", "choose one of the list")
         chosen = self._chosen_faults()
         action = request.form.get("action", "send")
+        entry = audit.current()
+        entry.changes, entry.concerned = action == "send", {"app": app.name}
         payload, problems = self._typed()
         event = NewEvent(event_type.name, payload)
         if not problems and action != "send":

@@ -52,7 +52,7 @@ _REFUSED = "The app is in the configuration file, or its provider has no such po
 _LOCATION = {"Location": "Where the app is."}
 
 
-@RESOURCE.operation("GET", "/api/v1/apps", {200: Answer("All apps.", record({"items": listed(ref("App"))}))})
+@RESOURCE.operation("GET", "/api/v1/apps", "read", {200: Answer("All apps.", record({"items": listed(ref("App"))}))})
 def list_apps(service: Service, asked: Asked) -> Reply:
     """List the apps, by name."""
     return Reply(200, {"items": [shown(app) for app in service.apps.list()]})
@@ -61,8 +61,10 @@ def list_apps(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "POST",
     "/api/v1/apps",
+    "manage",
     {201: Answer("The app.", ref("App"), _LOCATION)},
     body=ref("NewApp"),
+    concerns=lambda asked: {"app": asked.body["name"]},
     conflicts=f"There is an app of this name. {_REFUSED}",
 )
 def add_app(service: Service, asked: Asked) -> Reply:
@@ -71,7 +73,7 @@ def add_app(service: Service, asked: Asked) -> Reply:
     return _added(app)
 
 
-@RESOURCE.operation("GET", "/api/v1/apps/{app}", {200: Answer("The app.", ref("App"))}, APP)
+@RESOURCE.operation("GET", "/api/v1/apps/{app}", "read", {200: Answer("The app.", ref("App"))}, APP)
 def show_app(service: Service, asked: Asked) -> Reply:
     """Show an app."""
     return Reply(200, shown(service.apps.get(asked["app"])))
@@ -80,6 +82,7 @@ def show_app(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "PUT",
     "/api/v1/apps/{app}",
+    "manage",
     {200: Answer("The app, changed.", ref("App")), 201: Answer("The app, new.", ref("App"), _LOCATION)},
     APP,
     body=ref("AppSettings"),
@@ -97,6 +100,7 @@ def put_app(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "DELETE",
     "/api/v1/apps/{app}",
+    "manage",
     {204: Answer("It is removed.")},
     APP,
     conflicts="The app is in the configuration file.",
@@ -110,7 +114,9 @@ def remove_app(service: Service, asked: Asked) -> Reply:
     return Reply(204)
 
 
-@RESOURCE.operation("POST", "/api/v1/apps/{app}/reset", {200: Answer("How many were deleted.", ref("Count"))}, APP)
+@RESOURCE.operation(
+    "POST", "/api/v1/apps/{app}/reset", "manage", {200: Answer("How many were deleted.", ref("Count"))}, APP
+)
 def reset_app(service: Service, asked: Asked) -> Reply:
     """Delete an app's deliveries, with their attempts, and what waits or is parked.
 

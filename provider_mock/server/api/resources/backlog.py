@@ -20,6 +20,7 @@ RESOURCE = Resource(
 @RESOURCE.operation(
     "GET",
     "/api/v1/apps/{app}/backlog",
+    "read",
     {200: Answer("A page of parked deliveries.", ref("BacklogPage"))},
     APP,
     cursor("N-N"),
@@ -40,6 +41,7 @@ def list_backlog(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "POST",
     "/api/v1/apps/{app}/backlog/release",
+    "send",
     {200: Answer("How many are due again.", ref("Count"))},
     APP,
     body=record(

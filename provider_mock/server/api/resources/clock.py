@@ -27,7 +27,7 @@ RESOURCE = Resource(
 _CLOCK = {200: Answer("The clock.", ref("Clock"))}
 
 
-@RESOURCE.operation("GET", "/api/v1/clock", _CLOCK)
+@RESOURCE.operation("GET", "/api/v1/clock", "read", _CLOCK)
 def show_clock(service: Service, asked: Asked) -> Reply:
     """Show the clock."""
     return _shown(service.clock())
@@ -36,6 +36,7 @@ def show_clock(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "PUT",
     "/api/v1/clock",
+    "manage",
     _CLOCK,
     body=record(
         {
@@ -56,6 +57,7 @@ def set_clock(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "POST",
     "/api/v1/clock/advance",
+    "manage",
     _CLOCK,
     body=record({"seconds": {"type": "number", "minimum": 0.001, "maximum": FURTHEST}}),
     conflicts="It would leave the times that can be written down.",

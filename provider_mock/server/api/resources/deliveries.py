@@ -136,6 +136,7 @@ _ID = Parameter("delivery_id", "path", ID, "The delivery's id.")
 @RESOURCE.operation(
     "GET",
     "/api/v1/deliveries",
+    "read",
     {200: Answer("A page of deliveries.", ref("DeliveryPage"))},
     *(Parameter(name, "query", schema, text) for name, (schema, text) in _FILTERS.items()),
     Parameter(
@@ -157,7 +158,9 @@ def list_deliveries(service: Service, asked: Asked) -> Reply:
     return paged(found, limit, lambda last: str(last.id), shown)
 
 
-@RESOURCE.operation("GET", "/api/v1/deliveries/{delivery_id}", {200: Answer("The delivery.", ref("Delivery"))}, _ID)
+@RESOURCE.operation(
+    "GET", "/api/v1/deliveries/{delivery_id}", "read", {200: Answer("The delivery.", ref("Delivery"))}, _ID
+)
 def show_delivery(service: Service, asked: Asked) -> Reply:
     """Show a delivery."""
     return Reply(200, shown(service.delivery(asked["delivery_id"])))
@@ -166,6 +169,7 @@ def show_delivery(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "GET",
     "/api/v1/deliveries/{delivery_id}/attempts",
+    "read",
     {200: Answer("A page of attempts.", ref("AttemptPage"))},
     _ID,
     cursor("N"),
@@ -178,11 +182,20 @@ def list_attempts(service: Service, asked: Asked) -> Reply:
     return paged(found, limit, lambda last: str(last.record.number), _attempt)
 
 
+def _concerned(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the app of the filter, or the first ids."""
+    if "ids" in body:
+        return {"id": ",".join(map(str, body["ids"][:20]))}
+    return {"app": body["filter"]["app"]} if "app" in body["filter"] else {}
+
+
 @RESOURCE.operation(
     "POST",
     "/api/v1/redeliveries",
+    "send",
     {200: Answer("How many are due again.", ref("Count"))},
     body=ref("Redelivery"),
+    concerns=lambda asked: _concerned(asked.body),
 )
 def redeliver(service: Service, asked: Asked) -> Reply:
     """Make deliveries due again, whatever became of them.

@@ -84,6 +84,7 @@ RESOURCE = Resource(
 @RESOURCE.operation(
     "POST",
     "/api/v1/apps/{app}/events",
+    "send",
     {202: Answer("They are on disk.", ref("Accepted"))},
     APP,
     Parameter(

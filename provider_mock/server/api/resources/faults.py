@@ -49,14 +49,16 @@ RESOURCE = Resource(
 
 
 @RESOURCE.operation(
-    "GET", "/api/v1/faults", {200: Answer("The catalogue.", record({"items": listed(ref("FaultKind"))}))}
+    "GET", "/api/v1/faults", "read", {200: Answer("The catalogue.", record({"items": listed(ref("FaultKind"))}))}
 )
 def list_faults(service: Service, asked: Asked) -> Reply:
     """List the faults there are."""
     return Reply(200, {"items": [_shown(one) for one in service.faults()]})
 
 
-@RESOURCE.operation("GET", "/api/v1/apps/{app}/faults", {200: Answer("Those that stand.", ref("StandingFaults"))}, APP)
+@RESOURCE.operation(
+    "GET", "/api/v1/apps/{app}/faults", "read", {200: Answer("Those that stand.", ref("StandingFaults"))}, APP
+)
 def show_standing_faults(service: Service, asked: Asked) -> Reply:
     """Show an app's standing faults."""
     return Reply(200, {"faults": list(service.apps.get(asked["app"]).faults)})
@@ -65,6 +67,7 @@ def show_standing_faults(service: Service, asked: Asked) -> Reply:
 @RESOURCE.operation(
     "PUT",
     "/api/v1/apps/{app}/faults",
+    "manage",
     {200: Answer("Those that stand from now on.", ref("SwitchedFaults"))},
     APP,
     body=ref("NewStandingFaults"),

@@ -59,6 +59,7 @@ RESOURCE = Resource(
 @RESOURCE.operation(
     "GET",
     "/api/v1/providers",
+    "read",
     {
         200: Answer(
             "All providers.",

@@ -90,6 +90,7 @@ _SCENARIO = Parameter("scenario_id", "path", ID, "The scenario's id.")
 @RESOURCE.operation(
     "POST",
     "/api/v1/apps/{app}/scenarios",
+    "send",
     {202: Answer("The scenario, begun.", ref("Scenario"), {"Location": "Where the scenario is."})},
     APP,
     body=ref("NewScenario"),
@@ -113,7 +114,7 @@ def start_scenario(service: Service, asked: Asked) -> Reply:
 
 
 @RESOURCE.operation(
-    "GET", "/api/v1/scenarios", {200: Answer("The scenarios.", record({"items": listed(ref("Scenario"))}))}
+    "GET", "/api/v1/scenarios", "read", {200: Answer("The scenarios.", record({"items": listed(ref("Scenario"))}))}
 )
 def list_scenarios(service: Service, asked: Asked) -> Reply:
     """List scenarios, the newest first.
@@ -124,7 +125,7 @@ def list_scenarios(service: Service, asked: Asked) -> Reply:
 
 
 @RESOURCE.operation(
-    "GET", "/api/v1/scenarios/{scenario_id}", {200: Answer("The scenario.", ref("Scenario"))}, _SCENARIO
+    "GET", "/api/v1/scenarios/{scenario_id}", "read", {200: Answer("The scenario.", ref("Scenario"))}, _SCENARIO
 )
 def show_scenario(service: Service, asked: Asked) -> Reply:
     """Show a scenario."""
@@ -132,7 +133,7 @@ def show_scenario(service: Service, asked: Asked) -> Reply:
 
 
 @RESOURCE.operation(
-    "POST", "/api/v1/scenarios/{scenario_id}/stop", {200: Answer("The scenario.", ref("Scenario"))}, _SCENARIO
+    "POST", "/api/v1/scenarios/{scenario_id}/stop", "send", {200: Answer("The scenario.", ref("Scenario"))}, _SCENARIO
 )
 def stop_scenario(service: Service, asked: Asked) -> Reply:
     """Stop a scenario.

@@ -77,6 +77,7 @@ _RUN = Parameter("run_id", "path", ID, "The run's id.")
 @RESOURCE.operation(
     "POST",
     "/api/v1/apps/{app}/traffic",
+    "send",
     {202: Answer("The run, begun.", ref("Run"), {"Location": "Where the run is."})},
     APP,
     body=ref("NewRun"),
@@ -96,7 +97,9 @@ def start_run(service: Service, asked: Asked) -> Reply:
     return Reply(202, _shown(run), {"Location": f"/api/v1/traffic-runs/{run.id}"})
 
 
-@RESOURCE.operation("GET", "/api/v1/traffic-runs", {200: Answer("The runs.", record({"items": listed(ref("Run"))}))})
+@RESOURCE.operation(
+    "GET", "/api/v1/traffic-runs", "read", {200: Answer("The runs.", record({"items": listed(ref("Run"))}))}
+)
 def list_runs(service: Service, asked: Asked) -> Reply:
     """List traffic runs, the newest first.
 
@@ -105,13 +108,13 @@ def list_runs(service: Service, asked: Asked) -> Reply:
     return Reply(200, {"items": [_shown(run) for run in service.runs.list()]})
 
 
-@RESOURCE.operation("GET", "/api/v1/traffic-runs/{run_id}", {200: Answer("The run.", ref("Run"))}, _RUN)
+@RESOURCE.operation("GET", "/api/v1/traffic-runs/{run_id}", "read", {200: Answer("The run.", ref("Run"))}, _RUN)
 def show_run(service: Service, asked: Asked) -> Reply:
     """Show a traffic run."""
     return Reply(200, _shown(service.runs.get(asked["run_id"])))
 
 
-@RESOURCE.operation("POST", "/api/v1/traffic-runs/{run_id}/stop", {200: Answer("The run.", ref("Run"))}, _RUN)
+@RESOURCE.operation("POST", "/api/v1/traffic-runs/{run_id}/stop", "send", {200: Answer("The run.", ref("Run"))}, _RUN)
 def stop_run(service: Service, asked: Asked) -> Reply:
     """Stop a traffic run.
 

@@ -101,6 +101,7 @@ RESOURCE = Resource(
 @RESOURCE.operation(
     "POST",
     "/api/v1/verify",
+    "read",
     {200: Answer("Whether all of it holds, and what nearly does.", ref("Verified"))},
     body=ref("Verification"),
     conflicts="The numbers contradict each other, or there are too many deliveries to look through.",
