@@ -224,7 +224,7 @@ def api(document: Mapping[str, Any]) -> Iterator[str]:
                 continue
             yield f"## `{method.upper()} {path}`"
             yield ""
-            yield " ".join(one for one in (call.get("summary", ""), call.get("description", "")) if one)
+            yield ". ".join(one for one in (call.get("summary", ""), call.get("description", "")) if one)
             yield ""
             shared = [resolved(one, document) for one in (*item.get("parameters", ()), *call.get("parameters", ()))]
             if shared:

@@ -53,7 +53,10 @@ ANSWER_SECONDS = 15.0
     help="sqlite:///PATH, postgresql://… or the path of a file.",
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML with a table [apps.NAME] for each app."
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML with a table [apps.NAME] for each app, and [tokens.NAME] for each token.",
 )
 @click.option(
     "--token-file",

@@ -154,7 +154,7 @@ def _first(name: str, ref: str) -> str:
         if text is None:
             raise BadToken(name, f"is not in the environment; set {place} and start the server again")
         return text
-    return _read(name, Path(place).read_bytes)
+    return _again(name, ref) if _is_regular(ref) else _read(name, lambda: _beginning(Path(place)))
 
 
 def _again(name: str, ref: str) -> str:
@@ -170,6 +170,11 @@ def _read(name: str, read: Callable[[], bytes]) -> str:
         raise BadToken(
             name, f"cannot be read ({getattr(error, 'strerror', None) or error}); put the token there"
         ) from None
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LONGEST)
 
 
 def _is_regular(ref: str) -> bool:

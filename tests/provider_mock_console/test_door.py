@@ -109,7 +109,7 @@ class TestIn:
         door, token = entered(tmp_path / "token", TOKEN)
         port = {"HOST": "localhost:8600"}
         for value in (
-            Door.session(*entered(tmp_path / "other", "another-token-1")),
+            Door.session(*entered(tmp_path / "other", "another-token-of-1")),
             f"{DEFAULT}.x.y",
             f"{DEFAULT}..",
             TOKEN,
