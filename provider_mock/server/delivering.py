@@ -33,8 +33,8 @@ AGAIN_SECONDS = 1.0
 """Until the engine is started again after an error that ended it."""
 REST_SECONDS = 10.0
 """How long it is waited for what is under way before an app is reset: longer than the providers' deadlines."""
-CLOCK_STEP = 5
-"""Milliseconds by which the clock is behind that of the other processes before it is moved."""
+CLOCK_STEP = 2
+"""Milliseconds by which the clock is behind or ahead of that of the other processes before it is moved."""
 
 OnAttempt = Callable[[App, Waiting, Done, "Reply | NoReply | None"], None]
 
@@ -72,7 +72,7 @@ class Delivering:
         self._thread = threading.Thread(target=self._deliver, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Begin, with the apps that are there; raises the database's errors."""
+        """Begin, with the apps that are there; raises LedgerError."""
         if self.sharing is not None:
             self._ledger.tell_accepted(self.sharing.elsewhere)
             self.sharing.start()
@@ -243,12 +243,10 @@ class Delivering:
             if beat.moment < self._moved_at:
                 return
             at, millis, scale = json.loads(beat.clock)
-            if scale != self._clock.scale:
-                self._clock.set_scale(scale)
-            passed = beat.now - at + (steady() - beat.moment) * 1000
-            behind = millis + passed * scale - self._clock.now()
-            if behind > CLOCK_STEP * max(1.0, scale):
-                self._clock.advance(behind / 1000)
+            now = millis + (beat.now - at + (steady() - beat.moment) * 1000) * scale
+            step = (CLOCK_STEP + beat.unsure * 1000) * max(1.0, scale)
+            if scale != self._clock.scale or abs(now - self._clock.now()) > step:
+                self._clock.follow(now, scale)
         finally:
             self._moving.release()
 

@@ -114,11 +114,14 @@ class Registry:
 
     def entry(self, name: str) -> Entry:
         """Return an app with everything that belongs to it; NotFound."""
-        try:
-            return self._entries[name]
-        except KeyError:
+        if (found := self._entries.get(name)) is None and self._shared:
+            # Another process may have put it a moment ago.
+            self._reload(name)
+            found = self._entries.get(name)
+        if found is None:
             fix = question(name, self._entries) or "see the list of apps"
-            raise NotFound.of("app", f"there is no app {name[:80]!r}", fix) from None
+            raise NotFound.of("app", f"there is no app {name[:80]!r}", fix)
+        return found
 
     def of_key(self, provider: str, app_key: str) -> list[Entry]:
         """Return the apps of a provider that can be delivered and have this key, by name."""
@@ -233,7 +236,7 @@ class Registry:
             before = self._entries.get(name)
             if before is not None and before.source == "config":
                 return
-            stored = next((one for one in self._ledger.apps() if one.name == name), None)
+            stored = self._ledger.app(name)
             if stored is not None:
                 entry = self._from_ledger(stored)
                 if before is None or (entry.app, entry.not_ready) != (before.app, before.not_ready):

@@ -83,7 +83,7 @@ class Sharing:
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
 
     def start(self) -> None:
-        """Take leases, once, and go on with that in a thread; raises the database's errors."""
+        """Take leases, once, and go on with that in a thread; raises LedgerError."""
         self._renew()
         self._thread.start()
 

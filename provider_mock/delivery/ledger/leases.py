@@ -23,6 +23,7 @@ from im_callback.provider_mock.delivery.ledger.database import Database, transac
 from im_callback.provider_mock.delivery.ledger.records import Failing
 from im_callback.provider_mock.delivery.ledger.told import LEASE, listen, tell, told
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 LEASE_SECONDS = 5.0
 """How long a lease holds after it was renewed."""
@@ -37,6 +38,8 @@ FORGOTTEN_SECONDS = 3600.0
 CLOCK_KEY = "server.clock"
 """The setting that says how the clock of all processes goes."""
 
+_SAMPLES = 4
+"""Times that the clock is asked for in a beat; the quickest answer counts."""
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
@@ -56,13 +59,14 @@ class Process:
 class Beat:
     """What a process knows after it has renewed its leases.
 
-    `now` is the database's time at the moment `moment` of the steady clock. `until` is the moment of the steady clock up to
+    `now` is the database's time at the moment `moment` of the steady clock, give or take `unsure` seconds. `until` is the moment of the steady clock up to
     which it may send. `held` are its leases, `taken` those of them that are new, `wanted` those that it is to give to
     another. `holders` are those of all leases that hold.
     """
 
-    now: int
+    now: float
     moment: float
+    unsure: float
     until: float
     held: Mapping[str, Failing]
     taken: frozenset[str]
@@ -77,7 +81,7 @@ class Beat:
 class Leases:
     """The leases as one process sees them, through a connection of its own. All but `poke` belong to one thread.
 
-    Raises the database's errors; then the connection is closed, and the next call opens another.
+    Raises LedgerUnavailable; then the connection is closed, and the next call opens another.
     """
 
     def __init__(self, database: Database, process: str, name: str) -> None:
@@ -142,7 +146,7 @@ class Leases:
 
         def free(connection: Connection) -> None:
             connection.exec_driver_sql(
-                "UPDATE lane SET holder = NULL, until = 0 WHERE app = ANY (%s) AND holder = %s",
+                "UPDATE lane SET holder = NULL, until = 0 WHERE app = ANY (%s::text[]) AND holder = %s",
                 (list(apps), self.process),
             )
             tell(connection, self.process, LEASE)
@@ -174,7 +178,7 @@ class Leases:
             (me, self._name, apps),
         )
         # Behind each other's backs two processes add the same apps: in one order nobody waits for the other.
-        connection.exec_driver_sql("INSERT INTO lane (app) SELECT unnest(%s) ON CONFLICT DO NOTHING", (ready,))
+        connection.exec_driver_sql("INSERT INTO lane (app) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (ready,))
         renewed = connection.exec_driver_sql(
             f"""UPDATE lane SET until = {_NOW} + {_millis(LEASE_SECONDS)} WHERE holder = %s
                 RETURNING app, failing_since, switched_off_at, wanted_by IS NOT NULL AND wanted_by <> %s
@@ -184,7 +188,7 @@ class Leases:
         processes = self._processes(connection)
         free = connection.exec_driver_sql(
             f"""SELECT app, until, {_NOW}, coalesce(wanted_by = %s AND wanted_until >= {_NOW}, false) FROM lane
-                WHERE app = ANY (%s) AND (holder IS NULL OR until < {_NOW})
+                WHERE app = ANY (%s::text[]) AND (holder IS NULL OR until < {_NOW})
                     AND (wanted_by IS NULL OR wanted_by = %s OR wanted_until < {_NOW})
                 ORDER BY app FOR UPDATE SKIP LOCKED""",  # noqa: S608
             (me, ready, me),
@@ -193,7 +197,7 @@ class Leases:
         chosen = choose(held, {row[0]: None if row[3] else row[2] - row[1] for row in free}, processes)
         taken = connection.exec_driver_sql(
             f"""UPDATE lane SET holder = %s, until = {_NOW} + {_millis(LEASE_SECONDS)}, wanted_by = NULL
-                WHERE app = ANY (%s) RETURNING app, failing_since, switched_off_at""",  # noqa: S608
+                WHERE app = ANY (%s::text[]) RETURNING app, failing_since, switched_off_at""",  # noqa: S608
             (me, list(chosen)),
         ).all()
         held |= {row[0]: Failing(row[1], row[2]) for row in taken}
@@ -201,11 +205,11 @@ class Leases:
             f"SELECT app, CASE WHEN until >= {_NOW} THEN holder END, switched_off_at, {_NOW} FROM lane"  # noqa: S608
         ).all()
         clock = connection.exec_driver_sql("SELECT value FROM setting WHERE key = %s", (CLOCK_KEY,)).scalar()
-        before = steady()
-        now = connection.exec_driver_sql(f"SELECT {_NOW}").scalar_one()
+        unsure, moment, now = min(_asked(connection) for _ in range(_SAMPLES))
         return Beat(
-            now=int(now),
-            moment=(before + steady()) / 2,
+            now=now,
+            moment=moment,
+            unsure=unsure,
             until=asked + LEASE_SECONDS - MARGIN_SECONDS,
             held=held,
             taken=frozenset(row[0] for row in taken),
@@ -235,8 +239,10 @@ class Leases:
                 self._connection = self._connect()
             with transaction(self._connection):
                 return work(self._connection)
-        except BaseException:
+        except BaseException as error:
             self._drop()
+            if isinstance(error, DBAPIError):
+                raise self._database.unavailable(error) from error
             raise
 
     def _connect(self) -> Connection:
@@ -274,6 +280,14 @@ Choose = Callable[[Mapping[str, Failing], Mapping[str, "int | None"], Sequence[P
 def own_name() -> str:
     """Return what a process is called where its leases are shown: its machine and its number there."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _asked(connection: Connection) -> tuple[float, float, float]:
+    """Return how unsure it is at which moment of the steady clock the database's clock showed which time; and both."""
+    before = steady()
+    now = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp()) * 1000").scalar_one()
+    after = steady()
+    return (after - before) / 2, (before + after) / 2, float(now)
 
 
 def _driver(connection: Connection) -> Any:
