@@ -132,7 +132,7 @@ def reset_app(service: Service, asked: Asked) -> Reply:
     return Reply(200, {"count": service.reset(asked["app"])})
 
 
-@RESOURCE.operation("POST", "/api/v1/apps/{app}/resume", {200: Answer("The app.", ref("App"))}, APP)
+@RESOURCE.operation("POST", "/api/v1/apps/{app}/resume", "send", {200: Answer("The app.", ref("App"))}, APP)
 def resume_app(service: Service, asked: Asked) -> Reply:
     """Send for an app again that was switched off after `give_up_hours`, or that pauses."""
     return Reply(200, shown(service.resume(asked["app"])))

@@ -27,6 +27,7 @@ RESOURCE = Resource(
 @RESOURCE.operation(
     "GET",
     "/api/v1/processes",
+    "read",
     {200: Answer("The processes, the oldest first.", record({"items": listed(ref("Process"))}))},
 )
 def list_processes(service: Service, asked: Asked) -> Reply:
