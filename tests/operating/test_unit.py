@@ -1,0 +1,95 @@
+"""The unit for systemd is one, shuts the server in, and starts it with options that there are."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import requests
+from im_callback.provider_mock import providers
+from im_callback.provider_mock.commands.serve import ANSWER_SECONDS
+from im_callback.provider_mock.server.service import UPKEEP_SECONDS
+
+from tests.operating.exposed import FOLDER
+from tests.programs import needed
+from tests.provider_mock_server.running import running
+
+UNIT = FOLDER / "provider-mock.service"
+TEXT = UNIT.read_text(encoding="utf-8")
+EXPOSURE = 20
+"""The most that `systemd-analyze security` may find, in tenths: 100 is a service that is not shut in at all."""
+LEDGER_SECONDS = 10.0
+"""The ledger's patience with its database."""
+TOKEN = "a-token-for-tests"
+
+
+def service() -> ConfigParser:
+    """Return the settings; of those that stand there twice, the last."""
+    parser = ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(TEXT)
+    return parser
+
+
+def analyzed(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
+    """Return what systemd-analyze ends with for a unit, and what it prints."""
+    needed("systemd-analyze")
+    file = folder / UNIT.name
+    # The program is elsewhere here.
+    file.write_text(text.replace("/opt/provider-mock/bin/provider-mock", sys.executable), encoding="utf-8")
+    ran = subprocess.run(
+        ["systemd-analyze", *arguments, str(file)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    return ran.returncode, ran.stdout
+
+
+def test_verify(tmp_path: Path) -> None:
+    """Systemd has nothing to say of it."""
+    assert (0, "") == analyzed(tmp_path, TEXT, "verify", "--man=no")
+
+
+def test_verify_says_something(tmp_path: Path) -> None:
+    """It does of a setting that there is not."""
+    _, told = analyzed(tmp_path, TEXT.replace("ProtectHome=", "ProtectHouse="), "verify", "--man=no")
+    assert "'ProtectHouse'" in told
+
+
+@pytest.mark.parametrize(("text", "status"), [(TEXT, 0), (TEXT.replace("\nCapabilityBoundingSet=\n", "\n"), 1)])
+def test_security(text: str, status: int, tmp_path: Path) -> None:
+    """It is shut in as far as a server can be that calls receivers."""
+    found, told = analyzed(tmp_path, text, "security", "--offline=yes", f"--threshold={EXPOSURE}", "--no-pager")
+    assert status == found, told
+
+
+def test_stops_in_time() -> None:
+    """What is under way has the time to land that the server gives it, before systemd ends it the hard way."""
+    deadline = max(feed.deadline for name in providers.names() for feed in providers.load(name).feeds)
+    longest = ANSWER_SECONDS + deadline + UPKEEP_SECONDS + 2 * LEDGER_SECONDS
+    assert longest < float(service()["Service"]["TimeoutStopSec"])
+
+
+def test_starts(tmp_path: Path) -> None:
+    """The command starts a server that wants the token; asked to end, it ends well, and is not started again."""
+    (tmp_path / "mock.toml").write_text(
+        '[apps.shop]\nprovider = "commsease"\nendpoint = "http://127.0.0.1:9/callbacks"\n', encoding="utf-8"
+    )
+    (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")
+    program, command, *options = shlex.split(service()["Service"]["ExecStart"])
+    assert ("/opt/provider-mock/bin/provider-mock", "serve") == (program, command)
+    places = {"${CREDENTIALS_DIRECTORY}": str(tmp_path), "/etc/provider-mock": str(tmp_path), "8600": "0"}
+    for place, here in places.items():
+        assert any(place in one for one in options)
+        options = [one.replace(place, here) for one in options]
+    # Its folder is the one that it is started in.
+    with running(*options, "--database", str(tmp_path / "provider-mock.db")) as server:
+        assert ["shop"] == [app["name"] for app in server.first["apps"]]
+        url = f"{server.url}/metrics"
+        assert 401 == requests.get(url, timeout=30).status_code
+        assert 200 == requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30).status_code
+        assert 0 == server.end()
+    assert "on-failure" == service()["Service"]["Restart"]
