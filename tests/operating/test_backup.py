@@ -49,9 +49,7 @@ def test_sqlite(tmp_path: Path) -> None:
     with running("--database", str(file)) as server:
         filled(server)
         before = held(server)
-        subprocess.run(
-            ["bash", "-euc", "\n".join(commands)], cwd=tmp_path, env=typed.environment(tmp_path), check=True
-        )
+        subprocess.run(["bash", "-euc", "\n".join(commands)], cwd=tmp_path, env=typed.environment(tmp_path), check=True)
         shutil.copytree(secrets, tmp_path / "backup" / secrets.name)
         ask(server, "POST", "/apps/shop/events", {"events": [{"type": "commsease.login"}]})
         server.end(signal.SIGKILL)

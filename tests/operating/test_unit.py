@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -24,7 +26,6 @@ EXPOSURE = 20
 """The most that `systemd-analyze security` may find, in tenths: 100 is a service that is not shut in at all."""
 LEDGER_SECONDS = 10.0
 """The ledger's patience with its database."""
-TOKEN = "a-token-for-tests"
 
 
 def service() -> ConfigParser:
@@ -73,23 +74,47 @@ def test_stops_in_time() -> None:
     assert longest < float(service()["Service"]["TimeoutStopSec"])
 
 
-def test_starts(tmp_path: Path) -> None:
-    """The command starts a server that wants the token; asked to end, it ends well, and is not started again."""
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The folder that stands for the system's root after the commands at the head of the unit; the program is elsewhere."""
+    needed("bash", "openssl")
+    root = tmp_path / "root"
+    (root / "etc" / "systemd" / "system").mkdir(parents=True)
     (tmp_path / "mock.toml").write_text(
         '[apps.shop]\nprovider = "commsease"\nendpoint = "http://127.0.0.1:9/callbacks"\n', encoding="utf-8"
     )
-    (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")
+    shutil.copy(UNIT, tmp_path)
+    commands = [one for one in re.findall("^#   (.*)$", TEXT, re.MULTILINE) if "/opt/" not in one]
+    asked = 'systemctl() { echo "$@" >> asked; }'
+    script = "\n".join([asked, *commands]).replace("/etc/", f"{root}/etc/")
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True)
+    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert ["daemon-reload", "enable --now provider-mock"] == asked
+    return root
+
+
+def test_starts(installed: Path, tmp_path: Path) -> None:
+    """Installed, its command starts a server that wants the token; asked to end, it ends well, and is not started again."""
+    etc = installed / "etc"
+    assert TEXT == (etc / "systemd" / "system" / UNIT.name).read_text(encoding="utf-8")
+    token = etc / "provider-mock" / "token"
+    assert 0o600 == token.stat().st_mode & 0o777
+    assert 0o644 == (etc / "provider-mock" / "mock.toml").stat().st_mode & 0o777
     program, command, *options = shlex.split(service()["Service"]["ExecStart"])
     assert ("/opt/provider-mock/bin/provider-mock", "serve") == (program, command)
-    places = {"${CREDENTIALS_DIRECTORY}": str(tmp_path), "/etc/provider-mock": str(tmp_path), "8600": "0"}
-    for place, here in places.items():
+    credentials = service()["Service"]["LoadCredential"]
+    assert "token:/etc/provider-mock/token" == credentials
+    # In this order: what is put in holds `/etc/`, too.
+    for place, here in {"/etc/": f"{etc}/", "${CREDENTIALS_DIRECTORY}": str(token.parent)}.items():
         assert any(place in one for one in options)
         options = [one.replace(place, here) for one in options]
+    options[options.index("8600")] = "0"
     # Its folder is the one that it is started in.
     with running(*options, "--database", str(tmp_path / "provider-mock.db")) as server:
         assert ["shop"] == [app["name"] for app in server.first["apps"]]
         url = f"{server.url}/metrics"
         assert 401 == requests.get(url, timeout=30).status_code
-        assert 200 == requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30).status_code
+        right = {"Authorization": f"Bearer {token.read_text(encoding='utf-8').strip()}"}
+        assert 200 == requests.get(url, headers=right, timeout=30).status_code
         assert 0 == server.end()
     assert "on-failure" == service()["Service"]["Restart"]
