@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from tests.docs import typed
+from tests.operating.asking import ask
 from tests.operating.exposed import ROOT
 from tests.programs import needed
 from tests.provider_mock_ledger import postgres
@@ -19,13 +19,6 @@ from tests.provider_mock_server.running import Running, running
 
 PAGE = ROOT / "docs" / "operating.md"
 APP = {"provider": "commsease", "endpoint": "http://127.0.0.1:9/", "app_secret": "its-own-secret"}
-
-
-def ask(server: Running, method: str, path: str, body: Any = None) -> Any:
-    """Return the answer to a request below `/api/v1`."""
-    answer = requests.request(method, f"{server.url}/api/v1{path}", json=body, timeout=30)
-    assert answer.ok, answer.text
-    return answer.json()
 
 
 def filled(server: Running) -> None:
