@@ -144,6 +144,7 @@ class Service:
             self.verifier = Verifier(self._ledger, self._busy, self._closing)
             sources = Sources(
                 self.apps.names,
+                self.apps.ready,
                 self.intake.totals,
                 self.counts,
                 self._delivering.lanes,
