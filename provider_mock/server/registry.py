@@ -129,6 +129,14 @@ class Registry:
 
     def of_key(self, provider: str, app_key: str) -> list[Entry]:
         """Return the apps of a provider that can be delivered and have this key, by name."""
+        found = self._of_key(provider, app_key)
+        if not found and self._shared:
+            # Another process may have put it a moment ago.
+            self.hear("", "")
+            found = self._of_key(provider, app_key)
+        return found
+
+    def _of_key(self, provider: str, app_key: str) -> list[Entry]:
         ready = [
             one for one in dict(self._entries).values() if one.app is not None and one.settings.provider == provider
         ]
