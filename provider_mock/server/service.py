@@ -136,6 +136,7 @@ class Service:
                 changed=self._put,
                 gone=self._remove,
                 lanes=self._lanes,
+                now=self._clock.now,
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._wake)
             self.server_apis = ServerApis(self._ledger, self._clock, self.apps, self.intake, self._questions)

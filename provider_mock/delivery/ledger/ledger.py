@@ -355,6 +355,10 @@ class Ledger(LedgerReader):
         old = delete(models.state).where(_S.passing == 1, _S.changed_at < before)
         return self._writer.run(lambda connection: connection.execute(old).rowcount)
 
+    def last_id(self) -> int:
+        """Return the highest id that a delivery was given so far; LedgerUnavailable as `accept` raises it."""
+        return self._writer.run(lambda _: self._writer.last_id)
+
     def put_setting(self, key: str, value: str) -> None:
         """Store a text under a key."""
         self._writer.run(lambda connection: _put(connection, models.setting, {"key": key, "value": value}))
