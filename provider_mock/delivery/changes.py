@@ -195,7 +195,7 @@ def _secret(feed: Feed, used: Credentials, change: Change) -> tuple[Credentials,
     if change.value == "previous":
         if used.previous is None:
             raise CannotChange(
-                f"secret finds nothing to do in a request of {feed.full_name}: no previous secret is set;"
+                f"previous-secret finds nothing to do in a request of {feed.full_name}: no previous secret is set;"
                 " give an app of provider-mock serve one, previous_secret"
             )
         return used.swapped, "signed with the previous secret"
