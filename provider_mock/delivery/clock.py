@@ -69,6 +69,13 @@ class RealClock:
             raise ValueError(f"a clock cannot be moved by {seconds:g} seconds; give 0 or more")
         self._change(None, seconds)
 
+    def follow(self, millis: float, scale: float) -> None:
+        """Go on from this time, earlier or later, so many times as fast: another clock says so."""
+        with self._lock:
+            self._pace = (steady(), millis, scale)
+            for wake in self._waiting:
+                wake.set()
+
     def _change(self, scale: float | None, seconds: float) -> None:
         with self._lock:
             since, millis, before = self._pace

@@ -23,8 +23,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import inf
 from random import Random
-from typing import NamedTuple
 
 from im_callback.provider_mock.contract import (
     Judgement,
@@ -32,19 +32,20 @@ from im_callback.provider_mock.contract import (
     Outcome,
     Reply,
     RetryPolicy,
-    Stamp,
     Tried,
     Written,
 )
 from im_callback.provider_mock.delivery.app import App
-from im_callback.provider_mock.delivery.clock import Clock, RealClock, utc_millis
-from im_callback.provider_mock.delivery.lane import Ended, Lane, LaneView, Route, tried
+from im_callback.provider_mock.delivery.clock import Clock, RealClock, steady, utc_millis
+from im_callback.provider_mock.delivery.lane import Ended, Flight, Lane, LaneView, Read, tried
 from im_callback.provider_mock.delivery.ledger.records import (
     ACKED,
     DECLINED,
     DROPPED,
+    FINE,
     WAITING,
     Done,
+    Failing,
     Waiting,
 )
 from im_callback.provider_mock.delivery.plans_under_way import PlansUnderWay, Played, span
@@ -73,29 +74,6 @@ FAILURES = (Exception, SystemExit)
 """What code that is not ours may raise without ending more than the delivery it was called for."""
 
 
-class _Flight(NamedTuple):
-    """What comes back with an answer."""
-
-    lane: Lane
-    app: App
-    waiting: Waiting
-    route: Route
-    stamp: Stamp
-    sent_at: int
-    head: list[str]
-    """The head of its request, as it is shown, once it is launched."""
-
-
-class _Read(NamedTuple):
-    """What was read for an application: its window and when to look again, how many are parked, who belongs to a plan."""
-
-    window: Sequence[Waiting] = ()
-    next_due: int | None = None
-    parked: int | None = None
-    planned: Waiting | None = None
-    together: Sequence[Waiting] = ()
-
-
 class _Wake(threading.Event):
     """Wakes the engine, wherever it waits."""
 
@@ -111,8 +89,9 @@ class _Wake(threading.Event):
 class Engine:
     """Sends what is due. `on_attempt` is called, in the engine's thread, with every attempt that the store has taken.
 
-    It is given the whole answer too, or None where nothing was sent. `clock` decides when something is due; requests are
-    signed with the time of day, `wall`. Without a `seed` no two engines give the same nonces.
+    It is given the whole answer too, or None where nothing was sent. `on_failing` is called, in that thread too, when it
+    is another than before how an application that can be given up fails. `clock` decides when something is due; requests
+    are signed with the time of day, `wall`. Without a `seed` no two engines give the same nonces.
     """
 
     def __init__(
@@ -123,6 +102,7 @@ class Engine:
         apps: Iterable[App] = (),
         seed: int | None = None,
         on_attempt: Callable[[App, Waiting, Done, Reply | NoReply | None], None] | None = None,
+        on_failing: Callable[[App, Failing], None] | None = None,
         wall: Callable[[], int] = utc_millis,
     ) -> None:
         self._store = store
@@ -131,10 +111,10 @@ class Engine:
         self._wall = wall
         self._random = Random(seed)
         self._nonce = lambda: str(self._random.getrandbits(48))
-        self._on_attempt = on_attempt
-        self._connections: Connections[_Flight] = Connections()
+        self._on_attempt, self._on_failing = on_attempt, on_failing
+        self._connections: Connections[Flight] = Connections()
         self._wake = _Wake(self._connections.poke)
-        self._reader: Reader[tuple[Lane, int], _Read] = Reader(self._wake.set)
+        self._reader: Reader[tuple[Lane, int], Read] = Reader(self._wake.set)
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ended: deque[Ended] = deque()
         """Attempts that the store has not taken yet."""
@@ -142,19 +122,35 @@ class Engine:
         """Whether the store had no room for the last ones."""
         self._look = False
         self._stopping = False
+        self._until = inf
 
     # What can be called from any thread.
 
-    def put(self, app: App) -> None:
-        """Deliver for an application, or go on with this in the place of the one of its name."""
+    def put(self, app: App, failing: Failing = FINE) -> None:
+        """Deliver for an application, or go on with this in the place of the one of its name; and how it fails."""
 
         def order() -> None:
             if app.name in self._lanes:
                 self._lanes[app.name].change(app)
             else:
                 self._lanes[app.name] = Lane(app)
+            self._set_failing(self._lanes[app.name], failing)
 
         self._order(order)
+
+    def resume(self, name: str) -> None:
+        """Send for an application again that was switched off, or pauses."""
+
+        def order(lane: Lane) -> None:
+            lane.paused_until = lane.timeouts = 0
+            self._set_failing(lane, FINE)
+
+        self._order_for(name, order)
+
+    def send_until(self, moment: float) -> None:
+        """Send nothing after this moment of the steady clock; what is under way then lands."""
+        self._until = moment
+        self._wake.set()
 
     def remove(self, name: str) -> None:
         """Deliver no more for an application: what is in flight lands, the rest stays in the store."""
@@ -217,9 +213,9 @@ class Engine:
                         self._take_steps(lane, lane.plans)
                 self._hand_over()
                 self._end_plans()
-                if not self._stopping and not self._refused:
+                if not self._stopping and not self._refused and steady() < self._until:
                     for lane in self._lanes.values():
-                        if lane.open and lane.switched_off_at is None:
+                        if lane.open and lane.failing.switched_off_at is None:
                             self._move(lane)
                 if len(self._connections):
                     for flight, reply in self._connections.landed(self._pause()):
@@ -279,11 +275,11 @@ class Engine:
         lane.meanwhile.clear()
         store, name, cursor = self._store, lane.app.name, lane.cursor
 
-        def read() -> _Read:
+        def read() -> Read:
             parked = store.backlog(name) if count else None
             window = store.due(name, now, WINDOW, cursor)
             next_due = store.next_due(name, now) if len(window) < WINDOW else None
-            return _Read(window, next_due, parked)
+            return Read(window, next_due, parked)
 
         self._reader.ask((lane, lane.edition), read)
 
@@ -304,12 +300,12 @@ class Engine:
             return
         lane.planning = True
 
-        def read() -> _Read:
-            return _Read(planned=planned, together=store.together(planned.app, first, size))
+        def read() -> Read:
+            return Read(planned=planned, together=store.together(planned.app, first, size))
 
         self._reader.ask((lane, lane.edition), read)
 
-    def _take_read(self, lane: Lane, found: _Read | Exception) -> None:
+    def _take_read(self, lane: Lane, found: Read | Exception) -> None:
         if isinstance(found, Exception):
             log.warning("the deliveries of %s wait: %s", lane.app.name, found)
             lane.forget()
@@ -371,7 +367,7 @@ class Engine:
                 if overlap is not None:
                     credentials = app.credentials_of(one.id, now)
                 request = feed.request(Written(one.event_type, one.text), endpoint, credentials, stamp)
-                flight = _Flight(lane, app, one, route, stamp, now, [])
+                flight = Flight(lane, app, one, route, stamp, now, [])
                 flight.head.append(self._connections.launch(flight, request, way))
             except FAILURES as error:  # One delivery that cannot be made stops no other.
                 self._give_up(lane, app, one, one.attempts + 1, error)
@@ -434,7 +430,7 @@ class Engine:
         self._heard(lane, judgement.outcome, now, app.policy_of(app.provider.feed_of(played.waiting.event_type)))
         self._ended.append(Ended(lane, app, played.waiting, done, planned=True, last=played.last, reply=attempt.reply))
 
-    def _land(self, flight: _Flight, reply: Reply | NoReply) -> None:
+    def _land(self, flight: Flight, reply: Reply | NoReply) -> None:
         """Judge an answer, and put the attempt on record with what follows from it."""
         lane, app, waiting, (feed, _, policy, _), stamp, sent_at, head = flight
         number, now = waiting.attempts + 1, self._clock.now()
@@ -474,13 +470,24 @@ class Engine:
         self._ended.append(Ended(lane, app, waiting, done, planned=False, reply=reply))
 
     def _heard(self, lane: Lane, outcome: Outcome, now: int, policy: RetryPolicy) -> None:
-        if lane.heard(outcome, now, policy):
+        before = lane.failing
+        gives_up = lane.heard(outcome, now, policy)
+        self._tell_failing(lane, before)
+        if gives_up:
             log.warning(
-                "the receiver of %s has failed for %g hours, and gets nothing more until the app is put again",
+                "the receiver of %s has failed for %g hours, and gets nothing more until the app is resumed",
                 lane.app.name,
                 lane.app.give_up_hours,
                 extra={"event": "app-switched-off", "fields": {"app": lane.app.name}},
             )
+
+    def _set_failing(self, lane: Lane, failing: Failing) -> None:
+        before, lane.failing = lane.failing, failing
+        self._tell_failing(lane, before)
+
+    def _tell_failing(self, lane: Lane, before: Failing) -> None:
+        if self._on_failing and lane.failing != before and (lane.app.give_up_hours is not None or lane.failing == FINE):
+            self._on_failing(lane.app, lane.failing)
 
     def _give_up(
         self,
@@ -557,7 +564,7 @@ class Engine:
         if self._stopping and not self._under_way():
             # Steps of plans that are still to come are not waited for.
             return False
-        if self._ended:
+        if self._ended or (steady() >= self._until and not self._stopping):
             self._wake.wait(PAUSE)
             return True
         moments: list[int] = []
@@ -567,7 +574,7 @@ class Engine:
         for lane in self._lanes.values():
             if lane.plans_flying:
                 waiting = True
-            if self._stopping or not lane.open or lane.switched_off_at is not None:
+            if self._stopping or not lane.open or lane.failing.switched_off_at is not None:
                 continue
             reading = reading or lane.reading or lane.planning
             if lane.app.rate is not None and moment < lane.starts_at and (lane.waiting or lane.plans):

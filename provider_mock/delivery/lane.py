@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 from im_callback.provider_mock.contract import Feed, NoReply, Outcome, Reply, RetryPolicy, Stamp, Tried
 from im_callback.provider_mock.delivery.app import App
-from im_callback.provider_mock.delivery.ledger.records import ACKED, DECLINED, DROPPED, PARKED, WAITING, Done, Waiting
+from im_callback.provider_mock.delivery.ledger.records import (
+    ACKED,
+    DECLINED,
+    DROPPED,
+    FINE,
+    PARKED,
+    WAITING,
+    Done,
+    Failing,
+    Waiting,
+)
 from im_callback.provider_mock.delivery.plans_under_way import PlansUnderWay
 from im_callback.provider_mock.delivery.shown import Mask
 from im_callback.provider_mock.delivery.sockets.flights import Way
@@ -24,12 +34,13 @@ STATES = {"done": ACKED, "dropped": DROPPED, "parked": PARKED, "retry": WAITING}
 class LaneView:
     """How an application is doing: its requests in flight, until when it pauses, since when it is switched off.
 
-    Times are UTC milliseconds of the engine's clock.
+    Times are UTC milliseconds of the engine's clock. Of one that another process delivers for, its `holder`, not all is known.
     """
 
     in_flight: int
     paused_until: int | None
     switched_off_at: int | None
+    holder: str | None = None
 
 
 class Ended(NamedTuple):
@@ -54,6 +65,29 @@ class Route(NamedTuple):
     endpoint: str
     policy: RetryPolicy
     way: Way
+
+
+class Read(NamedTuple):
+    """What was read for an application: its window and when to look again, how many are parked, who belongs to a plan."""
+
+    window: Sequence[Waiting] = ()
+    next_due: int | None = None
+    parked: int | None = None
+    planned: Waiting | None = None
+    together: Sequence[Waiting] = ()
+
+
+class Flight(NamedTuple):
+    """What comes back with an answer."""
+
+    lane: Lane
+    app: App
+    waiting: Waiting
+    route: Route
+    stamp: Stamp
+    sent_at: int
+    head: list[str]
+    """The head of its request, as it is shown, once it is launched."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,8 +127,7 @@ class Lane:
     """What ended while the window was being read: it may be read as it was before."""
     timeouts: int = 0
     paused_until: int = 0
-    failing_since: int | None = None
-    switched_off_at: int | None = None
+    failing: Failing = FINE
     starts_at: float = 0.0
     """When the next request may start, in seconds of the monotonic clock."""
 
@@ -111,7 +144,6 @@ class Lane:
             for feed in app.provider.feeds
         }
         self.mask = Mask(app.credentials.secrets, app.headers)
-        self.failing_since = self.switched_off_at = None
         self.forget()
 
     def stamp(self, one: Waiting, policy: RetryPolicy, wall: Callable[[], int], nonce: Callable[[], str]) -> Stamp:
@@ -177,7 +209,7 @@ class Lane:
     def view(self, now: int) -> LaneView:
         """Return how it is doing."""
         paused_until = self.paused_until if self.paused_until > now else None
-        return LaneView(self.in_flight + self.plans_flying, paused_until, self.switched_off_at)
+        return LaneView(self.in_flight + self.plans_flying, paused_until, self.failing.switched_off_at)
 
     @property
     def plans_flying(self) -> int:
@@ -214,17 +246,14 @@ class Lane:
                 self.timeouts = 0
                 self.paused_until = now + round(policy.pause_seconds * 1000)
         if outcome is Outcome.ACKED or outcome is Outcome.DECLINED:
-            self.failing_since = None
+            if self.failing.switched_off_at is None:
+                self.failing = FINE
             return False
-        if self.failing_since is None:
-            self.failing_since = now
-        hours = self.app.give_up_hours
-        if hours is None or self.switched_off_at is not None:
-            return False
-        if now - self.failing_since < hours * HOUR:
-            return False
-        self.switched_off_at = now
-        return True
+        since = now if self.failing.since is None else self.failing.since
+        hours, off = self.app.give_up_hours, self.failing.switched_off_at
+        gives_up = hours is not None and off is None and now - since >= hours * HOUR
+        self.failing = Failing(since, now if gives_up else off)
+        return gives_up
 
 
 def tried(waiting: Waiting) -> list[Tried]:

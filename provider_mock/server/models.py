@@ -65,6 +65,7 @@ class AppView:
     in_flight: int
     paused_until: int | None
     switched_off_at: int | None
+    delivered_by: str | None
 
     @property
     def faults(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.lane import LaneView
 from im_callback.provider_mock.delivery.ledger import Ledger, Query, StoredApp
 from im_callback.provider_mock.delivery.ledger.records import PARKED, WAITING
+from im_callback.provider_mock.delivery.ledger.told import APP, FAULTS
 from im_callback.provider_mock.server import option
 from im_callback.provider_mock.server import settings as checked
 from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Objection, Unavailable
@@ -34,6 +36,8 @@ _TEST_REF = "config:test"
 """How the ledger refers to the provider's test secret."""
 _COLUMNS = ("provider", "endpoint", "app_key", "policy")
 """The options that have a column of their own on record; the others are together in one."""
+_FAULTS = "faults."
+"""Before an app's name: the setting that keeps which faults stand, for other processes."""
 PATIENCE = 10.0
 """Seconds that a change waits for another one of the same app."""
 
@@ -93,6 +97,7 @@ class Registry:
         self._overlaps = Overlaps(ledger, now)
         self._changed, self._gone, self._lanes = changed, gone, lanes
         self._rules = rules or Rules()
+        self._shared = ledger.shared
         self._refuses = partial(refused_ip, allowed=self._rules.allow_addresses)
         self._free = threading.Condition()
         self._busy: set[str] = set()
@@ -117,11 +122,14 @@ class Registry:
 
     def entry(self, name: str) -> Entry:
         """Return an app with everything that belongs to it; NotFound."""
-        try:
-            return self._entries[name]
-        except KeyError:
+        if (found := self._entries.get(name)) is None and self._shared:
+            # Another process may have put it a moment ago.
+            self._reload(name)
+            found = self._entries.get(name)
+        if found is None:
             fix = question(name, self._entries) or "see the list of apps"
-            raise NotFound.of("app", f"there is no app {name[:80]!r}", fix) from None
+            raise NotFound.of("app", f"there is no app {name[:80]!r}", fix)
+        return found
 
     def of_key(self, provider: str, app_key: str) -> list[Entry]:
         """Return the apps of a provider that can be delivered and have this key, by name."""
@@ -175,12 +183,15 @@ class Registry:
             assert entry.app is not None
             if found := checked.without_effect(entry.faults, entry.app):
                 raise Invalid(found)
+            # Before other processes can read it with its secrets.
+            self._overlaps.record(name, entry.app)
             self._store(entry, reference)
             if before is not None and not written:
                 self._secrets.forget(name, _stored_reference(before.secret) if before.secret != entry.secret else None)
             if before is not None and before.settings.previous_secret_ref != settings.previous_secret_ref:
                 self._secrets.forget(name, before.settings.previous_secret_ref, PREVIOUS)
             self._enter(entry)
+            self._tell(APP, name)
         return self.get(name), before is None
 
     def remove(self, name: str) -> None:
@@ -196,6 +207,7 @@ class Registry:
             self._secrets.forget(name, _stored_reference(entry.secret))
             self._secrets.forget(name, entry.settings.previous_secret_ref, PREVIOUS)
             self._gone(name)
+            self._tell(APP, name)
 
     def set_faults(self, name: str, faults: Sequence[str], *, stored: bool = True) -> AppView:
         """Disturb everything that is accepted for an app from now on; none: nothing any more.
@@ -213,7 +225,57 @@ class Registry:
             if stored and entry.source == "api":
                 self._store(entry, _stored_reference(entry.secret))
             self._entries[name] = entry
+            self._tell(FAULTS, name, json.dumps(faults))
         return self.get(name)
+
+    def begin(self) -> None:
+        """Forget which faults stood when the last process ended, but for those that are on record with their app."""
+        for name in self.names() if self._shared else ():
+            if self._ledger.setting(_FAULTS + name):
+                self._ledger.put_setting(_FAULTS + name, "")
+
+    def hear(self, what: str, name: str) -> None:
+        """Take in what another process has changed of an app; nothing told: of all, as something may not have been heard."""
+        if what not in (APP, FAULTS):
+            stored = {one.name for one in self._ledger.apps()}
+            for one in stored | {entry.name for entry in dict(self._entries).values() if entry.source == "api"}:
+                self._reload(one)
+            for one in self.names():
+                self._reload_faults(one)
+        elif what == APP:
+            self._reload(name)
+        else:
+            self._reload_faults(name)
+
+    def _reload(self, name: str) -> None:
+        """Take an app of the API as it is on record."""
+        with self._changing(name):
+            before = self._entries.get(name)
+            if before is not None and before.source == "config":
+                return
+            stored = self._ledger.app(name)
+            if stored is not None:
+                entry = self._from_ledger(stored)
+                if before is None or (entry.app, entry.not_ready) != (before.app, before.not_ready):
+                    self._enter(entry)
+                else:
+                    self._entries[name] = entry
+            elif before is not None:
+                del self._entries[name]
+                self._gone(name)
+
+    def _reload_faults(self, name: str) -> None:
+        """Let the faults stand that another process has set."""
+        with self._changing(name):
+            text, entry = self._ledger.setting(_FAULTS + name), self._entries.get(name)
+            if text and entry is not None and entry.faults != (faults := tuple(json.loads(text))):
+                self._entries[name] = replace(entry, faults=faults, standing=Standing())
+
+    def _tell(self, what: str, name: str, faults: str = "") -> None:
+        """Tell other processes what was changed, and which faults stand if they are not on record with the app."""
+        if self._shared:
+            self._ledger.put_setting(_FAULTS + name, faults)
+            self._ledger.tell(what, name)
 
     @contextmanager
     def _changing(self, name: str) -> Iterator[None]:
@@ -431,6 +493,7 @@ def _view(entry: Entry, lanes: Mapping[str, LaneView]) -> AppView:
         in_flight=lane.in_flight if lane else 0,
         paused_until=lane.paused_until if lane else None,
         switched_off_at=lane.switched_off_at if lane else None,
+        delivered_by=lane.holder if lane else None,
     )
 
 

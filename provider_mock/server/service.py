@@ -16,12 +16,12 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from math import isfinite
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, cast
 
 from im_callback.provider_mock import providers
@@ -29,9 +29,7 @@ from im_callback.provider_mock.contract import NoReply, Reply, Request
 from im_callback.provider_mock.delivery import faults as catalogue
 from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.clock import RealClock, utc_millis
-from im_callback.provider_mock.delivery.engine import Engine
 from im_callback.provider_mock.delivery.fault import attributes
-from im_callback.provider_mock.delivery.lane import LaneView
 from im_callback.provider_mock.delivery.ledger import (
     AttemptRecord,
     DeliveryRecord,
@@ -41,12 +39,14 @@ from im_callback.provider_mock.delivery.ledger import (
     Query,
     Waiting,
 )
+from im_callback.provider_mock.delivery.ledger.leases import Process
 from im_callback.provider_mock.recording.exchange import Exchange, to_line
 from im_callback.provider_mock.server import exchange, idempotency
 from im_callback.provider_mock.server.afterwards import switch
 from im_callback.provider_mock.server.attempt_log import AttemptLog
 from im_callback.provider_mock.server.counting import PATIENCE, Counted
-from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Unavailable
+from im_callback.provider_mock.server.delivering import Delivering
+from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound
 from im_callback.provider_mock.server.intake import Intake
 from im_callback.provider_mock.server.metrics import AttemptCounts, Metrics, Sources
 from im_callback.provider_mock.server.models import (
@@ -83,13 +83,10 @@ CLOCK_STEP = 1000
 """Milliseconds by which the time of day differs before that is kept: clocks are corrected all the time."""
 TOLD_AHEAD = 60_000
 """Milliseconds by which the clock is ahead at the start before that is told."""
-AGAIN_SECONDS = 1.0
-"""Until the engine is started again after an error that ended it."""
-REST_SECONDS = 10.0
-"""How long it is waited for what is under way before an app is reset: longer than the providers' deadlines."""
 _AHEAD = "server.clock_ahead_millis"
 """The setting that keeps how far the clock is ahead of the time of day."""
 _CLOCK_LOST = "the clock's time was not kept"
+_FAILING_LOST = "it was not kept how receivers fail"
 _DAY = 86_400_000
 
 
@@ -114,6 +111,8 @@ class Service:
         scenarios: Mapping[str, Sequence[Phase]] | None = None,
     ) -> None:
         self._clock = RealClock(scale)
+        self._news: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
+        self._due = threading.Event()
         self._keep_days = keep_days
         self._closing = threading.Event()
         self._counts = AttemptCounts()
@@ -124,21 +123,20 @@ class Service:
         self._counted = Counted(self._ledger.counts_by_app)
         try:
             self._catch_up()
-            self._ready_apps: dict[str, App] = {}
-            self._engine_lock = threading.Lock()
-            self._engine = self._new_engine()
-            self._engine_failed: str | None = None
+            self._delivering = Delivering(
+                self._ledger, self._clock, self._attempted, lambda *news: self._news.put(news), self._due.set
+            )
             self.apps = Registry(
                 self._ledger,
                 SecretStore(secrets, rules),
                 configured or {},
                 rules,
-                changed=self._put,
-                gone=self._remove,
-                lanes=self._lanes,
+                changed=self._delivering.put,
+                gone=self._delivering.remove,
+                lanes=self._delivering.lanes,
                 now=self._clock.now,
             )
-            self.intake = Intake(self._ledger, self._clock, self.apps, self._wake)
+            self.intake = Intake(self._ledger, self._clock, self.apps, self._delivering.wake)
             self.server_apis = ServerApis(self._ledger, self._clock, self.apps, self.intake, self._questions)
             self.runs = Runs(self.apps, self.intake, self._clock)
             self.scenarios = Scenarios(self.apps, self.runs, self._clock, scenarios)
@@ -147,18 +145,23 @@ class Service:
                 self.apps.names,
                 self.intake.totals,
                 self.counts,
-                self._lanes,
+                self._delivering.lanes,
                 self._ledger.health,
                 lambda: self.readiness().ready,
             )
             self.metrics = Metrics(self._counts, sources)
             self._housework("it is not known whether deliveries wait for apps that are gone", self._warn_of_strangers)
+            self._delivering.start()
+            if self._delivering.shared():
+                self._news.put(("", ""))
+            else:
+                self.apps.begin()
         except BaseException:
             self._ledger.close()
             raise
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
-            for target, name in ((self._deliver, "engine"), (self._keep_house, "upkeep"))
+            for target, name in ((self._keep_house, "upkeep"), (self._hear, "news"))
         ]
         for thread in self._threads:
             thread.start()
@@ -179,13 +182,15 @@ class Service:
         if self._closing.is_set():
             return
         self._closing.set()
-        with self._engine_lock:
-            self._engine.stop()
-        engine, upkeep = self._threads
-        engine.join()
-        # What it has begun may take long; it ends with the ledger.
-        upkeep.join(UPKEEP_SECONDS)
+        self._due.set()
+        self._news.put(None)
+        self._delivering.stop()
+        # What they have begun may take long; it ends with the ledger.
+        for thread in self._threads:
+            thread.join(UPKEEP_SECONDS)
         self._housework(_CLOCK_LOST, partial(self._save_clock, exactly=True))
+        self._housework(_FAILING_LOST, self._delivering.save)
+        self._delivering.close()
         self._ledger.close()
 
     # Deliveries
@@ -250,7 +255,7 @@ class Service:
     def redeliver(self, which: Sequence[int] | Query) -> int:
         """Make deliveries due now, whatever their state; return how many there were of these ids or this query."""
         count = self._ledger.redeliver(which)
-        self._sent_again(self.apps.names())
+        self._delivering.changed(self.apps.names())
         return count
 
     def backlog(self, app: str, *, cursor: tuple[int, int] | None = None, limit: int = 100) -> list[DeliveryRecord]:
@@ -268,7 +273,7 @@ class Service:
         """
         self.apps.entry(app)
         count = self._ledger.release(app, limit)
-        self._sent_again([app])
+        self._delivering.changed([app])
         return count
 
     def reset(self, name: str) -> int:
@@ -281,7 +286,7 @@ class Service:
         entry = self.apps.entry(name)
         self.scenarios.stop_of(name)
         self.runs.stop_of(name)
-        with self._resting(name):
+        with self._delivering.pausing(name):
             count = self._ledger.empty(name)
         with entry.standing.lock:
             entry.standing.count = 0
@@ -317,9 +322,18 @@ class Service:
         except (ValueError, LookupError) as error:
             raise Invalid(unusable(error)) from None
         finally:
-            with self._engine_lock:
-                self._engine.reread(name)
+            self._delivering.changed([name])
         return view, changed
+
+    def resume(self, name: str) -> AppView:
+        """Send for an app again that was switched off, or pauses; return it. NotFound."""
+        self.apps.entry(name)
+        self._delivering.resume(name)
+        return self.apps.get(name)
+
+    def processes(self) -> list[tuple[Process, list[str]]]:
+        """Return the processes that deliver from the ledger, each with the apps that it delivers for now."""
+        return self._delivering.processes()
 
     def faults(self) -> list[FaultKind]:
         """Return the catalogue of faults, by name."""
@@ -347,7 +361,9 @@ class Service:
         return (
             # What was written is on disk by then.
             self._ledger.health().groups,
-            tuple(self._lanes().items()),
+            tuple(self._delivering.lanes().items()),
+            # What other processes write is not noticed here.
+            int(time.monotonic()) if self._delivering.shared() else 0,
             tuple((one.id, one.status, one.accepted) for one in self.runs.list()),
             tuple((name, self.apps.entry(name).faults) for name in self.apps.names()),
         )
@@ -372,7 +388,7 @@ class Service:
         """Let the clock run `scale` times as fast as the time of day; Invalid unless 0 < scale <= 1,000,000."""
         if not (isfinite(scale) and 0 < scale <= FASTEST_CLOCK):
             raise Invalid.of("/scale", f"{scale} is not possible", f"give more than 0, up to {FASTEST_CLOCK:.0f}")
-        self._clock.set_scale(scale)
+        self._delivering.move_clock(lambda: self._clock.set_scale(scale))
         self._moved()
         return self.clock()
 
@@ -380,7 +396,7 @@ class Service:
         """Move the clock forward, and deliver what becomes due by that; Invalid unless 0 < seconds <= ten years."""
         if not (isfinite(seconds) and 0 < seconds <= FURTHEST):
             raise Invalid.of("/seconds", f"{seconds} is not possible", f"give more than 0, up to {FURTHEST:.0f}")
-        self._clock.advance(seconds)
+        self._delivering.move_clock(lambda: self._clock.advance(seconds))
         self._moved()
         return self.clock()
 
@@ -391,6 +407,7 @@ class Service:
         if self._closing.is_set():
             return ""
         gone = [thread.name for thread in self._threads if not thread.is_alive()]
+        gone += filter(None, [self._delivering.ended()])
         if not self._ledger.alive:
             gone.append("ledger-writer")
         return f"the thread {gone[0]} has ended" if gone else ""
@@ -405,21 +422,11 @@ class Service:
             reasons.append(health.error)
         if self._closing.is_set():
             reasons.append("the server is stopping")
-        elif self._engine_failed is not None:
-            reasons.append(f"nothing is delivered: {self._engine_failed}")
-        elif not self._threads[0].is_alive():
-            reasons.append("nothing is delivered: the engine has ended")
+        elif (trouble := self._delivering.trouble()) is not None:
+            reasons.append(f"nothing is delivered: {trouble}")
         return Readiness(not reasons, tuple(reasons))
 
-    # The engine
-
-    def _new_engine(self) -> Engine:
-        return Engine(
-            self._ledger,
-            self._clock,
-            apps=tuple(self._ready_apps.values()),
-            on_attempt=self._attempted,
-        )
+    # What is heard
 
     def _attempted(self, app: App, waiting: Waiting, done: Done, reply: Reply | NoReply | None) -> None:
         self._questions.landed(waiting.id, reply)
@@ -427,81 +434,13 @@ class Service:
         self.runs.landed(waiting, done)
         self._attempt_log.add(waiting, done)
 
-    def _put(self, app: App) -> None:
-        with self._engine_lock:
-            self._ready_apps[app.name] = app
-            self._engine.put(app)
-            self._engine.wake()
-
-    def _remove(self, name: str) -> None:
-        with self._engine_lock:
-            if self._ready_apps.pop(name, None) is not None:
-                self._engine.remove(name)
-
     def _busy(self, app: str | None) -> bool:
         return self.scenarios.running(app) or self.runs.running(app)
 
-    @contextmanager
-    def _resting(self, name: str) -> Iterator[None]:
-        """Let nothing of an app be under way meanwhile."""
-        with self._engine_lock:
-            if name in self._ready_apps:
-                self._engine.remove(name)
-        try:
-            deadline = time.monotonic() + REST_SECONDS
-            while self._engine.delivers(name):
-                if time.monotonic() > deadline or self._closing.wait(0.01):
-                    raise Unavailable.of(
-                        "app", f"deliveries of {name} are under way", "try again when they have landed"
-                    )
-                self._engine.wake()
-            yield
-        finally:
-            with self._engine_lock:
-                if name in self._ready_apps:
-                    self._engine.put(self._ready_apps[name])
-                    self._engine.wake()
-
-    def _lanes(self) -> dict[str, LaneView]:
-        with self._engine_lock:
-            return dict(self._engine.lanes())
-
-    def _wake(self) -> None:
-        with self._engine_lock:
-            self._engine.wake()
-
-    def _sent_again(self, names: Sequence[str]) -> None:
-        with self._engine_lock:
-            for name in names:
-                if name in self._ready_apps:
-                    self._engine.recount(name)
-            self._engine.wake()
-
-    def _deliver(self) -> None:
-        """Run the engine; after an error that ends it, such as a database that does not answer, start a new one."""
-        while not self._closing.is_set():
-            try:
-                self._engine.run()
-            except Exception as error:  # whatever it is, what was accepted is still to be delivered
-                self._engine_failed = str(error) if isinstance(error, LedgerError) else type(error).__name__
-                log.exception("the engine has ended, and is started again", extra={"event": "engine-failed"})
-                self._closing.wait(AGAIN_SECONDS)
-            with self._engine_lock:
-                if self._closing.is_set():
-                    return
-            self._restart()
-
-    def _restart(self) -> None:
-        try:
-            with self._engine_lock:
-                self._engine = self._new_engine()
-                if self._closing.is_set():
-                    self._engine.stop()
-        except LedgerError as error:
-            log.warning("the engine cannot start: %s", error, extra={"event": "engine-failed"})
-            self._closing.wait(AGAIN_SECONDS)
-        else:
-            self._engine_failed = None
+    def _hear(self) -> None:
+        """Take in what other processes change of apps."""
+        while (news := self._news.get()) is not None:
+            self._housework("what another process has changed is not known here", partial(self.apps.hear, *news))
 
     # Upkeep
 
@@ -515,7 +454,10 @@ class Service:
             self._recent.look(utc_millis())
             self._housework(_CLOCK_LOST, self._save_clock)
             self._housework("it is not known yet what was accepted", self.intake.settle)
-            if self._closing.wait(UPKEEP_SECONDS):
+            self._housework(_FAILING_LOST, self._delivering.save)
+            self._due.wait(UPKEEP_SECONDS)
+            self._due.clear()
+            if self._closing.is_set():
                 return
 
     def _housework(self, failed: str, work: Callable[[], None]) -> None:
@@ -557,7 +499,7 @@ class Service:
 
     def _moved(self) -> None:
         self._housework(_CLOCK_LOST, partial(self._save_clock, exactly=True))
-        self._wake()
+        self._delivering.wake()
 
     def _warn_of_strangers(self) -> None:
         """Say which deliveries nobody will deliver."""

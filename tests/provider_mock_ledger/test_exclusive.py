@@ -1,4 +1,4 @@
-"""One process delivers from a ledger; others may look."""
+"""One process delivers from a file, several from a PostgreSQL database; others may look."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from im_callback.provider_mock.delivery.ledger import (
     LedgerUnavailable,
     NotALedger,
 )
-from sqlalchemy import make_url
+from im_callback.provider_mock.delivery.ledger.migrations.upgrade import TABLE
+from sqlalchemy import NullPool, create_engine, make_url
 
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import done, new
@@ -28,24 +30,24 @@ OPEN = "import sys; from im_callback.provider_mock.delivery.ledger import Ledger
 
 
 class TestInUse:
-    """The second to open it for delivery is told so."""
+    """The second to open a file for delivery is told so."""
 
-    def test_by_another_process(self, ledger: Ledger, url: str) -> None:
+    def test_by_another_process(self, tmp_path: Path, opened: Callable[..., Ledger]) -> None:
         """The error names the ledger and the way out."""
-        other = subprocess.run([sys.executable, "-c", OPEN, url], capture_output=True, text=True, check=False)
+        path = tmp_path / "ledger.db"
+        opened(str(path))
+        other = subprocess.run([sys.executable, "-c", OPEN, str(path)], capture_output=True, text=True, check=False)
         last = other.stderr.strip().splitlines()[-1]
         assert 1 == other.returncode
         assert "LedgerInUse: the ledger" in last
         assert "open it for reading only" in last
-        if url.startswith("sqlite"):
-            path = url.removeprefix("sqlite:///")
-            assert f"{path} is in use: process {os.getpid()} holds {path}.lock" in last
+        assert f"{path} is in use: process {os.getpid()} holds {path}.lock" in last
 
-    def test_by_another_object(self, ledger: Ledger, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_by_another_object(self, tmp_path: Path, opened: Callable[..., Ledger]) -> None:
         """Two in one process would disturb each other as well."""
-        monkeypatch.setattr("im_callback.provider_mock.delivery.ledger.database._LINGER_SECONDS", 0.0)
+        ledger = opened(str(tmp_path / "ledger.db"))
         with pytest.raises(LedgerInUse):
-            Ledger(url)
+            Ledger(str(tmp_path / "ledger.db"))
         ledger.accept([new()])
 
     def test_through_another_name(self, tmp_path: Path, opened: Callable[..., Ledger]) -> None:
@@ -68,6 +70,83 @@ class TestInUse:
         one, two = (opened(f"{url}&options=-csearch_path%3D{schema}") for schema in ("one", "two"))
         assert (2, 1) == (len(one.accept([new(), new()])), len(two.accept([new()])))
         assert (2, 1) == (one.counts()["waiting"], two.counts()["waiting"])
+
+
+class TestShared:
+    """Several processes have a PostgreSQL database open for delivery."""
+
+    @pytest.fixture
+    def both(self, postgres: Cluster, opened: Callable[..., Ledger]) -> tuple[Ledger, Ledger]:
+        """Two ledgers of one database."""
+        url = postgres.new_schema()
+        return opened(url), opened(url)
+
+    def test_ids(self, both: tuple[Ledger, Ledger]) -> None:
+        """No id is given twice, those of a call follow one another, and later calls have higher ones."""
+        ids = [both[n % 2].accept([new() for _ in range(1 + n % 3)]) for n in range(30)]
+        flat = [one for each in ids for one in each]
+        assert sorted(set(flat)) == flat
+        assert all(each == list(range(each[0], each[0] + len(each))) for each in ids)
+
+    def test_ids_at_once(self, both: tuple[Ledger, Ledger]) -> None:
+        """Also while both accept all the time."""
+        ids: list[int] = []
+
+        def accept(ledger: Ledger) -> None:
+            for _ in range(50):
+                got = ledger.accept([new(), new(), new()])
+                assert got == [got[0], got[0] + 1, got[0] + 2]
+                ids.extend(got)
+
+        threads = [threading.Thread(target=accept, args=(one,)) for one in both for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 600 == len(set(ids)) == both[0].counts()["waiting"]
+
+    def test_idempotency_key(self, both: tuple[Ledger, Ledger]) -> None:
+        """A key that one has taken is known to the other."""
+        first = both[0].accept([new(key="k")])
+        assert first == both[1].accept([new(key="k")])
+        assert 1 == both[1].counts()["waiting"]
+
+    def test_ids_go_on(self, postgres: Cluster, opened: Callable[..., Ledger]) -> None:
+        """After the newest were deleted, and after a release that gave ids without the others."""
+        url = postgres.new_database()
+        with opened(url) as ledger:
+            ids = ledger.accept([new(), new()])
+            ledger.record([done(one) for one in ids])
+            ledger.flush()
+            assert 2 == ledger.prune(2**60)
+        postgres.sql(
+            make_url(url).database, "INSERT INTO setting VALUES ('x', 'y'); ALTER SEQUENCE delivery_ids RESTART"
+        )
+        with opened(url) as ledger:
+            assert [3] == ledger.accept([new()])
+
+    def test_a_process_of_an_earlier_release(
+        self, postgres: Cluster, opened: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has the database for itself, and knows of no leases."""
+        monkeypatch.setattr("im_callback.provider_mock.delivery.ledger.database._LINGER_SECONDS", 0.0)
+        url = postgres.new_database()
+        opened(url).close()
+        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+        with engine.connect() as other:
+            other.exec_driver_sql(f"SELECT pg_advisory_lock({0x1EDCE4}, hashtext(current_schema()))")
+            with pytest.raises(LedgerInUse, match="a process of an earlier release"):
+                Ledger(url)
+        monkeypatch.undo()
+        opened(url)
+
+    def test_upgrade_while_others_deliver(self, postgres: Cluster, opened: Callable[..., Ledger]) -> None:
+        """What another process works with is not changed below it."""
+        url = postgres.new_database()
+        opened(url)
+        postgres.sql(make_url(url).database, f"UPDATE {TABLE} SET version_num = '0006'")
+        with pytest.raises(LedgerInUse, match="other processes deliver from it; stop them all"):
+            Ledger(url)
 
 
 class TestReading:

@@ -113,7 +113,8 @@ class TestUpgrade:
             (attempt.outcome, attempt.request, attempt.body, attempt.answer) for attempt in ledger.attempts(3)
         ]
         assert [2] == ledger.accept([new(key="key-2")])
-        assert [10] == ledger.accept([new()])
+        # Those that several processes draw may be left out.
+        assert ledger.accept([new()]) in ([10], [11])
         assert ("env:SHOP", "on") == (ledger.apps()[0].secret_ref, ledger.setting("colour"))
         ledger.record([done(first.id, 2)])
         assert 1 == ledger.release("shop")

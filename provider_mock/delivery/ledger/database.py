@@ -44,9 +44,13 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 SQLITE_NEEDED = (3, 35)
 _LOCK_CLASS = 0x1EDCE4
-"""First half of the key of PostgreSQL's advisory lock; the second is the schema's name."""
+"""First half of the key of PostgreSQL's advisory lock; the second is the schema's name. Who delivers shares it; who
+changes the tables, and releases before leases, hold it alone."""
+_OPENING_CLASS, _IDS_CLASS = _LOCK_CLASS + 1, _LOCK_CLASS + 2
+"""The same of the locks that are held while tables are made, and while ids are drawn."""
 _LINGER_SECONDS = 2.0
 """How long the lock of a process that was just killed may linger."""
+_SCHEMA = "hashtext(current_schema())"
 BUSY_SECONDS = 2.0
 """How long SQLite waits for another program that has its file locked, before it is tried again."""
 LOOK_SECONDS = 2.0
@@ -125,7 +129,7 @@ class Database:
         return engine
 
     def lock(self) -> None:
-        """Claim a SQLite file for this process; PostgreSQL is claimed by `writer`.
+        """Claim a SQLite file for this process; a PostgreSQL database is shared, by leases.
 
         Raises LedgerInUse if another process has it, LedgerUnavailable if its folder cannot be written.
         """
@@ -133,10 +137,10 @@ class Database:
             self._lock = FileLock(self._files.path)
 
     def writer(self) -> Connection:
-        """Return the connection that writes; whoever holds it is the only one. A file is made if none was opened yet.
+        """Return the connection that writes. A file is made if none was opened yet.
 
         Raises:
-            LedgerInUse: another process has the PostgreSQL database.
+            LedgerInUse: a process of another release has the PostgreSQL database.
             LedgerUnavailable: a SQLite file cannot be written, or is not the one that was opened first.
             sqlalchemy.exc.DBAPIError: it cannot be reached.
         """
@@ -207,6 +211,35 @@ class Database:
         finally:
             with suppress(Exception):  # a connection that broke is not used again
                 connection.exec_driver_sql(f"SET statement_timeout = '{STATEMENT_SECONDS:g}s'")
+
+    def session(self) -> Connection:
+        """Return a connection of one's own; whoever takes it closes it."""
+        return self._writers.connect()
+
+    def begin_opening(self, connection: Connection) -> None:
+        """Keep others who open it waiting until the transaction's end."""
+        if not self.sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_OPENING_CLASS}, {_SCHEMA})")
+
+    @contextmanager
+    def alone(self, connection: Connection) -> Iterator[None]:
+        """Let no other process use it meanwhile; LedgerInUse if one does."""
+        key = f"({_LOCK_CLASS}, {_SCHEMA})"
+        if not self.sqlite and not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock{key}").scalar():
+            fact = "is of an earlier version, and other processes deliver from it"
+            raise LedgerInUse(self.where, fact, "stop them all, then start those of this release")
+        try:
+            yield
+        finally:
+            if not self.sqlite:
+                with suppress(Exception):  # it ends with the connection
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock{key}")
+
+    def draw_ids(self, connection: Connection, count: int) -> int:
+        """Return the first of so many ids, one after the other, that no process of a PostgreSQL database has."""
+        draw = f"""SELECT setval('delivery_ids', nextval('delivery_ids') + {count:d} - 1)
+            FROM pg_advisory_xact_lock({_IDS_CLASS}, {_SCHEMA})"""  # noqa: S608
+        return int(connection.exec_driver_sql(draw).scalar_one()) - count + 1
 
     def one_of(self, column: ColumnElement[int], values: Sequence[int]) -> ColumnElement[bool]:
         """Return the condition that a column holds one of many thousand numbers, which are one parameter."""
@@ -296,12 +329,12 @@ class Database:
         if connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off":
             connection.exec_driver_sql("SET synchronous_commit = on")  # accepted means: on disk
         deadline = time.monotonic() + _LINGER_SECONDS
-        claim = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
+        claim = f"SELECT pg_try_advisory_lock_shared({_LOCK_CLASS}, {_SCHEMA})"
         while not connection.exec_driver_sql(claim).scalar():
             if time.monotonic() > deadline:
                 raise LedgerInUse(
                     self.where,
-                    "is in use: another process holds its advisory lock",
+                    "is in use: a process of an earlier release, or one that changes its tables, holds its advisory lock",
                     "stop that process, give this one another database or schema, or open it for reading only",
                 )
             time.sleep(0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from im_callback.provider_mock.delivery.clock import utc_millis
 from im_callback.provider_mock.delivery.ledger import models
 from im_callback.provider_mock.delivery.ledger.database import Database, transaction
-from im_callback.provider_mock.delivery.ledger.migrations.upgrade import upgrade
+from im_callback.provider_mock.delivery.ledger.leases import Leases, want
+from im_callback.provider_mock.delivery.ledger.migrations.upgrade import outdated, upgrade
 from im_callback.provider_mock.delivery.ledger.patience import within
 from im_callback.provider_mock.delivery.ledger.reader import LedgerReader, conditions, in_turn
 from im_callback.provider_mock.delivery.ledger.records import (
@@ -23,6 +25,7 @@ from im_callback.provider_mock.delivery.ledger.records import (
     WAITING,
     Done,
     DoneRow,
+    Failing,
     Health,
     Kept,
     NewDelivery,
@@ -35,8 +38,9 @@ from im_callback.provider_mock.delivery.ledger.records import (
     to_row,
     to_text,
 )
+from im_callback.provider_mock.delivery.ledger.told import tell
 from im_callback.provider_mock.delivery.ledger.watch import Watch
-from im_callback.provider_mock.delivery.ledger.writer import LAST_ID, Writer
+from im_callback.provider_mock.delivery.ledger.writer import LAST_ID, Writer, highest_id, settle_ids
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -65,7 +69,10 @@ _WAITING = (
 
 
 class Ledger(LedgerReader):
-    """A ledger opened for delivery, which one process at a time can do; its tables are made or brought up to date.
+    """A ledger opened for delivery; its tables are made or brought up to date.
+
+    One process at a time can have a SQLite file. Those that have a PostgreSQL database share it by leases (leases.py):
+    for an app that another one delivers for, what is said here of attempts that are not on disk yet does not hold.
 
     `url` is `sqlite:///PATH`, `postgresql://…` or the path of a file. `clock` gives UTC
     milliseconds for what it stamps itself. What is handed in is committed in groups, which close
@@ -75,7 +82,8 @@ class Ledger(LedgerReader):
     thread.
 
     Raises:
-        LedgerInUse: another process, or another object, has it open for delivery.
+        LedgerInUse: another process, or another object, has the file open for delivery; or one of an earlier release
+            has the database.
         LedgerTooNew: a later release has written it.
         LedgerMissing: its folder does not exist.
         LedgerUnavailable: the database does not answer.
@@ -99,7 +107,10 @@ class Ledger(LedgerReader):
         try:
             connection = self._database.writer()
             with within(UPGRADE_SECONDS), self._database.taking(connection, UPGRADE_SECONDS), transaction(connection):
-                self.upgraded_from = upgrade(connection, self._database.where)
+                self._database.begin_opening(connection)
+                with self._database.alone(connection) if outdated(connection, self._database.where) else nullcontext():
+                    self.upgraded_from = upgrade(connection, self._database.where)
+                settle_ids(connection)
             self._database.opened()
             self._writer = Writer(
                 self._database,
@@ -327,6 +338,7 @@ class Ledger(LedgerReader):
 
         def remove(connection: Connection) -> bool:
             connection.execute(delete(models.state).where(models.state.c.app == name))
+            connection.execute(delete(models.lane).where(models.lane.c.app == name))
             return connection.execute(delete(models.app).where(models.app.c.name == name)).rowcount > 0
 
         return self._writer.run(remove)
@@ -356,8 +368,51 @@ class Ledger(LedgerReader):
         return self._writer.run(lambda connection: connection.execute(old).rowcount)
 
     def last_id(self) -> int:
-        """Return the highest id that a delivery was given so far; LedgerUnavailable as `accept` raises it."""
-        return self._writer.run(lambda _: self._writer.last_id)
+        """Return the highest id that a delivery on record was given; LedgerUnavailable as `accept` raises it."""
+        return self._writer.run(highest_id)
+
+    def failing(self) -> dict[str, Failing]:
+        """Return how the receivers of apps fail, of those that do."""
+        lane = models.lane.c
+        rows = self._rows(
+            select(lane.app, lane.failing_since, lane.switched_off_at).where(lane.failing_since.is_not(None))
+        )
+        return {app: Failing(since, off) for app, since, off in rows}
+
+    def save_failing(self, app: str, failing: Failing, holder: str | None = None) -> None:
+        """Store how an app's receiver fails; with a `holder` only while that has the app's lease."""
+        values = {"failing_since": failing.since, "switched_off_at": failing.switched_off_at}
+        lane = models.lane
+        if holder is None:
+            self._writer.run(lambda connection: _put(connection, lane, {"app": app, **values}))
+        else:
+            change = update(lane).where(lane.c.app == app, lane.c.holder == holder).values(values)
+            self._writer.run(lambda connection: connection.execute(change))
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes can deliver from it."""
+        return not self._database.sqlite
+
+    def leases(self, process: str, name: str) -> Leases | None:
+        """Return the leases of this database as a process sees them, as which it writes from now on; None for a file."""
+        if self._database.sqlite:
+            return None
+        self._writer.holder = process
+        return Leases(self._database, process, name)
+
+    def want_lease(self, app: str, process: str) -> None:
+        """Have an app's lease given to a process as soon as what is under way has landed."""
+        self._writer.run(lambda connection: want(connection, app, process))
+
+    def tell_accepted(self, elsewhere: Callable[[str], bool]) -> None:
+        """Tell other processes from now on what is accepted for apps that one of them delivers for."""
+        self._writer.elsewhere = elsewhere
+
+    def tell(self, what: str, *apps: str) -> None:
+        """Tell other processes of a change (told.py), behind those that were made before. A file has none."""
+        if (process := self._writer.holder) is not None:
+            self._writer.run(lambda connection: tell(connection, process, what, apps or ("",)))
 
     def put_setting(self, key: str, value: str) -> None:
         """Store a text under a key."""

@@ -6,7 +6,7 @@ attempt, and only `prune` deletes deliveries, their attempts with them.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, Sequence, Table, Text, text
 
 metadata = MetaData()
 
@@ -25,8 +25,8 @@ app = Table(
     Column("options", Text, nullable=False),
 )
 
-# Ids are given by the writer, which is the only one, so that a group of rows that may or may not
-# have been committed before a connection broke can be written again without doubling any.
+# Ids are given by the writer, so that a group of rows that may or may not have been committed before a
+# connection broke can be written again without doubling any.
 delivery = Table(
     "delivery",
     metadata,
@@ -105,3 +105,33 @@ state = Table(
     sqlite_with_rowid=False,
 )
 Index("state_passing", state.c.passing, state.c.changed_at)
+
+# What is to be known of an app's delivery beyond the process that delivers it: who that is and until when, by the
+# database's own clock, who is to have it next, and since when its receiver fails.
+lane = Table(
+    "lane",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("holder", Text),
+    Column("until", Number, nullable=False, server_default=text("0")),
+    Column("wanted_by", Text),
+    Column("wanted_until", Number, nullable=False, server_default=text("0")),
+    Column("failing_since", Number),
+    Column("switched_off_at", Number),
+    sqlite_with_rowid=False,
+)
+
+# The processes that share a PostgreSQL ledger; times are of the database's own clock.
+process = Table(
+    "process",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("started_at", Number, nullable=False),
+    Column("seen_at", Number, nullable=False),
+    Column("apps", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Where several processes accept, they draw the ids of deliveries from here.
+delivery_ids = Sequence("delivery_ids", metadata=metadata, data_type=BigInteger)

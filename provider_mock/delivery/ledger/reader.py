@@ -163,6 +163,11 @@ class LedgerReader:
         rows = self._rows(select(*models.app.c).order_by(models.app.c.name))
         return [StoredApp(*(*row[:-1], json.loads(row[-1]))) for row in rows]
 
+    def app(self, name: str) -> StoredApp | None:
+        """Return an app on record, or None."""
+        rows = self._rows(select(*models.app.c).where(models.app.c.name == name))
+        return StoredApp(*(*rows[0][:-1], json.loads(rows[0][-1]))) if rows else None
+
     def setting(self, key: str) -> str | None:
         """Return what was stored under a key, or None."""
         rows = self._rows(select(models.setting.c.value).where(models.setting.c.key == key))

@@ -123,6 +123,19 @@ class Done(NamedTuple):
     """The beginning of the answer: its headers, an empty line, what of its body is kept."""
 
 
+class Failing(NamedTuple):
+    """Since when nothing but failures came from an app's receiver, and since when it is switched off for that.
+
+    UTC milliseconds of the engine's clock; None: it does not fail, it is not switched off.
+    """
+
+    since: int | None = None
+    switched_off_at: int | None = None
+
+
+FINE = Failing()
+
+
 class Kept(NamedTuple):
     """What is known of one thing of an app's. What is `passing` is forgotten with old deliveries."""
 

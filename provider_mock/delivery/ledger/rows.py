@@ -47,8 +47,19 @@ _SIZES = (500, 250, 120, 60, 30, 15, 7, 3, 1)
 """Rows a statement of VALUES can have; few sizes, so that SQLite keeps all of them prepared."""
 
 
-def write(connection: Connection, deliveries: Sequence[DeliveryRow], done: Sequence[DoneRow], *, again: bool) -> None:
-    """Write new deliveries and attempts; `again` if they may be there already."""
+def write(
+    connection: Connection,
+    deliveries: Sequence[DeliveryRow],
+    done: Sequence[DoneRow],
+    *,
+    again: bool,
+    holder: str | None = None,
+) -> None:
+    """Write new deliveries and attempts; `again` if they may be there already.
+
+    What follows from attempts is written for the apps whose lease the `holder` has; None: for all. Another process knows
+    better what becomes of the others.
+    """
     attempts = [row[:11] for row in done]
     changes = _changes(done)
     with closing(connection.connection.cursor()) as cursor:
@@ -58,11 +69,20 @@ def write(connection: Connection, deliveries: Sequence[DeliveryRow], done: Seque
             _values(cursor, _sqlite_change, "delivery", _CHANGE, changes)
             return
         # COPY cannot leave out rows that are there.
-        insert = _insert_each if again else _copy
-        insert(cursor, "delivery", _DELIVERY, deliveries)
-        insert(cursor, "attempt", _ATTEMPT, attempts)
+        if again:
+            _insert_each(cursor, "delivery", _DELIVERY, deliveries)
+            if holder is None:
+                _insert_each(cursor, "attempt", _ATTEMPT, attempts)
+            else:
+                _insert_attempts(cursor, attempts)
+        else:
+            _copy(cursor, "delivery", _DELIVERY, deliveries)
+            _copy(cursor, "attempt", _ATTEMPT, attempts)
         if changes:
-            cursor.execute(_POSTGRES_CHANGE, [list(column) for column in zip(*changes, strict=True)])
+            values = [list(column) for column in zip(*changes, strict=True)]
+            cursor.execute(_POSTGRES_CHANGE + ("" if holder is None else _HELD), [*values, *filter(None, [holder])])
+        if again and changes and holder is not None:
+            cursor.execute(_POSTGRES_NUMBERS, [[change[0] for change in changes]])
 
 
 def _changes(done: Iterable[DoneRow]) -> list[Change]:
@@ -83,6 +103,11 @@ _SET = """state = v.state, due_at = v.due_at, attempts = {greatest}(delivery.att
 _POSTGRES_CHANGE = f"""WITH v ({", ".join(_CHANGE)}) AS (
     SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::text[])
 ) UPDATE delivery SET {_SET.format(greatest="greatest")}"""  # noqa: S608
+
+
+_HELD = " AND delivery.app = ANY (ARRAY (SELECT app FROM lane WHERE holder = %s))"
+_POSTGRES_NUMBERS = """UPDATE delivery SET attempts = greatest(attempts, (SELECT max(number) FROM attempt
+    WHERE delivery_id = delivery.id)) WHERE id = ANY (%s::bigint[])"""
 
 
 @cache
@@ -132,6 +157,21 @@ def _insert_each(cursor: Any, table: str, columns: tuple[str, ...], rows: Sequen
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {_if_new(table)}",  # noqa: S608
             rows,
         )
+
+
+def _insert_attempts(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert attempts that are not there yet.
+
+    Where another process has made one of the same number, because it took the lease over meanwhile, it gets the next.
+    """
+    same = "delivery_id = %s AND number >= %s AND sent_at = %s AND seconds = %s AND outcome = %s"
+    other = "delivery_id = %s AND number = %s"
+    number = f"""CASE WHEN EXISTS (SELECT FROM attempt WHERE {other})
+        THEN (SELECT max(number) + 1 FROM attempt WHERE delivery_id = %s) ELSE %s END"""  # noqa: S608
+    insert = f"""INSERT INTO attempt ({", ".join(_ATTEMPT)})
+        SELECT %s, {number}, {", ".join(["%s"] * (len(_ATTEMPT) - 2))}
+        WHERE NOT EXISTS (SELECT FROM attempt WHERE {same})"""  # noqa: S608
+    cursor.executemany(insert, [(row[0], row[0], row[1], row[0], row[1], *row[2:], *row[:5]) for row in rows])
 
 
 def write_calls(connection: Connection, calls: Sequence[tuple[str, str, str, int, int]]) -> None:

@@ -20,7 +20,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
@@ -36,6 +36,7 @@ from im_callback.provider_mock.delivery.ledger.database import (
 )
 from im_callback.provider_mock.delivery.ledger.errors import LedgerClosed, LedgerError, LedgerInUse, LedgerUnavailable
 from im_callback.provider_mock.delivery.ledger.records import WAITING, DoneRow, Health, NewCall, NewRow, without_words
+from im_callback.provider_mock.delivery.ledger.told import ACCEPTED, tell
 from sqlalchemy import Connection, func, select, text
 
 log = logging.getLogger("im_callback.provider_mock.ledger")
@@ -99,8 +100,12 @@ class Writer:
         self._clock = clock
         self._group_rows, self._group_seconds = group_rows, group_seconds
         self._patience, self._queued_rows = patience, queued_rows
-        self._next_id = _highest_id(connection) + 1
+        self._next_id = highest_id(connection) + 1
 
+        self.holder: str | None = None
+        """The process as which it writes: what follows from an attempt is written while that holds the app's lease."""
+        self.elsewhere: Callable[[str], bool] | None = None
+        """Whether another process delivers for an app, and is to be told what is accepted for it."""
         self._work = threading.Condition(threading.Lock())
         self._queue: deque[_Item] = deque()
         self._group: list[_Item] = []
@@ -373,15 +378,19 @@ class Writer:
 
     def _execute(self, group: list[_Item], *, again: bool) -> None:
         connection = self._connected()
+        calls = [item for item in group if isinstance(item, _Call) and item.job is None]
+        ids = self._draw(connection, sum(call.ids.count(0) for call in calls))
         with transaction(connection):
             if not group:
                 connection.execute(_TRY, {"key": LAST_ID, "value": str(self.last_id)})
             elif isinstance(group[0], _Call) and group[0].job is not None:
                 group[0].result = group[0].job(connection)
             else:
-                calls = [item for item in group if isinstance(item, _Call)]
-                new = self._new_rows(connection, calls) if calls else []
-                rows.write(connection, new, [item for item in group if isinstance(item, tuple)], again=again)
+                new = self._new_rows(connection, calls, ids) if calls else []
+                done = [item for item in group if isinstance(item, tuple)]
+                rows.write(connection, new, done, again=again, holder=self.holder)
+                if self.elsewhere is not None and self.holder is not None and new:
+                    tell(connection, self.holder, ACCEPTED, sorted(filter(self.elsewhere, {row[1] for row in new})))
                 if keyed := [(*each.call, each.result[0], each.result[-1]) for each in calls if each.call]:
                     rows.write_calls(connection, keyed)
             self._database.check(writing=True)
@@ -390,7 +399,20 @@ class Writer:
                     raise _Withdrawn
                 self._committing = True
 
-    def _new_rows(self, connection: Connection, calls: Sequence[_Call]) -> list[rows.DeliveryRow]:
+    def _draw(self, connection: Connection, count: int) -> Iterator[int]:
+        """Return ids for so many deliveries at most. Of a file those that are not used are given later."""
+        if self._database.sqlite:
+            return self._own_ids()
+        first = self._database.draw_ids(connection, count) if count else 0
+        self._next_id = max(self._next_id, first + count)
+        return iter(range(first, first + count))
+
+    def _own_ids(self) -> Iterator[int]:
+        while True:
+            self._next_id += 1
+            yield self._next_id - 1
+
+    def _new_rows(self, connection: Connection, calls: Sequence[_Call], ids: Iterator[int]) -> list[rows.DeliveryRow]:
         """Give ids to new deliveries, and put them in the calls' results; return the rows to write."""
         keys: dict[str, list[str]] = {}
         for call in calls:
@@ -406,8 +428,7 @@ class Writer:
                     call.result.append(first)
                     continue
                 if not (row_id := call.ids[index]):
-                    row_id = call.ids[index] = self._next_id
-                    self._next_id += 1
+                    row_id = call.ids[index] = next(ids)
                 if key is not None:
                     known[app, key] = row_id
                 call.result.append(row_id)
@@ -436,7 +457,8 @@ class Writer:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self._database.writer()
-            if (highest := _highest_id(self._connection)) >= self._next_id:
+            # A PostgreSQL database is shared.
+            if self._database.sqlite and (highest := highest_id(self._connection)) >= self._next_id:
                 raise _TakenOver(
                     self._database.where,
                     f"was written to by another process while it was out of reach (delivery {highest})",
@@ -470,7 +492,15 @@ def _size(item: _Item) -> int:
     return len(item.rows) if isinstance(item, _Call) else 1
 
 
-def _highest_id(connection: Connection) -> int:
+def settle_ids(connection: Connection) -> None:
+    """Let the ids that several processes draw go on behind the highest that is or was in a PostgreSQL ledger."""
+    if connection.dialect.name == "postgresql":
+        highest = highest_id(connection)
+        settle = "SELECT setval('delivery_ids', %s) WHERE %s >= (SELECT last_value FROM delivery_ids)"
+        connection.exec_driver_sql(settle, (highest, highest))
+
+
+def highest_id(connection: Connection) -> int:
     """Return the highest delivery id that is or was in the ledger."""
     highest = connection.execute(select(func.max(models.delivery.c.id))).scalar() or 0
     kept = connection.execute(select(models.setting.c.value).where(models.setting.c.key == LAST_ID)).scalar()

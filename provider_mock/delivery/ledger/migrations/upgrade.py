@@ -8,7 +8,7 @@ from im_callback.provider_mock.delivery.ledger import models
 from im_callback.provider_mock.delivery.ledger.errors import LedgerOutdated, LedgerTooNew, NotALedger
 from sqlalchemy import Connection, inspect
 
-VERSION = 6
+VERSION = 7
 """The version that this release writes: the number of the last step."""
 TABLE = "ledger_version"
 """Where a database keeps its version; a name of its own, since `alembic_version` may be an application's."""
@@ -32,6 +32,11 @@ def version(connection: Connection, where: str) -> int:
             "give it a database of its own",
         )
     return 0
+
+
+def outdated(connection: Connection, where: str) -> bool:
+    """Return whether a database holds tables of an earlier version; NotALedger as `version`."""
+    return 0 < version(connection, where) < VERSION
 
 
 def upgrade(connection: Connection, where: str, *, steps: Path = STEPS, newest: int = VERSION) -> int:

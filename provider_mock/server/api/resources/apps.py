@@ -46,6 +46,11 @@ RESOURCE = Resource(
                 "in_flight": COUNT,
                 "paused_until": optional(TIME, "When a pause for time-outs in a row ends."),
                 "switched_off_at": optional(TIME, "Since when nothing is sent, after `give_up_hours`."),
+                "delivered_by": {
+                    "type": ["string", "null"],
+                    "description": "Of several processes that share a PostgreSQL database, the one that delivers for it "
+                    "now, by machine and process number.",
+                },
             }
         ),
         "AppSettings": record(_NEEDED, _OTHERS),
@@ -125,6 +130,12 @@ def reset_app(service: Service, asked: Asked) -> Reply:
     return Reply(200, {"count": service.reset(asked["app"])})
 
 
+@RESOURCE.operation("POST", "/api/v1/apps/{app}/resume", {200: Answer("The app.", ref("App"))}, APP)
+def resume_app(service: Service, asked: Asked) -> Reply:
+    """Send for an app again that was switched off after `give_up_hours`, or that pauses."""
+    return Reply(200, shown(service.resume(asked["app"])))
+
+
 def shown(app: AppView) -> dict[str, Any]:
     """Return an app as it is answered."""
     return {
@@ -138,6 +149,7 @@ def shown(app: AppView) -> dict[str, Any]:
         "in_flight": app.in_flight,
         "paused_until": app.paused_until,
         "switched_off_at": app.switched_off_at,
+        "delivered_by": app.delivered_by,
     }
 
 
