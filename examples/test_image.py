@@ -116,6 +116,8 @@ def test_definition() -> None:
     assert "${BASE}" == IMAGE.of("FROM")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", IMAGE.of("USER"))
     assert all("--no-index" in text for name, text in IMAGE.steps if name == "RUN" and "pip install" in text)
+    # Their own format has no health check.
+    assert "buildah build --network none --format docker " in FOR_PEOPLE
     assert ["*", "!wheelhouse"] == (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
 
 

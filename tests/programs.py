@@ -29,7 +29,10 @@ PACKAGES: Final = {
     "npm": "npm",
     "openssl": "openssl",
     "php": "php-cli php-mysql",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "redis-server": "redis-server",
+    "systemd-analyze": "systemd",
 }
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

@@ -393,7 +393,7 @@ class Engine:
         if isinstance(attempt, Exception):
             self._give_up(lane, app, played.waiting, number, attempt, planned=True, last=played.last)
             return
-        judgement = attempt.judgement
+        judgement, feed = attempt.judgement, app.provider.feed_of(played.waiting.event_type)
         state, rule, due_at = WAITING, _rule(lane, judgement), now
         if Outcome.ACKED in played.outcomes:
             state = ACKED
@@ -401,7 +401,6 @@ class Engine:
             state = DECLINED
         elif played.last:
             try:
-                feed = app.provider.feed_of(played.waiting.event_type)
                 tries = [*map(Tried, played.outcomes[:-1]), Tried(judgement.outcome, attempt.reply)]
                 followed = lane.follow(feed, app.policy_of(feed), tries, rule, now)
             except FAILURES as error:  # The provider's code is to blame, and stops no other delivery.
@@ -425,9 +424,9 @@ class Engine:
             None,
             request,
             body,
-            lane.mask.answer(attempt.reply),
+            lane.mask.answer(attempt.reply, feed),
         )
-        self._heard(lane, judgement.outcome, now, app.policy_of(app.provider.feed_of(played.waiting.event_type)))
+        self._heard(lane, judgement.outcome, now, app.policy_of(feed))
         self._ended.append(Ended(lane, app, played.waiting, done, planned=True, last=played.last, reply=attempt.reply))
 
     def _land(self, flight: Flight, reply: Reply | NoReply) -> None:
@@ -465,7 +464,7 @@ class Engine:
             None if policy.signed_afresh else stamp,
             head[0],
             None,
-            lane.mask.answer(reply),
+            lane.mask.answer(reply, feed),
         )
         self._ended.append(Ended(lane, app, waiting, done, planned=False, reply=reply))
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from im_callback.provider_mock.contract import TELLING, NoReply, Reply
+from im_callback.provider_mock.contract import TELLING, Feed, NoReply, Reply
+from im_callback.provider_mock.delivery.ledger.records import KEPT_ANSWER
 from im_callback.provider_mock.delivery.plan import Transport
 from im_callback.provider_mock.delivery.sockets.message import MASK, Headers
 from im_callback.provider_mock.delivery.sockets.raw import Message
 from im_callback.provider_mock.history import Shot
 
-KEPT_ANSWER = 1000
-"""Characters of an answer that are kept."""
+SHOWN_ANSWER = 1000
+"""Characters of an answer that are kept; of one that decides something all, up to `records.KEPT_ANSWER`."""
 
 
 class Mask:
@@ -31,7 +32,7 @@ class Mask:
                 text = text.replace(one, MASK)
         return text
 
-    def answer(self, reply: Reply | NoReply) -> str:
+    def answer(self, reply: Reply | NoReply, feed: Feed) -> str:
         """Return the beginning of an answer: its headers, an empty line, its body."""
         if isinstance(reply, NoReply):
             return ""
@@ -40,7 +41,8 @@ class Mask:
         if reply.body != body or reply.headers != headers:
             # Masked before it is cut, so that no part of a secret is left at the end.
             lines = "".join([f"{name}: {value}\n" for name, value in reply.headers])
-            shown = self(f"{lines}\n{reply.body[: 4 * KEPT_ANSWER].decode('utf-8', 'replace')}")[:KEPT_ANSWER]
+            most = KEPT_ANSWER if feed.decides else SHOWN_ANSWER
+            shown = self(f"{lines}\n{reply.body[: 4 * most].decode('utf-8', 'replace')}")[:most]
             self._last = (reply.headers, reply.body, shown)
         return shown
 

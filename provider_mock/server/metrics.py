@@ -93,6 +93,7 @@ class Sources:
     """Where the other numbers are: all functions can be called from any thread."""
 
     apps: Callable[[], Iterable[str]]
+    ready_apps: Callable[[], Mapping[str, bool]]
     accepted: Callable[[], Mapping[str, int]]
     counts: Callable[[], Mapping[str, Mapping[str, int]]]
     lanes: Callable[[], Mapping[str, LaneView]]
@@ -156,6 +157,12 @@ class Metrics:
         yield _gauge("in_flight", "Requests under way, and those whose outcome could not be recorded yet.", flying)
         paused = {name: int(lane.paused_until is not None) for name, lane in lanes.items()}
         yield _gauge("paused", "Whether nothing is sent after many time-outs in a row.", paused)
+        switched_off = {name: int(lane.switched_off_at is not None) for name, lane in lanes.items()}
+        yield _gauge("switched_off", "Whether nothing is sent any more after give_up_hours of failures.", switched_off)
+        ready = {name: int(one) for name, one in sources.ready_apps().items()}
+        yield _gauge(
+            "app_ready", "Whether its deliveries can be sent; else they wait, and its not_ready says why.", ready
+        )
         yield from self._of_ledger()
         info = GaugeMetricFamily(f"{PREFIX}_build_info", "The release.", labels=("version", "python"))
         info.add_metric([version("im-callback-conformance"), platform.python_version()], 1)

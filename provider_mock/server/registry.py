@@ -120,6 +120,10 @@ class Registry:
         """Return the names of all apps, in order."""
         return sorted(self._entries)
 
+    def ready(self) -> dict[str, bool]:
+        """Return whether each app can be delivered, by name."""
+        return {name: entry.app is not None for name, entry in sorted(dict(self._entries).items())}
+
     def entry(self, name: str) -> Entry:
         """Return an app with everything that belongs to it; NotFound."""
         if (found := self._entries.get(name)) is None and self._shared:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
@@ -39,6 +39,9 @@ MOST_TOGETHER = 1000
 AT_ONCE = 10
 AGAIN_SECONDS = 1.0
 """After which a ledger that did not take deliveries is asked again."""
+LOOK_SECONDS = 1.0
+"""Between two looks at what other processes have delivered of a run."""
+Ended = Callable[[str, int, int], Sequence[tuple[int, str]]]
 REMEMBERED = 100
 LONGEST = 30 * 86400.0
 _WAITING = STATES[0]
@@ -54,6 +57,7 @@ class _Run:
     """Set while it is known of all that was handed in whether it was accepted."""
     stop: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
+    looked_at: float = 0.0
 
     def change(self, **values: Any) -> None:
         """Change what is shown."""
@@ -112,6 +116,13 @@ class RunCounts:
         with self._lock:
             return dict(self._states)
 
+    def span(self) -> tuple[int, int] | None:
+        """Return the first and the last id of those that are not through; None: all are."""
+        with self._lock:
+            if not self._firsts:
+                return None
+            return self._firsts[0], self._firsts[-1] + len(self._through[self._firsts[-1]]) - 1
+
     @property
     def busy(self) -> bool:
         """Whether anything is not through, or about to come."""
@@ -138,7 +149,9 @@ class RunCounts:
 class Runs:
     """The traffic runs of a service."""
 
-    def __init__(self, registry: Registry, intake: Intake, clock: RealClock) -> None:
+    def __init__(self, registry: Registry, intake: Intake, clock: RealClock, ended: Ended) -> None:
+        """`ended` returns what other processes have delivered of an app, by first and last id."""
+        self._ended = ended
         self._registry, self._intake, self._clock = registry, intake, clock
         self._lock = threading.Lock()
         self._runs: dict[int, _Run] = {}
@@ -263,6 +276,10 @@ class Runs:
                 raise NotFound.of("run", f"there is no traffic run {run_id}", "see the list of runs") from None
 
     def _shown(self, run: _Run) -> RunView:
+        if (span := run.counts.span()) is not None and time.monotonic() - run.looked_at > LOOK_SECONDS:
+            run.looked_at = time.monotonic()
+            for delivery_id, state in self._ended(run.view.app, *span):
+                run.counts.landed(delivery_id, state)
         return replace(run.view, states=run.counts.states())
 
     def _forget(self) -> None:

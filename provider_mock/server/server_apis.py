@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import Random, SystemRandom
@@ -32,6 +32,7 @@ from im_callback.provider_mock.contract import (
 )
 from im_callback.provider_mock.delivery.clock import Clock, utc_millis
 from im_callback.provider_mock.delivery.ledger import Kept, Ledger, LedgerError
+from im_callback.provider_mock.server.exchange import answered
 from im_callback.provider_mock.server.intake import Intake
 from im_callback.provider_mock.server.questions import Questions
 from im_callback.provider_mock.server.registry import Entry, Registry
@@ -44,8 +45,16 @@ _SEEDS = SystemRandom()
 class ServerApis:
     """The server APIs of all providers that have one, for the registry's apps."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, registry: Registry, intake: Intake, questions: Questions) -> None:
-        self._ledger, self._clock, self._registry = ledger, clock, registry
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        registry: Registry,
+        intake: Intake,
+        questions: Questions,
+        elsewhere: Callable[[str], bool],
+    ) -> None:
+        self._ledger, self._clock, self._registry, self._elsewhere = ledger, clock, registry, elsewhere
         self._intake, self._questions = intake, questions
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -84,7 +93,7 @@ class ServerApis:
         said: Sequence[Said] | None = None
         while True:
             # What is asked may take seconds, and the one who is asked may call in its turn.
-            with self._locks[entry.name]:
+            with self._locks[entry.name], self._ledger.exclusively(entry.name):
                 try:
                     asked = next(steps) if said is None else steps.send(said)
                 except ApiError as error:
@@ -109,12 +118,26 @@ class ServerApis:
         if events and _told(entry, feeds[0]):
             with self._questions:
                 ids = self._accept(entry, [(event,) for event in events])
-                found = dict(self._questions.answers(ids, feeds[0], feeds[0].deadline + SLACK))
+                look = self._look if self._elsewhere(entry.name) else None
+                found = dict(self._questions.answers(ids, feeds[0], feeds[0].deadline + SLACK, look))
         answers = [found.get(one) for one in ids] or [None] * len(events)
         return [
             _said(feed, event, answer, asked=bool(ids))
             for feed, event, answer in zip(feeds, events, answers, strict=True)
         ]
+
+    def _look(self, ids: Sequence[int]) -> dict[int, Reply | None]:
+        """Return what questions were answered that another process has asked."""
+        found: dict[int, Reply | None] = {}
+        for one, attempt in self._ledger.first_attempts(ids).items():
+            answer = answered(attempt)
+            body = None if answer is None else answer.body.encode()
+            found[one] = (
+                None
+                if answer is None or body is None
+                else Reply(answer.status or 0, answer.headers, body, attempt.seconds)
+            )
+        return found
 
     def _accept(self, entry: Entry, deliveries: Sequence[tuple[Event, ...]]) -> Sequence[int]:
         """Accept what the app's console lets through; return the ids."""

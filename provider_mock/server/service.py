@@ -137,12 +137,15 @@ class Service:
                 now=self._clock.now,
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._delivering.wake)
-            self.server_apis = ServerApis(self._ledger, self._clock, self.apps, self.intake, self._questions)
-            self.runs = Runs(self.apps, self.intake, self._clock)
+            self.server_apis = ServerApis(
+                self._ledger, self._clock, self.apps, self.intake, self._questions, self._delivering.elsewhere
+            )
+            self.runs = Runs(self.apps, self.intake, self._clock, self._ended_elsewhere)
             self.scenarios = Scenarios(self.apps, self.runs, self._clock, scenarios)
             self.verifier = Verifier(self._ledger, self._busy, self._closing)
             sources = Sources(
                 self.apps.names,
+                self.apps.ready,
                 self.intake.totals,
                 self.counts,
                 self._delivering.lanes,
@@ -433,6 +436,15 @@ class Service:
         self._counts.count(app, waiting, done)
         self.runs.landed(waiting, done)
         self._attempt_log.add(waiting, done)
+
+    def _ended_elsewhere(self, app: str, first: int, last: int) -> Sequence[tuple[int, str]]:
+        """Return the deliveries of an app, with ids from one to another, that have ended, where others may have sent them."""
+        if not self._delivering.shared():
+            return ()
+        try:
+            return self._ledger.ended(app, first, last)
+        except LedgerError:  # it is asked again
+            return ()
 
     def _busy(self, app: str | None) -> bool:
         return self.scenarios.running(app) or self.runs.running(app)

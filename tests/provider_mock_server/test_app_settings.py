@@ -322,11 +322,13 @@ class TestPace:
             service.advance(7200)
             since = until(lambda: service.apps.get("shop").switched_off_at)
             assert since >= began + 7_200_000
+            assert b'provider_mock_switched_off{app="shop"} 1.0' in service.metrics.render()[0]
         assert until(lambda: [record for record in caplog.records if "shop" in record.getMessage()])
         assert "waiting" == service.delivery(one).state
         with peers.receiver("commsease", "test-key", "test-secret") as receiver:
             service.apps.put("shop", AppSettings("commsease", receiver.url, **given))
             assert until(lambda: service.apps.get("shop").switched_off_at is None)
+            assert b'provider_mock_switched_off{app="shop"} 0.0' in service.metrics.render()[0]
             service.advance(7200)
             assert "acked" == until(lambda: service.delivery(one).state, "acked")
 
@@ -347,6 +349,8 @@ class TestStored:
         service = open_service()
         shown = {one.name: one for one in service.apps.list()}
         assert (True, False) == (shown["good"].ready, shown["bad"].ready)
+        text = service.metrics.render()[0].decode()
+        assert 'provider_mock_app_ready{app="bad"} 0.0\nprovider_mock_app_ready{app="good"} 1.0\n' in text
         assert str(shown["bad"].not_ready).startswith("what is stored of it cannot be used (")
         assert service.apps.put("bad", AppSettings(**APP))[0].ready
 

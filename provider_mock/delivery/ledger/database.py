@@ -46,8 +46,8 @@ SQLITE_NEEDED = (3, 35)
 _LOCK_CLASS = 0x1EDCE4
 """First half of the key of PostgreSQL's advisory lock; the second is the schema's name. Who delivers shares it; who
 changes the tables, and releases before leases, hold it alone."""
-_OPENING_CLASS, _IDS_CLASS = _LOCK_CLASS + 1, _LOCK_CLASS + 2
-"""The same of the locks that are held while tables are made, and while ids are drawn."""
+_OPENING_CLASS, _IDS_CLASS, _NAMES_CLASS = _LOCK_CLASS + 1, _LOCK_CLASS + 2, _LOCK_CLASS + 3
+"""The same of the locks that are held while tables are made, while ids are drawn, and by names."""
 _LINGER_SECONDS = 2.0
 """How long the lock of a process that was just killed may linger."""
 _SCHEMA = "hashtext(current_schema())"
@@ -215,6 +215,23 @@ class Database:
     def session(self) -> Connection:
         """Return a connection of one's own; whoever takes it closes it."""
         return self._writers.connect()
+
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Keep other processes of a PostgreSQL database out that ask for the same name; waits `LOCK_SECONDS` at most."""
+        if self.sqlite:
+            yield
+            return
+        key = f"({_NAMES_CLASS}, hashtext(current_schema() || ' ' || %s))"
+        with self.readers.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock{key}", (name,))
+            try:
+                yield
+            finally:
+                try:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock{key}", (name,))
+                except Exception:  # noqa: BLE001 - the lock ends with the connection
+                    connection.invalidate()
 
     def begin_opening(self, connection: Connection) -> None:
         """Keep others who open it waiting until the transaction's end."""

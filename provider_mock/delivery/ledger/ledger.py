@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -400,6 +400,15 @@ class Ledger(LedgerReader):
             return None
         self._writer.holder = process
         return Leases(self._database, process, name)
+
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Keep other processes out that ask for the same name; LedgerUnavailable if one of them takes long."""
+        try:
+            with self._database.exclusively(name):
+                yield
+        except DBAPIError as error:
+            raise self._database.unavailable(error) from error
 
     def want_lease(self, app: str, process: str) -> None:
         """Have an app's lease given to a process as soon as what is under way has landed."""

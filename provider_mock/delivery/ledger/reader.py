@@ -14,6 +14,7 @@ from im_callback.provider_mock.delivery.ledger.patience import left, within
 from im_callback.provider_mock.delivery.ledger.records import (
     PARKED,
     STATES,
+    WAITING,
     AttemptRecord,
     Call,
     DeliveryRecord,
@@ -144,6 +145,18 @@ class LedgerReader:
         """Return the last attempt of each of these deliveries that has one."""
         last = select(*_A).join(models.delivery, (_A.delivery_id == _D.id) & (_A.number == _D.attempts))
         return {row[0]: AttemptRecord(*row) for row in self._rows(last.where(_D.id.in_(ids)))}
+
+    def first_attempts(self, ids: Sequence[int]) -> dict[int, AttemptRecord]:
+        """Return the first attempt of each of these deliveries that has one."""
+        return {
+            row[0]: AttemptRecord(*row)
+            for row in self._rows(select(*_A).where(_A.delivery_id.in_(ids), _A.number == 1))
+        }
+
+    def ended(self, app: str, first: int, last: int) -> list[tuple[int, str]]:
+        """Return the deliveries of an app with ids from one to another that do not wait, with their states."""
+        which = (_D.id.between(first, last), _D.app == app, _D.state != WAITING)
+        return [(row_id, state) for row_id, state in self._rows(select(_D.id, _D.state).where(*which))]
 
     def call(self, app: str, key: str) -> Call | None:
         """Return the call that has this idempotency key, or None."""

@@ -22,7 +22,7 @@ STATES = (WAITING, ACKED, DECLINED, DROPPED, PARKED)
 """What a delivery can be: due at some time, received, received by the provider's rule but not by the receiver's own
 words, given up, or kept for manual synchronisation."""
 
-KEPT_DETAIL, KEPT_REQUEST, KEPT_ANSWER = 2000, 8000, 1000
+KEPT_DETAIL, KEPT_REQUEST, KEPT_ANSWER = 2000, 8000, 16_000
 """Characters that are kept of an attempt's detail, its request's head and its answer."""
 KEPT_BODY = 65_536
 """Bytes of a body that are kept."""
