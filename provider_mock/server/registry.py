@@ -174,11 +174,8 @@ class Registry:
                 raise Conflict.of("/provider", problem, "choose another name, or let them be delivered first")
             if found := _by_api(settings) or checked.problems(name, settings, self._rules):
                 raise Invalid(found)
-            reference, written = self._place_secret(name, settings, before)
-            if settings.previous_secret is not None:
-                kept = self._keep(name, settings.previous_secret, PREVIOUS)
-                settings = replace(settings, previous_secret=None, previous_secret_ref=kept)
-            entry = self._entry(name, replace(settings, app_secret=None, secret_ref=None), reference, "api")
+            reference = _reference(settings, before)
+            entry = self._entry(name, settings, reference, "api")
             if entry.not_ready is not None:
                 fact, _, fix = entry.not_ready.partition("; ")
                 named = ("api_secret_ref", "previous_secret_ref", "previous_api_secret_ref")
@@ -187,13 +184,14 @@ class Registry:
             assert entry.app is not None
             if found := checked.without_effect(entry.faults, entry.app):
                 raise Invalid(found)
+            entry = self._placed(entry, reference)
             # Before other processes can read it with its secrets.
             self._overlaps.record(name, entry.app)
-            self._store(entry, reference)
-            if before is not None and not written:
+            self._store(entry, _stored_reference(entry.secret))
+            if before is not None:
                 self._secrets.forget(name, _stored_reference(before.secret) if before.secret != entry.secret else None)
-            if before is not None and before.settings.previous_secret_ref != settings.previous_secret_ref:
-                self._secrets.forget(name, before.settings.previous_secret_ref, PREVIOUS)
+                had = before.settings.previous_secret_ref
+                self._secrets.forget(name, had if had != entry.settings.previous_secret_ref else None, PREVIOUS)
             self._enter(entry)
             self._tell(APP, name)
         return self.get(name), before is None
@@ -323,16 +321,16 @@ class Registry:
                 extra={"event": "app-not-ready", "fields": {"app": entry.name}},
             )
 
-    def _place_secret(self, name: str, settings: AppSettings, before: Entry | None) -> tuple[str | None, bool]:
-        """Return the reference to an app's secret, and whether it was written to a file for that."""
-        if settings.app_secret == NO_SECRET:
-            return None, False
-        if settings.app_secret is None:
-            if settings.secret_ref is not None:
-                return settings.secret_ref, False
-            same = before is not None and before.settings.provider == settings.provider
-            return (_stored_reference(before.secret) if before is not None and same else _TEST_REF), False
-        return self._keep(name, settings.app_secret), True
+    def _placed(self, entry: Entry, reference: str | None) -> Entry:
+        """Return an app with its literal secrets written to files."""
+        name, settings = entry.name, entry.settings
+        if settings.previous_secret is not None:
+            kept = self._keep(name, settings.previous_secret, PREVIOUS)
+            settings = replace(settings, previous_secret=None, previous_secret_ref=kept)
+        if settings.app_secret not in (None, NO_SECRET):
+            reference = self._keep(name, str(settings.app_secret))
+        settings = replace(settings, app_secret=None, secret_ref=None)
+        return replace(entry, settings=settings, secret=_shown_reference(reference))
 
     def _keep(self, name: str, secret: str, role: str = PRESENT) -> str:
         """Write a secret to its file, and return the reference to it."""
@@ -444,11 +442,14 @@ def _by_api(settings: AppSettings) -> list[Objection]:
     return []
 
 
-def _reference(settings: AppSettings) -> str | None:
-    """Return the reference of an app in the configuration file, whose literal secret stays there."""
+def _reference(settings: AppSettings, before: Entry | None = None) -> str | None:
+    """Return the reference to an app's secret where that is not given literally: with none given, the one it has."""
     if settings.secret_ref is not None:
         return settings.secret_ref
-    return None if settings.app_secret == NO_SECRET else _TEST_REF
+    if settings.app_secret == NO_SECRET:
+        return None
+    same = before is not None and before.settings.provider == settings.provider
+    return _stored_reference(before.secret) if before is not None and same else _TEST_REF
 
 
 def _shown_reference(reference: str | None) -> str:

@@ -385,6 +385,14 @@ class TestPut:
         assert 204 == server.ask("DELETE", "/apps/shop").status_code
         assert [] == list(file.parent.iterdir())
 
+    def test_refused_leaves_all(self, server: Served, tmp_path: Path) -> None:
+        """A change that is refused leaves both secrets as they are, also on disk."""
+        given = {**SHOP, "app_secret": "a-third", "overlap_until": self.end, "api_secret_ref": "env:MISSING"}
+        assert "/api_secret_ref" == told(server.ask("PUT", "/apps/shop", given))[0]
+        folder = tmp_path / "server" / "secrets"
+        assert [OLD, NEW] == [(folder / f"shop.{role}").read_text() for role in ("previous", "secret")]
+        assert OLD == self.previous(server)
+
     def test_elsewhere(self, server: Served) -> None:
         """A secret that lies elsewhere is referred to; the test secret is kept."""
         self.put(server, secret_ref="env:OF_ENV")
