@@ -411,6 +411,14 @@ class TestPut:
         assert shown["previous_secret_ref"].endswith("/shop.previous")
         assert NEW == self.previous(server)
 
+    def test_console(self, server: Served) -> None:
+        """The console shows where the previous secret is, and until when it holds."""
+        self.put(server, secret_ref="env:OF_ENV")
+        self.put(server, secret_ref="env:OTHER", overlap_until=1_893_456_000_000)
+        page = requests.get(f"{server.url}/console/apps/shop", timeout=30).text
+        assert "env:OF_ENV" in page
+        assert "2030-01-01 00:00:00" in page
+
     def test_given(self, server: Served) -> None:
         """What is given counts, and an overlap need not be."""
         shown = self.put(server, previous_secret_ref="env:OTHER")
