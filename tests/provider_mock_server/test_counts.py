@@ -62,7 +62,7 @@ class TestRetries:
             server.service.apps.put("shop", AppSettings("commsease", "http://127.0.0.1:9/"))
             plan = Disturbance(("no-such-fault",), 1, 0, 1).dump()
             server.service._ledger.accept([NewDelivery("shop", "commsease.login", ({"a": 1},), 0, plan=plan)])
-            server.service._wake()
+            server.service._delivering.wake()
             assert "dropped" == until(lambda: server.service.delivery(1).state, "dropped")
             assert "not sent" == server.service.delivery(1).last_outcome
             (shown,) = server.ask("GET", "/deliveries/1/attempts").json()["items"]

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from im_callback.provider_mock.server import service as served_by
+from im_callback.provider_mock.server import delivering
 
 from tests.provider_mock.peers import answers
 from tests.provider_mock_server.served import Served, served
@@ -81,7 +81,7 @@ def test_runs_stop(tmp_path: Path) -> None:
 
 def test_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While something is under way nothing is deleted, and the app goes on; when it has landed it is emptied."""
-    monkeypatch.setattr(served_by, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(delivering, "REST_SECONDS", 0.05)
     held: list[socket.socket] = []
 
     def hold(connection: socket.socket, _: bytes) -> None:

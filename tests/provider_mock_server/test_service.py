@@ -818,7 +818,7 @@ class TestHealth:
                 raise error
             run(self, **options)
 
-        monkeypatch.setattr("im_callback.provider_mock.server.service.AGAIN_SECONDS", 0.1)
+        monkeypatch.setattr("im_callback.provider_mock.server.delivering.AGAIN_SECONDS", 0.1)
         monkeypatch.setattr(Engine, "run", fails_once)
         service = open_service()
         assert failed.wait(30)
@@ -833,9 +833,10 @@ class TestHealth:
         """It gives other nonces than the one before."""
 
         def start_again() -> None:
-            before = service._engine
+            delivering = service._delivering
+            before = delivering._engine
             before.stop()
-            assert until(lambda: service._engine is not before)
+            assert until(lambda: delivering._engine is not before)
 
         with peers.peer(REFUSED) as receiver:
             service.apps.put("rooms", settings(receiver.url, "rongcloud"))
