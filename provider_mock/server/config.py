@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SECRETS = tuple((name, f"{name}_env", f"{name}_file") for name in ("app_secret", "api_secret"))
+SECRETS = tuple(
+    (name, f"{name}_env", f"{name}_file")
+    for name in ("app_secret", "api_secret", "previous_secret", "previous_api_secret")
+)
 """The keys of which one can be given."""
+_REFS = ("secret_ref", "api_secret_ref", "previous_secret_ref", "previous_api_secret_ref")
 _SERVER = {
     "type": "object",
     "description": "write a table: [server]",
@@ -115,7 +120,7 @@ def read(path: Path) -> Configuration:
     """
     try:
         # Some editors begin a file with a byte order mark, which is no TOML.
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        document = _in_millis(tomllib.loads(path.read_bytes().decode("utf-8-sig")))
     except OSError as error:
         raise BadConfig([f"{path}: cannot be read ({error.strerror}); give the path of a TOML file"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -149,6 +154,15 @@ def schema() -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
+def _in_millis(value: Any) -> Any:
+    """Return a value of TOML with times, those that say their zone, in UTC milliseconds."""
+    if isinstance(value, dict):
+        return {name: _in_millis(one) for name, one in value.items()}
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return round(value.timestamp() * 1000)
+    return value
+
+
 def _phases(table: Mapping[str, Any]) -> tuple[Phase, ...]:
     return tuple(
         Phase(one["name"], float(one["seconds"]), float(one.get("rate", 0)), tuple(one.get("faults", ())))
@@ -178,7 +192,7 @@ def _broken(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _settings(table: Mapping[str, Any], folder: Path) -> AppSettings:
     values = option.given_in_file(AppSettings, table, folder)
-    for (_, variable, file), ref in zip(SECRETS, ("secret_ref", "api_secret_ref"), strict=True):
+    for (_, variable, file), ref in zip(SECRETS, _REFS, strict=True):
         if variable in table:
             values[ref] = f"env:{table[variable]}"
         elif file in table:
