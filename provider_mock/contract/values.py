@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal, NamedTuple
 
@@ -39,17 +39,25 @@ class Credentials:
 
     `app_secret` is None where the provider is told to send no signature (Tencent without
     a callback token). `earlier` are secrets of before that requests are still signed with as well,
-    while a secret is changed. Neither shows in a `repr`.
+    while a secret is changed; `previous` is what some of them may be signed with instead. None of it shows in a `repr`.
     """
 
     app_key: str
     app_secret: str | None = field(repr=False)
     earlier: tuple[str, ...] = field(default=(), repr=False)
+    previous: Credentials | None = field(default=None, repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """All secrets that are signed with, the one of today first."""
-        return (*(() if self.app_secret is None else (self.app_secret,)), *self.earlier)
+        own = () if self.app_secret is None else (self.app_secret,)
+        return (*own, *self.earlier, *(() if self.previous is None else self.previous.secrets))
+
+    @property
+    def swapped(self) -> Credentials:
+        """The same with the previous secret in the place of the present one, and the other way round."""
+        assert self.previous is not None
+        return replace(self.previous, app_key=self.app_key, previous=replace(self, previous=None))
 
     def masked(self, text: str) -> str:
         """Return a text that somebody else wrote without secrets, or the beginning of one where the text is cut off."""

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from im_callback.provider_mock.contract import Credentials, Feed, Provider, RetryPolicy
 from im_callback.provider_mock.delivery.sockets.flights import anywhere
+
+
+class Overlap(NamedTuple):
+    """How long the previous secret is still signed with, and for what: deliveries up to an id, accepted before the change.
+
+    `until` is in UTC milliseconds of the engine's clock.
+    """
+
+    until: int
+    last_id: int
 
 
 @dataclass(frozen=True)
@@ -18,7 +29,7 @@ class App:
     at most, `give_up_hours` after how many hours of nothing but failures it is switched off. `proxy`
     is the URL of the HTTP proxy they go through; without one they go straight to the endpoint.
     `refuses` returns why an address must not be connected to, or None. Feeds that `endpoints` and `policies`
-    name have an address and a retry policy of their own.
+    name have an address and a retry policy of their own. With an `overlap` the credentials have a previous secret.
     """
 
     name: str
@@ -35,6 +46,7 @@ class App:
     refuses: Callable[[str], str | None] = anywhere
     endpoints: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, RetryPolicy] = field(default_factory=dict)
+    overlap: Overlap | None = None
 
     def endpoint_of(self, feed: Feed) -> str:
         """Return where the requests of a feed go."""
@@ -43,6 +55,12 @@ class App:
     def policy_of(self, feed: Feed) -> RetryPolicy:
         """Return by what policy the deliveries of a feed are sent again."""
         return self.policies.get(feed.name, self.policy)
+
+    def credentials_of(self, number: int, now: int) -> Credentials:
+        """Return what a delivery's requests are signed with at a time of the engine's clock."""
+        if self.overlap is None or number > self.overlap.last_id or now >= self.overlap.until:
+            return self.credentials
+        return self.credentials.swapped
 
     def delivery_id(self, number: int) -> str:
         """Return what a delivery is called in its requests, in all of its attempts."""

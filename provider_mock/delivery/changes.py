@@ -40,7 +40,7 @@ class Change:
 
     | kind | does |
     |---|---|
-    | `secret` | signs with another secret: `value` is `other` (`name`, if given), `empty` or `app-key` |
+    | `secret` | signs with another secret: `value` is `other` (`name`, if given), `empty`, `app-key` or `previous` |
     | `app` | names another app, whose key is `value` or made from the own one, and signs for it |
     | `break` | puts a body there that is no callback; `value` says which (`bodies.BODIES`), `name` a text that it hits |
     | `pad` | fills the body up with white space to `value` bytes |
@@ -192,6 +192,13 @@ def _unsigned(feed: Feed, wanted: str) -> CannotChange:
 
 
 def _secret(feed: Feed, used: Credentials, change: Change) -> tuple[Credentials, str]:
+    if change.value == "previous":
+        if used.previous is None:
+            raise CannotChange(
+                f"previous-secret finds nothing to do in a request of {feed.full_name}: no previous secret is set;"
+                " give an app of provider-mock serve one, previous_secret"
+            )
+        return used.swapped, "signed with the previous secret"
     if used.app_secret is None:
         raise _unsigned(feed, "signature")
     other, note = {
@@ -323,7 +330,7 @@ def _method(shot: Shot, change: Change, way: Way) -> tuple[Shot, str]:
 
 
 KINDS: Mapping[str, Kind] = {
-    "secret": Kind("credentials", _secret, values=("other", "empty", "app-key")),
+    "secret": Kind("credentials", _secret, values=("other", "empty", "app-key", "previous")),
     "app": Kind("credentials", _app),
     "break": Kind("body", _break, broken=True, values=BROKEN),
     "pad": Kind("body", _pad, broken=True),

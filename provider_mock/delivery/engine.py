@@ -353,7 +353,7 @@ class Engine:
     def _launch(self, lane: Lane, now: int) -> None:
         """Send what is in the window, as far as there is room."""
         app, waiting = lane.app, lane.waiting
-        route_of, credentials = lane.route, app.credentials
+        route_of, credentials, overlap = lane.route, app.credentials, app.overlap
         moment = time.monotonic()
         room, started = lane.room(moment), 0
         while waiting and started < room:
@@ -364,6 +364,8 @@ class Engine:
                 route = route_of(one.event_type)
                 feed, endpoint, policy, way = route
                 stamp = lane.stamp(one, policy, self._wall, self._nonce)
+                if overlap is not None:
+                    credentials = app.credentials_of(one.id, now)
                 request = feed.request(Written(one.event_type, one.text), endpoint, credentials, stamp)
                 flight = Flight(lane, app, one, route, stamp, now, [])
                 flight.head.append(self._connections.launch(flight, request, way))

@@ -99,7 +99,10 @@ class PlansUnderWay:
         ids = [app.delivery_id(first + index) for index in range(disturbance.size)]
         maker = Maker(app.provider, app.credentials, app.endpoint, batches, self._nonces, app.endpoints, ids)
 
-        def make_shot(step: Step, _millis: int) -> Shot:
+        def make_shot(step: Step, millis: int) -> Shot:
+            # A fault that chooses the secret chooses by what is present and previous now.
+            chosen = any(change.kind == "secret" for change in step.changes)
+            maker.credentials = app.credentials if chosen else app.credentials_of(first + step.index, millis)
             # Signed with the time of day, however fast the clock goes.
             return maker(step, self._wall())
 

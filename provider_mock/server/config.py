@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from im_callback.provider_mock.addresses import BadAddress, Network, network
 from im_callback.provider_mock.server import option
 from im_callback.provider_mock.server import settings as checked
 from im_callback.provider_mock.server.models import Rules
-from im_callback.provider_mock.server.options import VARIABLE, AppSettings
+from im_callback.provider_mock.server.options import LATEST, VARIABLE, AppSettings
 from im_callback.provider_mock.server.scenarios import Phase
 from im_callback.provider_mock.server.scenarios import problems as phase_problems
 from im_callback.provider_mock.server.tokens import RESERVED, SCOPES, TokenSettings
@@ -24,8 +24,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SECRETS = tuple((name, f"{name}_env", f"{name}_file") for name in ("app_secret", "api_secret"))
+SECRETS = tuple(
+    (name, f"{name}_env", f"{name}_file")
+    for name in ("app_secret", "api_secret", "previous_secret", "previous_api_secret")
+)
 """The keys of which one can be given."""
+_REFS = ("secret_ref", "api_secret_ref", "previous_secret_ref", "previous_api_secret_ref")
 _SERVER = {
     "type": "object",
     "description": "write a table: [server]",
@@ -90,7 +94,6 @@ _SCENARIOS = {
         },
     },
 }
-_EXPIRES = "give a date and time with its zone, such as 2026-12-31T00:00:00Z"
 _TOKENS = {
     "type": "object",
     "description": "write a table for each token: [tokens.NAME]",
@@ -124,7 +127,13 @@ _TOKENS = {
                 "description": 'give a list of scopes, such as ["read", "send"]',
                 "items": {"enum": list(SCOPES), "description": f"give {', '.join(SCOPES)}"},
             },
-            "expires": {"description": _EXPIRES},
+            "expires": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": LATEST,
+                "description": "give a time with its zone, such as 2030-01-31T12:00:00Z, or UTC milliseconds",
+                "writeOnly": True,
+            },
         },
     },
 }
@@ -156,7 +165,7 @@ def read(path: Path) -> Configuration:
     """
     try:
         # Some editors begin a file with a byte order mark, which is no TOML.
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        document = _in_millis(tomllib.loads(path.read_bytes().decode("utf-8-sig")))
     except OSError as error:
         raise BadConfig([f"{path}: cannot be read ({error.strerror}); give the path of a TOML file"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -197,6 +206,15 @@ def schema() -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
+def _in_millis(value: Any) -> Any:
+    """Return a value of TOML with times, those that say their zone, in UTC milliseconds."""
+    if isinstance(value, dict):
+        return {name: _in_millis(one) for name, one in value.items()}
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return round(value.timestamp() * 1000)
+    return value
+
+
 def _phases(table: Mapping[str, Any]) -> tuple[Phase, ...]:
     return tuple(
         Phase(one["name"], float(one["seconds"]), float(one.get("rate", 0)), tuple(one.get("faults", ())))
@@ -213,11 +231,7 @@ def _token(name: str, table: Mapping[str, Any], folder: Path) -> tuple[TokenSett
         lines.append(
             ": has file and variable; give one of them" if "file" in table else ".file is missing; give it, or variable"
         )
-    expires = table.get("expires")
-    if expires is not None and not (isinstance(expires, datetime) and expires.tzinfo is not None):
-        shown = expires if isinstance(expires, date) else "no date"
-        lines.append(f".expires is {shown}; {_EXPIRES}")
-        expires = None
+    expires = datetime.fromtimestamp(table["expires"] / 1000, timezone.utc) if "expires" in table else None
     ref = f"file:{folder / table['file']}" if "file" in table else f"env:{table.get('variable')}"
     return TokenSettings(ref, frozenset(table["scopes"]), expires), lines
 
@@ -244,7 +258,7 @@ def _broken(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _settings(table: Mapping[str, Any], folder: Path) -> AppSettings:
     values = option.given_in_file(AppSettings, table, folder)
-    for (_, variable, file), ref in zip(SECRETS, ("secret_ref", "api_secret_ref"), strict=True):
+    for (_, variable, file), ref in zip(SECRETS, _REFS, strict=True):
         if variable in table:
             values[ref] = f"env:{table[variable]}"
         elif file in table:

@@ -50,13 +50,15 @@ class AppView:
     `settings` are those it has: with the key and the policy that the provider gives, and the faults that stand now.
     No secret is in them: of headers the names are right, a proxy is without its password. `secret` says where the
     secret comes from: `env:NAME`, `file:PATH`, `test` (the provider's test secret), `none` (nothing is signed) or
-    `config` (written in the configuration file). An app that is not `ready` accepts deliveries and keeps them waiting;
+    `config` (written in the configuration file); `previous_secret_ref` says the same of the previous one (None: there is
+    none), which holds until the settings' `overlap_until`. An app that is not `ready` accepts deliveries and keeps them waiting;
     `not_ready` says what to do. So does one that was switched off after `give_up_hours`.
     """
 
     name: str
     settings: AppSettings
     secret: str
+    previous_secret_ref: str | None
     source: Source
     ready: bool
     not_ready: str | None

@@ -22,6 +22,8 @@ FASTEST = 10_000.0
 """Deliveries per second that an app or a traffic run is asked for at most."""
 MOST_FAULTS = 10
 """Faults that the API takes at once."""
+LATEST = 253_402_300_799_999
+"""The end of the year 9999, in UTC milliseconds."""
 VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
 """What an environment variable is called."""
 _AMOUNT = {"minimum": 0, "maximum": 10**9}
@@ -161,6 +163,26 @@ class SecretKeys(TypedDict, total=False):
     ]
 
 
+class PreviousSecretKeys(TypedDict, total=False):
+    """How the file says where the previous secret is, which is `previous_secret_ref` otherwise."""
+
+    previous_secret_env: Annotated[
+        str,
+        Option(
+            "give the name of the environment variable that holds the previous secret",
+            limits={"pattern": VARIABLE},
+            secret=True,
+        ),
+    ]
+    previous_secret_file: Annotated[
+        str,
+        Option(
+            "give the path of the file that holds the previous secret",
+            limits={"pattern": r"^[^\x00]+$"},
+        ),
+    ]
+
+
 class ApiSecretKeys(TypedDict, total=False):
     """How the file says where the secret of the server API is, which is `api_secret_ref` otherwise."""
 
@@ -181,6 +203,26 @@ class ApiSecretKeys(TypedDict, total=False):
     ]
 
 
+class PreviousApiSecretKeys(TypedDict, total=False):
+    """How the file says where the previous secret of the server API is, which is `previous_api_secret_ref` otherwise."""
+
+    previous_api_secret_env: Annotated[
+        str,
+        Option(
+            "give the name of the environment variable that holds the previous secret of the server API",
+            limits={"pattern": VARIABLE},
+            secret=True,
+        ),
+    ]
+    previous_api_secret_file: Annotated[
+        str,
+        Option(
+            "give the path of the file that holds the previous secret of the server API",
+            limits={"pattern": r"^[^\x00]+$"},
+        ),
+    ]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AppSettings:
     """An app as it is asked for.
@@ -194,6 +236,9 @@ class AppSettings:
     failures the app is switched off until it is replaced or the server starts again; None: never.
     Calls of the provider's server API are signed with `api_secret` or what `api_secret_ref` leads to; with
     neither, with the secret of the callbacks. They cause events of `api_feeds`; None: of all feeds.
+    While a secret is changed, until `overlap_until` (UTC milliseconds of the server's clock), deliveries accepted before are
+    signed with the previous secret, and calls may be signed with either. An app that is replaced keeps the previous secrets
+    where nothing is said of them and its secrets stay; with other secrets and an overlap, the ones it had are the previous.
     """
 
     provider: Annotated[
@@ -398,6 +443,64 @@ class AppSettings:
             answered={"type": ["array", "null"], "items": {"type": "string"}},
         ),
     ] = None
+    previous_secret: Annotated[
+        str | None,
+        Option(
+            "give the previous secret as text",
+            "The secret before this one; it is kept in a file and never answered. With `overlap_until` and another secret than "
+            "before it is left out: the one before is kept.",
+            {"minLength": 1},
+            api={"maxLength": 1000},
+            secret=True,
+            stored=False,
+            answered=False,
+        ),
+    ] = None
+    previous_secret_ref: Annotated[
+        str | None,
+        Option(
+            "write env:NAME or file:PATH",
+            "Where the server finds the previous secret, as `secret_ref` says it.",
+            **_REFERENCE,
+            in_file=PreviousSecretKeys,
+        ),
+    ] = None
+    previous_api_secret: Annotated[
+        str | None,
+        Option(
+            "give the previous secret of the server API as text",
+            limits={"minLength": 1},
+            only="file",
+            secret=True,
+            stored=False,
+            answered=False,
+        ),
+    ] = None
+    previous_api_secret_ref: Annotated[
+        str | None,
+        Option(
+            "write env:NAME or file:PATH",
+            "Where the server finds the previous secret of the server API; left out: where that has none of its own, the "
+            "previous one of the callbacks.",
+            **_REFERENCE,
+            in_file=PreviousApiSecretKeys,
+        ),
+    ] = None
+    overlap_until: Annotated[
+        int | None,
+        Option(
+            "give UTC milliseconds; in a file also a time with its zone, such as 2030-01-31T12:00:00Z",
+            "Until when, in UTC milliseconds of the server's clock, both secrets hold: deliveries accepted before the "
+            "change are signed with the previous one, and calls of the provider's server API may be signed with either.",
+            {"minimum": 0, "maximum": LATEST},
+        ),
+    ] = None
+
+    @property
+    def names_previous(self) -> bool:
+        """Whether it says what the previous secret of the callbacks or of the server API is."""
+        callbacks = self.previous_secret is not None or self.previous_secret_ref is not None
+        return callbacks or self.previous_api_secret is not None or self.previous_api_secret_ref is not None
 
     def __repr__(self) -> str:
         return option.shown(self)

@@ -24,7 +24,8 @@ from im_callback.provider_mock.server import settings as checked
 from im_callback.provider_mock.server.errors import Conflict, Invalid, NotFound, Objection, Unavailable
 from im_callback.provider_mock.server.models import AppView, Rules, Source
 from im_callback.provider_mock.server.options import AppSettings
-from im_callback.provider_mock.server.secrets import SecretMissing, SecretStore
+from im_callback.provider_mock.server.overlaps import Overlaps, rotated
+from im_callback.provider_mock.server.secrets import PRESENT, PREVIOUS, SecretMissing, SecretStore
 from im_callback.schemas.nearest import question
 
 log = logging.getLogger("im_callback.provider_mock.server")
@@ -57,6 +58,10 @@ class Entry:
     standing: Standing
     api_secret: str | None = field(default=None, repr=False)
     """What calls of the provider's server API are signed with."""
+    previous_api_secret: str | None = field(default=None, repr=False)
+    """What they may be signed with as well, until its `overlap_until`."""
+    app_secret: str | None = field(default=None, repr=False)
+    """The secret as it was found; None: nothing is signed."""
 
 
 @dataclass
@@ -72,7 +77,8 @@ class Registry:
 
     `configured` are the apps of the configuration file; those win over stored ones of their name. One
     that cannot be delivered now is not ready, and stops no other. Changes of one app come one after the
-    other; files and the ledger, which can take long, keep nobody else waiting.
+    other; files and the ledger, which can take long, keep nobody else waiting. `now` is the time of the
+    clock that deliveries are due by.
     """
 
     def __init__(
@@ -85,8 +91,10 @@ class Registry:
         changed: Callable[[App], None],
         gone: Callable[[str], None],
         lanes: Callable[[], Mapping[str, LaneView]],
+        now: Callable[[], int],
     ) -> None:
         self._ledger, self._secrets = ledger, secrets
+        self._overlaps = Overlaps(ledger, now)
         self._changed, self._gone, self._lanes = changed, gone, lanes
         self._rules = rules or Rules()
         self._shared = ledger.shared
@@ -129,6 +137,14 @@ class Registry:
 
     def of_key(self, provider: str, app_key: str) -> list[Entry]:
         """Return the apps of a provider that can be delivered and have this key, by name."""
+        found = self._of_key(provider, app_key)
+        if not found and self._shared:
+            # Another process may have put it a moment ago.
+            self.hear("", "")
+            found = self._of_key(provider, app_key)
+        return found
+
+    def _of_key(self, provider: str, app_key: str) -> list[Entry]:
         ready = [
             one for one in dict(self._entries).values() if one.app is not None and one.settings.provider == provider
         ]
@@ -161,23 +177,29 @@ class Registry:
             self._check_changeable(before)
             if before is not None and new:
                 raise Conflict.of("name", f"there is an app {name!r} already", "choose another name, or replace it")
-            settings = _kept(settings, before)
+            settings = self._rotated(name, _kept(settings, before), before)
             if problem := self._others_wait(name, settings.provider):
                 raise Conflict.of("/provider", problem, "choose another name, or let them be delivered first")
             if found := _by_api(settings) or checked.problems(name, settings, self._rules):
                 raise Invalid(found)
-            reference, written = self._place_secret(name, settings, before)
-            entry = self._entry(name, replace(settings, app_secret=None, secret_ref=None), reference, "api")
+            reference = _reference(settings, before)
+            entry = self._entry(name, settings, reference, "api")
             if entry.not_ready is not None:
                 fact, _, fix = entry.not_ready.partition("; ")
-                of_api = settings.api_secret_ref is not None and f"secret {settings.api_secret_ref} " in fact
-                raise Invalid.of("/api_secret_ref" if of_api else "/secret_ref", fact, fix)
+                named = ("api_secret_ref", "previous_secret_ref", "previous_api_secret_ref")
+                of = (one for one in named if f"secret {getattr(settings, one)} " in fact)
+                raise Invalid.of(f"/{next(of, 'secret_ref')}", fact, fix)
             assert entry.app is not None
             if found := checked.without_effect(entry.faults, entry.app):
                 raise Invalid(found)
-            self._store(entry, reference)
-            if before is not None and not written:
+            entry = self._placed(entry, reference)
+            # Before other processes can read it with its secrets.
+            self._overlaps.record(name, entry.app)
+            self._store(entry, _stored_reference(entry.secret))
+            if before is not None:
                 self._secrets.forget(name, _stored_reference(before.secret) if before.secret != entry.secret else None)
+                had = before.settings.previous_secret_ref
+                self._secrets.forget(name, had if had != entry.settings.previous_secret_ref else None, PREVIOUS)
             self._enter(entry)
             self._tell(APP, name)
         return self.get(name), before is None
@@ -193,6 +215,7 @@ class Registry:
             self._ledger.remove_app(name)
             del self._entries[name]
             self._secrets.forget(name, _stored_reference(entry.secret))
+            self._secrets.forget(name, entry.settings.previous_secret_ref, PREVIOUS)
             self._gone(name)
             self._tell(APP, name)
 
@@ -293,6 +316,7 @@ class Registry:
             )
 
     def _enter(self, entry: Entry) -> None:
+        self._overlaps.record(entry.name, entry.app)
         self._entries[entry.name] = entry
         if entry.app is not None:
             self._changed(entry.app)
@@ -305,29 +329,52 @@ class Registry:
                 extra={"event": "app-not-ready", "fields": {"app": entry.name}},
             )
 
-    def _place_secret(self, name: str, settings: AppSettings, before: Entry | None) -> tuple[str | None, bool]:
-        """Return the reference to an app's secret, and whether it was written to a file for that."""
-        if settings.app_secret == NO_SECRET:
-            return None, False
-        if settings.app_secret is None:
-            if settings.secret_ref is not None:
-                return settings.secret_ref, False
-            same = before is not None and before.settings.provider == settings.provider
-            return (_stored_reference(before.secret) if before is not None and same else _TEST_REF), False
+    def _placed(self, entry: Entry, reference: str | None) -> Entry:
+        """Return an app with its literal secrets written to files."""
+        name, settings = entry.name, entry.settings
+        if settings.previous_secret is not None:
+            kept = self._keep(name, settings.previous_secret, PREVIOUS)
+            settings = replace(settings, previous_secret=None, previous_secret_ref=kept)
+        if settings.app_secret not in (None, NO_SECRET):
+            reference = self._keep(name, str(settings.app_secret))
+        settings = replace(settings, app_secret=None, secret_ref=None)
+        return replace(entry, settings=settings, secret=_shown_reference(reference))
+
+    def _keep(self, name: str, secret: str, role: str = PRESENT) -> str:
+        """Write a secret to its file, and return the reference to it."""
+        given, other = ("/app_secret", "secret_ref") if role == PRESENT else ("/previous_secret", "previous_secret_ref")
         if self._secrets.folder is None:
             raise Invalid.of(
-                "/app_secret",
+                given,
                 "there is no folder to keep secrets in",
-                "give secret_ref (env:NAME or file:PATH), or start the server with --secrets DIR",
+                f"give {other} (env:NAME or file:PATH), or start the server with --secrets DIR",
             )
         try:
-            return self._secrets.keep(name, settings.app_secret), True
+            return self._secrets.keep(name, secret, role)
         except OSError as error:
             raise Invalid.of(
-                "/app_secret",
+                given,
                 f"it cannot be written to {self._secrets.folder} ({error.strerror})",
-                "make the folder writable, or give secret_ref",
+                f"make the folder writable, or give {other}",
             ) from None
+
+    def _rotated(self, name: str, settings: AppSettings, before: Entry | None) -> AppSettings:
+        """Return the settings with the previous secrets that follow from what the app had."""
+        if before is None or before.app is None or before.settings.provider != settings.provider:
+            return settings
+        if (settings.overlap_until is None and not before.settings.names_previous) or option.problems(settings):
+            return settings
+        secret = before.app_secret
+        if settings.app_secret is not None:
+            secret = None if settings.app_secret == NO_SECRET else settings.app_secret
+        elif settings.secret_ref is not None:
+            try:
+                secret = self._secret(name, before.app.provider, settings.secret_ref, "api")
+            except SecretMissing:
+                return settings
+        had = _stored_reference(before.secret)
+        ours = had in (None, _TEST_REF) or self._secrets.keeps(name, str(had))
+        return rotated(settings, before.settings, secret=secret, had=before.app_secret, ref=None if ours else had)
 
     def _checked(self, name: str, settings: AppSettings, reference: str | None, source: Source) -> Entry:
         """Return the app of settings that were right once: a provider's package or a file may be gone."""
@@ -339,7 +386,7 @@ class Registry:
     ) -> Entry:
         """Return the app of these settings; one whose secret cannot be found is not ready."""
         shown = CONFIG if settings.app_secret not in (None, NO_SECRET) else _shown_reference(reference)
-        provider, made, api_secret = _provider(settings), None, None
+        provider, made, secret, api_secret, previous_api = _provider(settings), None, None, None, None
         if not_ready is None:
             assert provider is not None
             try:
@@ -350,15 +397,20 @@ class Registry:
                 api_secret = settings.api_secret or made.credentials.app_secret
                 if settings.api_secret_ref is not None:
                     api_secret = self._secret(name, provider, settings.api_secret_ref, source)
+                find = partial(self._secret, name, provider, source=source, role=PREVIOUS)
+                made, previous_api = self._overlaps.apply(made, settings, find)
             except (SecretMissing, BadCredentials) as error:
                 made, not_ready = None, str(error)
         faults = settings.faults or ()
-        return Entry(name, settings, shown, source, provider, made, not_ready, faults, Standing(), api_secret)
+        found = (api_secret, previous_api, secret)
+        return Entry(name, settings, shown, source, provider, made, not_ready, faults, Standing(), *found)
 
-    def _secret(self, name: str, provider: Provider, reference: str, source: Source) -> str | None:
+    def _secret(self, name: str, provider: Provider, reference: str, source: Source, role: str = PRESENT) -> str | None:
         if reference == _TEST_REF:
             return provider.defaults.app_secret
-        return self._secrets.find(reference) if source == "config" else self._secrets.find_allowed(name, reference)
+        if source == "config":
+            return self._secrets.find(reference)
+        return self._secrets.find_allowed(name, reference, role)
 
     def _from_ledger(self, stored: StoredApp) -> Entry:
         columns = {name: getattr(stored, name) for name in _COLUMNS}
@@ -398,11 +450,14 @@ def _by_api(settings: AppSettings) -> list[Objection]:
     return []
 
 
-def _reference(settings: AppSettings) -> str | None:
-    """Return the reference of an app in the configuration file, whose literal secret stays there."""
+def _reference(settings: AppSettings, before: Entry | None = None) -> str | None:
+    """Return the reference to an app's secret where that is not given literally: with none given, the one it has."""
     if settings.secret_ref is not None:
         return settings.secret_ref
-    return None if settings.app_secret == NO_SECRET else _TEST_REF
+    if settings.app_secret == NO_SECRET:
+        return None
+    same = before is not None and before.settings.provider == settings.provider
+    return _stored_reference(before.secret) if before is not None and same else _TEST_REF
 
 
 def _shown_reference(reference: str | None) -> str:
@@ -444,6 +499,7 @@ def _view(entry: Entry, lanes: Mapping[str, LaneView]) -> AppView:
             faults=entry.faults,
         ),
         secret=entry.secret,
+        previous_secret_ref=CONFIG if settings.previous_secret is not None else settings.previous_secret_ref,
         source=entry.source,
         ready=entry.app is not None,
         not_ready=entry.not_ready,

@@ -18,6 +18,10 @@ LONGEST = 4096
 """Bytes of a file that can be a secret."""
 
 
+PRESENT, PREVIOUS = "secret", "previous"
+"""The roles of a secret that is kept: each app has one file for each, whose name ends so."""
+
+
 class SecretMissing(LookupError):
     """A reference leads to no secret; says which and what to do, never what was found."""
 
@@ -57,12 +61,12 @@ class SecretStore:
             raise SecretMissing(ref, "is empty", "put the secret there")
         return secret
 
-    def find_allowed(self, name: str, ref: str) -> str:
+    def find_allowed(self, name: str, ref: str, role: str = PRESENT) -> str:
         """Return the secret that a reference of the API leads to, for the app of this name.
 
         Raises SecretMissing, which says the same of what is missing, unreadable or forbidden.
         """
-        if self._keeps(name, ref):
+        if self.keeps(name, ref, role):
             return self.find(ref)
         kind, _, place = ref.partition(":")
         try:
@@ -78,11 +82,11 @@ class SecretStore:
             "give app_secret, or a file below the server's secret_folder, or a variable of its secret_variables",
         )
 
-    def keep(self, name: str, secret: str) -> str:
+    def keep(self, name: str, secret: str, role: str = PRESENT) -> str:
         """Write an app's secret to its file and return the reference to it; OSError if that is not possible."""
         assert self.folder is not None
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path(name)
+        path = self._path(name, role)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -97,18 +101,19 @@ class SecretStore:
             raise
         return f"file:{path}"
 
-    def forget(self, name: str, ref: str | None) -> None:
+    def forget(self, name: str, ref: str | None, role: str = PRESENT) -> None:
         """Remove an app's secret if it is one that was kept here."""
-        if ref is not None and self._keeps(name, ref):
+        if ref is not None and self.keeps(name, ref, role):
             with suppress(OSError):
-                self._path(name).unlink()
+                self._path(name, role).unlink()
 
-    def _keeps(self, name: str, ref: str) -> bool:
-        return self.folder is not None and ref == f"file:{self._path(name)}"
+    def keeps(self, name: str, ref: str, role: str = PRESENT) -> bool:
+        """Return whether a reference leads to the file that is kept here for an app."""
+        return self.folder is not None and ref == f"file:{self._path(name, role)}"
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str, role: str) -> Path:
         assert self.folder is not None
-        return self.folder.resolve() / f"{name}.secret"
+        return self.folder.resolve() / f"{name}.{role}"
 
     def _below(self, place: str) -> Path | None:
         """Return where a file of the operator's folder is; None if the path leads out of it, or to another app's secret."""

@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from random import Random, SystemRandom
 from typing import Any, NamedTuple
 
@@ -93,10 +94,11 @@ class ServerApis:
         """Return the app whose key and secret a request was made with, or the answer to one of nobody."""
         refusal = api.unknown_app(request)
         for entry in self._registry.of_key(provider, api.app_key(request)):
-            found = api.refusal(request, _credentials(entry), utc_millis())
-            if found is None:
-                return entry, refusal
-            refusal = found
+            for credentials in _signers(entry, self._clock.now()):
+                found = api.refusal(request, credentials, utc_millis())
+                if found is None:
+                    return entry, refusal
+                refusal = found
         return None, refusal
 
     def _play(self, entry: Entry, api: ServerApi, steps: Steps, state: _State) -> ApiAnswer:
@@ -206,6 +208,15 @@ def owner(path: str) -> str | None:
 def _credentials(entry: Entry) -> Credentials:
     assert entry.app is not None
     return Credentials(entry.app.credentials.app_key, entry.api_secret)
+
+
+def _signers(entry: Entry, now: int) -> list[Credentials]:
+    """Return what calls may be signed with: while a secret is changed, with the previous one as well."""
+    present, until = _credentials(entry), entry.settings.overlap_until
+    if entry.previous_api_secret is None or until is None or now >= until:
+        return [present]
+    # The last one's refusal is answered.
+    return [replace(present, app_secret=entry.previous_api_secret), present]
 
 
 def _told(entry: Entry, feed: Feed) -> bool:

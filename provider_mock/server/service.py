@@ -134,6 +134,7 @@ class Service:
                 changed=self._delivering.put,
                 gone=self._delivering.remove,
                 lanes=self._delivering.lanes,
+                now=self._clock.now,
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._delivering.wake)
             self.server_apis = ServerApis(

@@ -85,6 +85,14 @@ def _plain(settings: AppSettings, rules: Rules) -> Iterator[Objection]:
     """Yield what is wrong whatever the provider is."""
     if settings.app_secret is not None and settings.secret_ref is not None:
         yield Objection("/secret_ref", "is given beside app_secret", "give one of the two")
+    if settings.previous_secret is not None and settings.previous_secret_ref is not None:
+        yield Objection("/previous_secret_ref", "is given beside previous_secret", "give one of the two")
+    if settings.overlap_until is not None and not settings.names_previous:
+        yield Objection(
+            "/overlap_until",
+            "is given without a previous secret",
+            "give previous_secret, or with it another secret than the app has, or leave it out",
+        )
     yield from address("/endpoint", settings.endpoint, rules.allow_addresses)
     for feed, text in settings.endpoints.items():
         yield from address(_member("endpoints", feed), text, rules.allow_addresses)
@@ -112,6 +120,9 @@ def without_effect(texts: tuple[str, ...], app: App) -> list[Objection]:
 def _without_effect(provider: Provider, settings: AppSettings) -> list[Objection]:
     secret = NO_SECRET if settings.app_secret == NO_SECRET else None
     credentials = provider.credentials(settings.app_key, secret)
+    if settings.previous_secret is not None or settings.previous_secret_ref is not None:
+        # Which one it is, is not looked up yet.
+        credentials = replace(credentials, previous=replace(credentials, app_secret=f"not-{secret}"))
     return _idle(settings.faults or (), provider, credentials, proxied=settings.proxy is not None)
 
 
@@ -217,6 +228,11 @@ def _of_provider(provider: Provider, settings: AppSettings) -> list[Objection]:
     except BadCredentials as error:
         fact, _, fix = str(error).partition("; ")
         found.append(Objection(f"/app_{error.which}", fact, fix))
+    try:
+        provider.credentials(None, settings.previous_secret)
+    except BadCredentials as error:
+        fact, _, fix = str(error).partition("; ")
+        found.append(Objection("/previous_secret", fact, fix))
     for header in settings.headers or {}:
         if (wrong := refused(header, provider)) is not None:
             found.append(Objection(_member("headers", header), *wrong))

@@ -79,6 +79,7 @@ class TestNothingToDo:
             (Change("method", value="POST"), {}, "by POST, it is so already"),
             (Change("time", value="soon"), {}, "CurTime is '1700000000000', to which 'soon' cannot be added"),
             (Change("parameters"), {}, "no other request is there"),
+            (Change("secret", value="previous"), {}, "no previous secret is set; give an app of provider-mock serve one"),
         ],
     )  # fmt: skip
     def test_error(self, change: Change, traits: dict[str, Any], error: str) -> None:

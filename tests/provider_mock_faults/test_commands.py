@@ -127,9 +127,9 @@ class TestSend:
             "oversize": "bytes=300000",
         }
         gone = {
-            "commsease": {"tamper-nonce"},
-            "rongcloud": {"tamper-digest"},
-            "tencent": {"tamper-digest", "tamper-nonce"},
+            "commsease": {"previous-secret", "tamper-nonce"},
+            "rongcloud": {"previous-secret", "tamper-digest"},
+            "tencent": {"previous-secret", "tamper-digest", "tamper-nonce"},
         }
         wrong = {}
         with serve(Good(provider)) as url:

@@ -461,6 +461,20 @@ class TestForgeries:
         md5 = hashlib.md5(body()).hexdigest()
         assert [whole(there, CheckSum=checksum(md5, secret=secret))] == there.received
 
+    def test_previous_secret(self) -> None:
+        """It is signed with the secret of before, and for the app that another fault names."""
+        known = Credentials("test-key", "test-secret", previous=Credentials("test-key", "of-before"))
+        md5 = hashlib.md5(body()).hexdigest()
+        changed = {"CheckSum": checksum(md5, secret="of-before")}
+        there, sent = self.sent("previous-secret", credentials=known)
+        assert [whole(there, **changed)] == there.received
+        used = sent.attempts[0].shot.credentials
+        assert used is not None
+        assert "*** and ***" == used.masked("of-before and test-secret")
+        with recorder(REFUSAL) as there:
+            Sent(there.url, "foreign-app", "previous-secret", credentials=known)
+        assert [whole(there, AppKey="another-app", **changed)] == there.received
+
     def test_foreign_app(self) -> None:
         """The signature fits, but it is another app's."""
         there, _ = self.sent("foreign-app")

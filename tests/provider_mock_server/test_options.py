@@ -252,6 +252,7 @@ class TestApp:
         service.apps.put("b", AppSettings(**APP, rate=2.5, give_up_hours=1))
         a, b = service._ledger.apps()
         rest = {"proxy": None, "rate": None, "give_up_hours": None, "api_secret_ref": None, "api_feeds": None}
+        rest |= {"previous_secret_ref": None, "previous_api_secret_ref": None, "overlap_until": None}
         held = {
             "endpoints": {},
             "options": {"retries": 3},

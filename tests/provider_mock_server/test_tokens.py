@@ -225,9 +225,9 @@ class TestConfig:
             ("[tokens.local]\nfile = 'x'\nscopes = ['read']", "tokens.local: the server has a token of this name"),
             (
                 "[tokens.ci]\nfile = 'x'\nscopes = ['read']\nexpires = 2026-12-31T00:00:00",
-                "tokens.ci.expires is 2026-12-31 00:00:00; give a date and time with its zone, such as 2026-12-31T00:00:00Z",
+                "tokens.ci.expires cannot be used (its value is not shown: it may be a secret); give a time with its zone",
             ),
-            ("[tokens.ci]\nfile = 'x'\nscopes = ['read']\nexpires = 'hush-77'", "tokens.ci.expires is no date; give"),
+            ("[tokens.ci]\nfile = 'x'\nscopes = ['read']\nexpires = 'hush-77'", "tokens.ci.expires cannot be used"),
             (
                 "[tokens.a]\nfile = 'x'\nscopes = ['read']\n[tokens.b]\nfile = 'x'\nscopes = ['send']",
                 "tokens.b: is where tokens.a is; give each a token of its own",

@@ -40,7 +40,7 @@ from im_callback.provider_mock.delivery.ledger.records import (
 )
 from im_callback.provider_mock.delivery.ledger.told import tell
 from im_callback.provider_mock.delivery.ledger.watch import Watch
-from im_callback.provider_mock.delivery.ledger.writer import LAST_ID, Writer, settle_ids
+from im_callback.provider_mock.delivery.ledger.writer import LAST_ID, Writer, highest_id, settle_ids
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -366,6 +366,10 @@ class Ledger(LedgerReader):
         """Forget what is passing and was last changed before a time; return how many there were."""
         old = delete(models.state).where(_S.passing == 1, _S.changed_at < before)
         return self._writer.run(lambda connection: connection.execute(old).rowcount)
+
+    def last_id(self) -> int:
+        """Return the highest id that a delivery on record was given; LedgerUnavailable as `accept` raises it."""
+        return self._writer.run(highest_id)
 
     def failing(self) -> dict[str, Failing]:
         """Return how the receivers of apps fail, of those that do."""

@@ -100,7 +100,7 @@ class Writer:
         self._clock = clock
         self._group_rows, self._group_seconds = group_rows, group_seconds
         self._patience, self._queued_rows = patience, queued_rows
-        self._next_id = _highest_id(connection) + 1
+        self._next_id = highest_id(connection) + 1
 
         self.holder: str | None = None
         """The process as which it writes: what follows from an attempt is written while that holds the app's lease."""
@@ -458,7 +458,7 @@ class Writer:
         if self._connection is None:
             self._connection = self._database.writer()
             # A PostgreSQL database is shared.
-            if self._database.sqlite and (highest := _highest_id(self._connection)) >= self._next_id:
+            if self._database.sqlite and (highest := highest_id(self._connection)) >= self._next_id:
                 raise _TakenOver(
                     self._database.where,
                     f"was written to by another process while it was out of reach (delivery {highest})",
@@ -495,12 +495,12 @@ def _size(item: _Item) -> int:
 def settle_ids(connection: Connection) -> None:
     """Let the ids that several processes draw go on behind the highest that is or was in a PostgreSQL ledger."""
     if connection.dialect.name == "postgresql":
-        highest = _highest_id(connection)
+        highest = highest_id(connection)
         settle = "SELECT setval('delivery_ids', %s) WHERE %s >= (SELECT last_value FROM delivery_ids)"
         connection.exec_driver_sql(settle, (highest, highest))
 
 
-def _highest_id(connection: Connection) -> int:
+def highest_id(connection: Connection) -> int:
     """Return the highest delivery id that is or was in the ledger."""
     highest = connection.execute(select(func.max(models.delivery.c.id))).scalar() or 0
     kept = connection.execute(select(models.setting.c.value).where(models.setting.c.key == LAST_ID)).scalar()

@@ -36,6 +36,10 @@ RESOURCE = Resource(
                     "description": "Where the secret comes from, never the secret: `env:NAME`, `file:PATH`, `test` "
                     "(the provider's test secret), `none` (nothing is signed), `config` (the configuration file).",
                 },
+                "previous_secret_ref": {
+                    "type": ["string", "null"],
+                    "description": "Where the previous secret comes from, said in the same way. It holds until `overlap_until`.",
+                },
                 "source": {"type": "string", "enum": ["config", "api"]},
                 "ready": {"type": "boolean", "description": "Whether it is delivered; if not, deliveries wait."},
                 "not_ready": {"type": ["string", "null"], "description": "Why not, and what to do."},
@@ -144,6 +148,7 @@ def shown(app: AppView) -> dict[str, Any]:
         "name": app.name,
         **option.answered(app.settings),
         "secret": app.secret,
+        "previous_secret_ref": app.previous_secret_ref,
         "source": app.source,
         "ready": app.ready,
         "not_ready": app.not_ready,
