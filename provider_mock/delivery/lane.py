@@ -34,13 +34,15 @@ STATES = {"done": ACKED, "dropped": DROPPED, "parked": PARKED, "retry": WAITING}
 class LaneView:
     """How an application is doing: its requests in flight, until when it pauses, since when it is switched off.
 
-    Times are UTC milliseconds of the engine's clock. Of one that another process delivers for, its `holder`, not all is known.
+    Times are UTC milliseconds of the engine's clock. Of one that is not delivered for `here`, but by
+    another process, its `holder`, not all is known.
     """
 
     in_flight: int
     paused_until: int | None
     switched_off_at: int | None
     holder: str | None = None
+    here: bool = True
 
 
 class Ended(NamedTuple):

@@ -146,7 +146,7 @@ class Delivering:
         if self.sharing is not None:
             off = self.sharing.switched_off()
             for name in others:
-                lanes[name] = LaneView(0, None, off.get(name), self.sharing.holder(name))
+                lanes[name] = LaneView(0, None, off.get(name), self.sharing.holder(name), here=False)
             for name in lanes.keys() - others:
                 lanes[name] = replace(lanes[name], holder=self.sharing.holder(name))
         return lanes

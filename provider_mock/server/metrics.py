@@ -159,6 +159,10 @@ class Metrics:
         yield _gauge("paused", "Whether nothing is sent after many time-outs in a row.", paused)
         switched_off = {name: int(lane.switched_off_at is not None) for name, lane in lanes.items()}
         yield _gauge("switched_off", "Whether nothing is sent any more after give_up_hours of failures.", switched_off)
+        here = {name: int(lane.here) for name, lane in lanes.items()}
+        yield _gauge(
+            "app_delivered_here", "Whether this process delivers for it, of those that share a database.", here
+        )
         ready = {name: int(one) for name, one in sources.ready_apps().items()}
         yield _gauge(
             "app_ready", "Whether its deliveries can be sent; else they wait, and its not_ready says why.", ready

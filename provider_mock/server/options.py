@@ -233,7 +233,7 @@ class AppSettings:
     Without `app_key` it is the provider's test key. `policy` None is the provider's first one.
     `headers` None: those it has, or none. `faults` None: those it has, or none. `rate` is how many
     deliveries start per second at most; None: as many as can. After `give_up_hours` of nothing but
-    failures the app is switched off until it is replaced or the server starts again; None: never.
+    failures the app is switched off until it is replaced or resumed; None: never.
     Calls of the provider's server API are signed with `api_secret` or what `api_secret_ref` leads to; with
     neither, with the secret of the callbacks. They cause events of `api_feeds`; None: of all feeds.
     While a secret is changed, until `overlap_until` (UTC milliseconds of the server's clock), deliveries accepted before are
@@ -408,7 +408,7 @@ class AppSettings:
         Option(
             "give after how many hours of failures nothing is sent any more, such as 24",
             "After so many hours of nothing but failures the app is switched off, and its deliveries wait; "
-            "replacing it, or a new start of the server, switches it on again. Left out: never.",
+            "resuming or replacing it switches it on again. Left out: never.",
             {"exclusiveMinimum": 0, "maximum": 87_600.0},
         ),
     ] = None

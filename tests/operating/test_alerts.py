@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.operating.exposed import FOLDER, ROOT, RULES, TESTS, queries, shown, unknown
-from tests.operating.test_dashboard import OF_SHARED_APPS
 from tests.programs import needed
 
 PAGE = ROOT / "docs" / "operating.md"
@@ -80,7 +79,7 @@ def test_metrics(metrics: str) -> None:
     """Each metric, label and value that a rule asks for is one of a server; so are those of the rules' tests."""
     series = [one["series"] for test in TESTS for one in test["input_series"]]
     found = unknown([*(rule["expr"] for rule in RULES), *series], shown(metrics))
-    assert set() == found - OF_SHARED_APPS
+    assert set() == found
 
 
 def test_dashboard_takes_promql(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.operating.exposed import DASHBOARD, PANELS, queries, shown, unknown
 
-OF_SHARED_APPS = {"provider_mock_app_delivered_here"}
-"""Shown by servers that share a database alone."""
 KINDS = {"row", "stat", "state-timeline", "timeseries"}
 WIDTH = 24
 """Columns of Grafana's grid."""
@@ -19,7 +17,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 def test_metrics(metrics: str) -> None:
     """Each metric, label and value that a panel asks for is one of a server."""
-    assert set() == unknown(queries(), shown(metrics)) - OF_SHARED_APPS
+    assert set() == unknown(queries(), shown(metrics))
 
 
 @pytest.mark.parametrize(

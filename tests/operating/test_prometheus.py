@@ -13,7 +13,6 @@ import requests
 from im_callback.conformance.around.command import free_port
 
 from tests.operating.exposed import FOLDER, PANELS, RULES
-from tests.operating.test_dashboard import OF_SHARED_APPS
 from tests.programs import needed, spawned
 from tests.provider_mock_server.served import TOKEN, Served
 from tests.provider_mock_server.waiting import until
@@ -71,8 +70,6 @@ def test_up(prometheus: Prometheus) -> None:
 def test_panels(prometheus: Prometheus) -> None:
     """Each shows something, and its legend speaks of labels that are there."""
     for title, target in ((panel["title"], one) for panel in PANELS for one in panel["targets"]):
-        if any(name in target["expr"] for name in OF_SHARED_APPS):
-            continue
         query = re.sub("[$](instance|app)", ".*", target["expr"].replace("$__rate_interval", "1m"))
         found = until(partial(prometheus.result, query), patience=SECONDS)
         assert found, f"{title}: {query}"

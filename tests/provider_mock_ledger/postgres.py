@@ -26,15 +26,19 @@ def programs() -> Path | None:
 class Cluster:
     """A running server; `new_database` gives a URL that nobody had before."""
 
-    def __init__(self, folder: Path, programs: Path, *, durable: bool, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, programs: Path, *, durable: bool, port: int | None = None, address: str = "127.0.0.1"
+    ) -> None:
         self._folder, self._programs = folder, programs
-        self.port = port
+        self.port, self.address = port, address
         self._numbers = count(1)
         self._run("initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         with (folder / "data/postgresql.conf").open("a") as settings:
-            settings.write(f"listen_addresses = '{'127.0.0.1' if port else ''}'\nport = {port or 5432}\n")
+            settings.write(f"listen_addresses = '{address if port else ''}'\nport = {port or 5432}\n")
             settings.write(f"unix_socket_directories = '{folder}'\nmax_connections = 50\n")
             settings.write(f"fsync = {'on' if durable else 'off'}\n")
+        with (folder / "data/pg_hba.conf").open("a") as settings:
+            settings.write("host all all samenet trust\n")
 
     def start(self) -> None:
         """Start it, and return when it answers."""
@@ -97,13 +101,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(programs: Path, *, durable: bool = False, port: int | None = None) -> Iterator[Cluster]:
-    """Run a server; with `durable`, it waits for the disk as in production; with a port, it also listens there."""
+def cluster(
+    programs: Path, *, durable: bool = False, port: int | None = None, address: str = "127.0.0.1"
+) -> Iterator[Cluster]:
+    """Run a server; with `durable`, it waits for the disk as in production; with a port, it also listens at an address."""
     folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))  # short: a socket's path has 107 bytes at most
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     try:
-        server = Cluster(folder, programs, durable=durable, port=port)
+        server = Cluster(folder, programs, durable=durable, port=port, address=address)
         server.start()
         try:
             yield server

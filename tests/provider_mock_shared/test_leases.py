@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_ledger.values import done, new
+from tests.provider_mock_server.waiting import until
 
 
 def everything(
@@ -96,6 +97,17 @@ class TestTaken:
         assert ["a"] == list(two.beat(["a"], everything).held)
         mine = one.beat(["a"], everything)
         assert ({}, {"a": "two"}) == (mine.held, mine.holders)
+
+    def test_cut_off(self, shared: Shared) -> None:
+        """One that was cut off in the middle of renewing keeps nobody out: PostgreSQL ends what it has begun."""
+        one, two = shared.leases
+        one.beat(["a"], everything)
+        assert one._connection is not None
+        one._connection.exec_driver_sql("BEGIN")
+        one._connection.exec_driver_sql("SELECT * FROM lane FOR UPDATE")
+        assert ["a"] == list(until(lambda: two.beat(["a"], everything).held))
+        with pytest.raises(LedgerUnavailable, match="idle-in-transaction"):
+            one.beat(["a"], everything)
 
     def test_ended_and_not_taken(self, shared: Shared) -> None:
         """Nobody wanted it meanwhile: it goes on."""

@@ -61,6 +61,17 @@ STATEMENT_SECONDS = 9.0
 """After which PostgreSQL ends a statement by itself; a little before we give it up."""
 LOCK_SECONDS = 5.0
 """How long PostgreSQL waits for what another session has locked."""
+_SESSION = {
+    "statement_timeout": f"{STATEMENT_SECONDS:g}s",
+    "lock_timeout": f"{LOCK_SECONDS:g}s",
+    # A machine that was cut off ends no connection: what it has locked is to be free again soon.
+    "idle_in_transaction_session_timeout": f"{LOCK_SECONDS:g}s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
+}
+"""What each session asks of PostgreSQL."""
 _STEPS = 100_000
 """Of SQLite's machine, about a millisecond's: how often it is asked whether time is up."""
 _SQLITE_FULL, _SQLITE_LOCKED = "database or disk is full", "database is locked"
@@ -396,8 +407,7 @@ def _bound_sqlite(connection: Any, _: Any) -> None:
 
 def _bound_postgresql(connection: Any, _: Any) -> None:
     with _cursor(connection) as cursor:
-        cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS:g}s'")
-        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS:g}s'")
+        cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in _SESSION.items()))
 
 
 def _connect_postgresql(_: Any, __: Any, arguments: Any, options: Any) -> Any:
