@@ -120,6 +120,12 @@ class TestIn:
         assert token == door.visitor({**port, "COOKIE": f"provider-mock-8600={door.session(token)}"})
         assert door.visitor({**port, "COOKIE": f"provider-mock-8601={door.session(token)}"}) is None
 
+    def test_other_server(self, tmp_path: Path) -> None:
+        """Another server that has the same token knows the session."""
+        door, token = entered(tmp_path / "token", TOKEN)
+        other, _ = entered(tmp_path / "other", TOKEN)
+        assert token == other.visitor({"COOKIE": f"provider-mock-session={door.session(token)}"})
+
 
 class TestAddresses:
     """What people write into the address."""
