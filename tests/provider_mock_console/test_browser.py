@@ -248,6 +248,20 @@ class TestApp:
         served.settled(ids, "acked")
         expect(page.get_by_text("0 deliveries wait")).to_be_visible()
 
+    def test_switched_off(self, console: Console) -> None:
+        """What was given up is said, and sent for again by hand."""
+        served = console.served
+        given_up = {**SHOP, "policy": "reliable", "options": {"retries": 0}, "faults": ["tamper-body"]}
+        assert 201 == served.ask("PUT", "/apps/given-up", {**given_up, "give_up_hours": 1e-9}).status_code
+        for _ in range(2):
+            served.settled(served.accept("given-up", "commsease.login"), "parked")
+        page = console.open("/console/apps/given-up")
+        expect(page.get_by_text("nothing but failures for too long")).to_be_visible()
+        page.get_by_role("button", name="Send again now").click()
+        expect(page.get_by_text("nothing but failures for too long")).not_to_be_visible()
+        expect(page.get_by_role("button", name="Send again now")).not_to_be_visible()
+        assert served.ask("GET", "/apps/given-up").json()["switched_off_at"] is None
+
 
 class TestEverywhere:
     """Every page, for everybody."""

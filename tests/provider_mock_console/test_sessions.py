@@ -23,6 +23,7 @@ DONE = {
     "/console/deliveries/1/again": "send",
     "/console/send": "send",
     "/console/apps/shop/release": "send",
+    "/console/apps/shop/resume": "send",
     "/console/apps/shop/traffic": "send",
     "/console/runs/1/stop": "send",
     "/console/apps/shop/faults": "manage",

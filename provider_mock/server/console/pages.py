@@ -42,6 +42,7 @@ ROUTES: tuple[tuple[str, str, str, Scope], ...] = (
     ("/console/apps/<name>", "app", "GET", "read"),
     ("/console/apps/<name>/faults", "set_faults", "POST", "manage"),
     ("/console/apps/<name>/release", "release", "POST", "send"),
+    ("/console/apps/<name>/resume", "resume", "POST", "send"),
     ("/console/apps/<name>/traffic", "start_run", "POST", "send"),
     ("/console/runs", "runs", "GET", "read"),
     ("/console/runs/<int:run_id>/stop", "stop_run", "POST", "send"),
@@ -292,6 +293,10 @@ class Pages:
                 name, (Objection("limit", f"{text[:40]!r} is no number", "give 1 or more, or nothing"),), 422
             )
         return self._changed(name, lambda: self._service.release(name, limit))
+
+    def resume(self, name: str) -> Any:
+        """Send for an app again that was switched off, or pauses."""
+        return self._changed(name, lambda: self._service.resume(name))
 
     def start_run(self, name: str) -> Any:
         """Start a traffic run."""
