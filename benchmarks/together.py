@@ -44,6 +44,7 @@ IN_ORDER, AT_ONCE = ("ordered-1", "ordered-2"), ("many-1", "many-2")
 PATIENCE = 120.0
 """Seconds that everything may take to arrive in the end."""
 TYPE = "commsease.login"
+READY_SECONDS = 15.0
 SAMPLE = dict(providers.load("commsease").catalogue[TYPE].examples[0])
 
 
@@ -246,7 +247,39 @@ def _judge(report: Report, load: Load, arrived: Sequence[tuple[str, str]]) -> No
             ]
 
 
-def rate(processes: int, deliveries: int, apps: int, database: str, receive: list[str]) -> float:
+@contextmanager
+def share_of_a_core(share: float | None) -> Iterator[Callable[[int], None]]:
+    """Yield what gives a process this share of a core and no more, as on a small machine; None: as much as there is.
+
+    Raises OSError where this user may not limit that.
+    """
+    if share is None:
+        yield lambda _: None
+        return
+    one, two = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
+    made: list[Path] = []
+
+    def limit(pid: int) -> None:
+        group = (one if one.is_dir() else two) / f"together-{pid}"
+        group.mkdir()
+        made.append(group)
+        if one.is_dir():
+            (group / "cpu.cfs_period_us").write_text("20000")
+            (group / "cpu.cfs_quota_us").write_text(str(round(share * 20_000)))
+        else:
+            (group / "cpu.max").write_text(f"{round(share * 20_000)} 20000")
+        (group / "cgroup.procs").write_text(str(pid))
+
+    try:
+        yield limit
+    finally:
+        for group in made:
+            group.rmdir()
+
+
+def rate(
+    processes: int, deliveries: int, apps: int, database: str, receive: list[str], share: float | None = None
+) -> float:
     """Return how many deliveries leave in a second from so many servers, which find them waiting."""
     names = [f"app-{number}" for number in range(apps)]
     with ExitStack() as stack:
@@ -255,14 +288,23 @@ def rate(processes: int, deliveries: int, apps: int, database: str, receive: lis
             for name in names:
                 MockServer(server.url).add_app("commsease", receiving.url, name=name)
             server.end()
-        now = round(time.time() * 1000)
+        # By then all servers are there, and have shared the apps.
+        due_at = round((time.time() + READY_SECONDS) * 1000)
         with Ledger(database) as ledger:
             for start in range(0, deliveries, 1000):
                 numbers = range(start, min(start + 1000, deliveries))
                 ledger.accept(
-                    [NewDelivery(names[one % apps], TYPE, ({**SAMPLE, "accid": f"a-{one}"},), now) for one in numbers]
+                    [
+                        NewDelivery(names[one % apps], TYPE, ({**SAMPLE, "accid": f"a-{one}"},), due_at)
+                        for one in numbers
+                    ]
                 )
+        limit = stack.enter_context(share_of_a_core(share))
         servers = [stack.enter_context(running("--database", database, "--json")) for _ in range(processes)]
+        for one in servers:
+            limit(one.process.pid)
+        if time.time() * 1000 > due_at:
+            raise TimeoutError(f"the servers were not there within {READY_SECONDS:g} s")
         _unfinished(MockServer(servers[0].url))
         for one in servers:
             one.end()
@@ -281,6 +323,7 @@ def main() -> int:
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--figures", action="store_true", help="compare one, two and three servers")
+    options.add_argument("--share", type=float, help="with --figures: the share of a core that each server has")
     options.add_argument("--deliveries", type=int, default=20_000)
     options.add_argument("--repeat", type=int, default=3, help="how often each is measured, in turn")
     given = options.parse_args()
@@ -294,7 +337,8 @@ def main() -> int:
                 receive = receiver.command(Path(folder))
                 for _ in range(given.repeat):
                     for processes, measured in rates.items():
-                        measured.append(rate(processes, given.deliveries, 6, server.new_database(), receive))
+                        database = server.new_database()
+                        measured.append(rate(processes, given.deliveries, 6, database, receive, given.share))
             middle = {processes: statistics.median(measured) for processes, measured in rates.items()}
             for processes, value in middle.items():
                 print(f"{processes} servers: {value:.0f} deliveries a second, {value / middle[1]:.2f} times one")

@@ -75,9 +75,13 @@ class Delivering:
         """Begin, with the apps that are there; raises LedgerError."""
         if self.sharing is not None:
             self._ledger.tell_accepted(self.sharing.elsewhere)
-            self.sharing.start()
-            if self.sharing.alone():
-                self.move_clock(lambda: None)
+            try:
+                self.sharing.start()
+                if self.sharing.alone():
+                    self.move_clock(lambda: None)
+            except BaseException:
+                self.sharing.close()
+                raise
         self._thread.start()
 
     def stop(self) -> None:

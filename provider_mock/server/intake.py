@@ -78,7 +78,7 @@ class Intake:
         asked = idempotency.asked(entry.settings.provider, events, faults, seed, delay_seconds)
         # The same call gets the same answer again.
         number = crc32(f"{app} {idempotency_key}".encode()) if seed is None else seed
-        with idempotency.lock(app, idempotency_key):
+        with idempotency.lock(app, idempotency_key), self._ledger.exclusively(f"{app} {idempotency_key}"):
             if (earlier := self._ledger.call(app, idempotency_key)) is not None:
                 return self._repeated(earlier, asked, number)
             key = idempotency_key, asked

@@ -63,9 +63,9 @@ class ServerApis:
         registry: Registry,
         intake: Intake,
         questions: Questions,
-        elsewhere: Callable[[str], bool],
+        shared: Callable[[], bool],
     ) -> None:
-        self._ledger, self._clock, self._registry, self._elsewhere = ledger, clock, registry, elsewhere
+        self._ledger, self._clock, self._registry, self._shared = ledger, clock, registry, shared
         self._intake, self._questions = intake, questions
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -130,7 +130,7 @@ class ServerApis:
         if events and _told(entry, feeds[0]):
             with self._questions:
                 ids = self._accept(entry, [(event,) for event in events])
-                look = self._look if self._elsewhere(entry.name) else None
+                look = self._look if self._shared() else None
                 found = dict(self._questions.answers(ids, feeds[0], feeds[0].deadline + SLACK, look))
         answers = [found.get(one) for one in ids] or [None] * len(events)
         return [

@@ -138,7 +138,7 @@ class Service:
             )
             self.intake = Intake(self._ledger, self._clock, self.apps, self._delivering.wake)
             self.server_apis = ServerApis(
-                self._ledger, self._clock, self.apps, self.intake, self._questions, self._delivering.elsewhere
+                self._ledger, self._clock, self.apps, self.intake, self._questions, self._delivering.shared
             )
             self.runs = Runs(self.apps, self.intake, self._clock, self._ended_elsewhere)
             self.scenarios = Scenarios(self.apps, self.runs, self._clock, scenarios)
@@ -439,7 +439,7 @@ class Service:
 
     def _ended_elsewhere(self, app: str, first: int, last: int) -> Sequence[tuple[int, str]]:
         """Return the deliveries of an app, with ids from one to another, that have ended, where others may have sent them."""
-        if not self._delivering.shared():
+        if not self._ledger.shared:
             return ()
         try:
             return self._ledger.ended(app, first, last)

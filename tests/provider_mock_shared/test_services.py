@@ -7,14 +7,14 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from im_callback.provider_mock.contract import ApiRequest
 from im_callback.provider_mock.delivery.ledger import Query
-from im_callback.provider_mock.server.errors import NotFound
+from im_callback.provider_mock.server.errors import Conflict, NotFound
 from im_callback.provider_mock.server.models import NewEvent
 from im_callback.provider_mock.server.options import AppSettings
 from im_callback.provider_mock.server.service import Service
@@ -226,6 +226,27 @@ class TestKnown:
         assert 50 == other.runs.get(run.id).states["acked"]
 
 
+class TestIdempotency:
+    """A key counts for all of them."""
+
+    def test_at_once(self, two: Two, receiver: Peer) -> None:
+        """Of calls with one key one is accepted, and the others get its deliveries; one that asks otherwise is told so."""
+        services = two.both()
+        services[0].apps.put("shop", settings(receiver))
+
+        def accept(number: int) -> tuple[int, ...] | None:
+            with suppress(Conflict):
+                events = [LOGIN] * (2 if number % 3 else 3)
+                return services[number % 2].intake.accept("shop", events, idempotency_key="key").deliveries
+            return None
+
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(accept, range(24)))
+        assert 1 == len({ids for ids in found if ids is not None})
+        assert {2, 3} >= {len(services[0].deliveries(Query("shop"), limit=100))}
+        assert None in found
+
+
 class TestQuestions:
     """A server API that asks first."""
 
@@ -237,9 +258,9 @@ class TestQuestions:
             services = two.both()
             services[0].apps.put("chat", AppSettings("rongcloud", receiver.url))
             _, other = holder_of("chat", services)
-            answer = other.server_apis.answer(call("/message/private/publish.json", MESSAGE))
-            assert answer is not None
-            assert 200 == answer.status, answer
+            played = other.server_apis.answer(call("/message/private/publish.json", MESSAGE))
+            assert played is not None
+            assert 200 == played.answer.status, played
             assert set(types) == {one.event_type.partition(".")[2] for one in other.deliveries(Query("chat"))}
 
     def test_state(self, two: Two, receiver: Peer) -> None:
@@ -251,7 +272,7 @@ class TestQuestions:
             calls = [(services[number % 2], {**ENTRY, "value": str(number)}) for number in range(24)]
             path = "/chatroom/entry/set.json"
             found = list(threads.map(lambda one: one[0].server_apis.answer(call(path, one[1])), calls))
-        assert {200} == {answer.status for answer in found if answer is not None}
+        assert {200} == {played.answer.status for played in found if played is not None}
         events = [one.payloads[0] for one in services[0].deliveries(Query("chat"), limit=1000)]
         versions = sorted(int(event["version"]) for event in events)
         assert 24 == len(set(versions)) == len(versions)
