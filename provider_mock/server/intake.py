@@ -16,6 +16,7 @@ from im_callback.provider_mock.delivery.app import App
 from im_callback.provider_mock.delivery.clock import Clock, utc_millis
 from im_callback.provider_mock.delivery.disturbance import disturbed
 from im_callback.provider_mock.delivery.ledger import Call, Ledger, LedgerUnavailable, NewDelivery
+from im_callback.provider_mock.delivery.ledger.ledger import Changes
 from im_callback.provider_mock.server import idempotency
 from im_callback.provider_mock.server import settings as checked
 from im_callback.provider_mock.server.errors import Conflict, Invalid, Objection
@@ -123,13 +124,14 @@ class Intake:
         seed: int,
         offset: int = 0,
         key: tuple[str, str] | None = None,
+        state: Changes | None = None,
         known: Callable[[Sequence[int]], None] | None = None,
     ) -> list[int]:
         """Accept deliveries whose events are valid, each due at its time; return their ids, one after the other.
 
         Standing faults come first, and count on from call to call; `offset` is the place of the first
         delivery in the whole stream where there are none. `key` is the call's idempotency key and what
-        it asked for. `known` is called, once, with the ids as soon as it is known that they are on disk,
+        it asked for. What is known of the app is changed with them by `state`. `known` is called, once, with the ids as soon as it is known that they are on disk,
         or with none as soon as it is known that they are not; with LedgerUnavailable that can be later,
         in another thread. Raises Invalid, with the faults' index as field, and what `Ledger.accept` raises.
         """
@@ -142,7 +144,7 @@ class Intake:
                 NewDelivery(entry.name, event_type, tuple(event.payload for event in events), due, each, plan)
                 for (event_type, events), due, each, plan in zip(batches, due_at, keys, plans, strict=True)
             ]
-            ids = self._ledger.accept(new, key=own, asked=asked)
+            ids = self._ledger.accept(new, key=own, asked=asked, state=state)
         except LedgerUnavailable as error:
             if error.ids:
                 unsure.ids = error.ids

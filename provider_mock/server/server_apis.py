@@ -114,8 +114,7 @@ class ServerApis:
                     answer: ApiAnswer = ended.value
                     if problem := _problem(entry, answer.events):
                         return api.unusable(problem)
-                    self._accept(entry, answer.events)
-                    state.save()
+                    self._accept(entry, answer.events, state)
                     return answer
             if problem := _problem(entry, [(event,) for event in asked]):
                 return api.unusable(problem)
@@ -151,16 +150,20 @@ class ServerApis:
             )
         return found
 
-    def _accept(self, entry: Entry, deliveries: Sequence[tuple[Event, ...]]) -> Sequence[int]:
-        """Accept what the app's console lets through; return the ids."""
+    def _accept(
+        self, entry: Entry, deliveries: Sequence[tuple[Event, ...]], state: _State | None = None
+    ) -> Sequence[int]:
+        """Accept what the app's console lets through, with the changes of its state; return the ids."""
         assert entry.provider is not None
         batches = [
             (events[0].type, events) for events in deliveries if _told(entry, entry.provider.feed_of(events[0].type))
         ]
+        changes = {} if state is None else state.changes
         if not batches:
+            self._ledger.save_state(entry.name, changes)
             return ()
         due_at = [self._clock.now()] * len(batches)
-        return self._intake.take(entry, batches, due_at, faults=(), seed=_SEEDS.randrange(2**32))
+        return self._intake.take(entry, batches, due_at, faults=(), seed=_SEEDS.randrange(2**32), state=changes)
 
 
 class _State:
@@ -168,31 +171,27 @@ class _State:
 
     def __init__(self, ledger: Ledger, app: str) -> None:
         self._ledger, self._app = ledger, app
-        self._changes: dict[tuple[str, str], Kept | None] = {}
+        self.changes: dict[tuple[str, str], Kept | None] = {}
 
     @property
     def changed(self) -> bool:
         """Whether something was to be changed."""
-        return bool(self._changes)
+        return bool(self.changes)
 
     def get(self, kind: str, one: str) -> dict[str, Any] | None:
         """Return what is known of one, or None."""
-        if (kind, one) in self._changes:
-            kept = self._changes[kind, one]
+        if (kind, one) in self.changes:
+            kept = self.changes[kind, one]
             return None if kept is None else json.loads(json.dumps(kept.value))
         return self._ledger.state(self._app, kind, one)
 
     def put(self, kind: str, one: str, value: Mapping[str, Any], *, passing: bool = False) -> None:
         """Keep what is known of one."""
-        self._changes[kind, one] = Kept(dict(value), passing)
+        self.changes[kind, one] = Kept(dict(value), passing)
 
     def drop(self, kind: str, one: str) -> None:
         """Forget one."""
-        self._changes[kind, one] = None
-
-    def save(self) -> None:
-        """Store the changes; LedgerError."""
-        self._ledger.save_state(self._app, self._changes)
+        self.changes[kind, one] = None
 
 
 def owner(path: str) -> str | None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from im_callback.provider_mock.delivery.ledger import Ledger, LedgerClosed, LedgerReader, NewDelivery
+from im_callback.provider_mock.delivery.ledger import Kept, Ledger, LedgerClosed, LedgerReader, NewDelivery
+from im_callback.provider_mock.delivery.ledger.records import to_row
+from sqlalchemy import Connection
 
 from tests.provider_mock.strategies import json_values
 from tests.provider_mock_ledger.values import NOW, new
@@ -147,3 +149,26 @@ class TestGroups:
         """However large it is: all of it is stored or nothing."""
         ledger.accept([new() for _ in range(1700)])
         assert (1, 1700) == (ledger.health().groups, ledger.health().rows)
+
+
+class TestAlong:
+    """What is known of an app is changed with its deliveries."""
+
+    def test_both(self, ledger: Ledger) -> None:
+        """They are there together."""
+        ledger.save_state("shop", {("group", "old"): Kept({"n": 1})})
+        ledger.accept([new()], state={("group", "new"): Kept({"n": 2}), ("group", "old"): None})
+        assert ({"n": 2}, None) == (ledger.state("shop", "group", "new"), ledger.state("shop", "group", "old"))
+        assert 1 == ledger.counts()["waiting"]
+
+    def test_neither(self, ledger: Ledger) -> None:
+        """What cannot be stored keeps the deliveries out, and those of others in."""
+
+        def fails(connection: Connection) -> None:
+            raise ValueError("it cannot be stored")
+
+        with ThreadPoolExecutor(8) as pool:
+            others = [pool.submit(ledger.accept, [new(n=n)]) for n in range(20)]
+            with pytest.raises(ValueError, match="it cannot be stored"):
+                ledger._writer.accept([to_row(new(n=99))], along=fails)
+        assert 20 == len({other.result()[0] for other in others}) == ledger.counts()["waiting"]

@@ -45,6 +45,8 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exis
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+Changes = Mapping[tuple[str, str], "Kept | None"]
+"""What is to be known of things of an app's, by kind and id; None: nothing any more."""
 CHUNK = 500
 """Deliveries that housekeeping changes in one transaction; what is accepted meanwhile waits for one at most."""
 MOST_TOGETHER = 1000
@@ -143,12 +145,15 @@ class Ledger(LedgerReader):
         finally:
             super().close()
 
-    def accept(self, new: Sequence[NewDelivery], *, key: str | None = None, asked: str = "") -> list[int]:
+    def accept(
+        self, new: Sequence[NewDelivery], *, key: str | None = None, asked: str = "", state: Changes | None = None
+    ) -> list[int]:
         """Return the ids of new deliveries, in order, once all of them are on disk.
 
         One whose idempotency key the app has used before gets the id of that earlier delivery, and
         nothing is added. All are stored together or none, so offer some thousands at most. They are
-        remembered as the call of their app that has the idempotency key `key` and `asked` for this.
+        remembered as the call of their app that has the idempotency key `key` and `asked` for this. What is known of their
+        app is changed with them, by `state`, as by `save_state`.
 
         Raises:
             ValueError: one cannot be stored; the message names the field.
@@ -156,7 +161,9 @@ class Ledger(LedgerReader):
         """
         if not new:
             return []
-        return self._writer.accept([to_row(each) for each in new], None if key is None else (new[0].app, key, asked))
+        call = None if key is None else (new[0].app, key, asked)
+        along = self._saving(new[0].app, state) if state else None
+        return self._writer.accept([to_row(each) for each in new], call, along)
 
     def record(self, dones: Sequence[Done]) -> int:
         """Queue attempts of deliveries that were due, and what follows from them; they are on disk with a later group.
@@ -343,8 +350,13 @@ class Ledger(LedgerReader):
 
         return self._writer.run(remove)
 
-    def save_state(self, app: str, changes: Mapping[tuple[str, str], Kept | None]) -> None:
+    def save_state(self, app: str, changes: Changes) -> None:
         """Store what is known of an app, by kind and id, all of it or nothing; None: it is forgotten."""
+        if changes:
+            self._writer.run(self._saving(app, changes))
+
+    def _saving(self, app: str, changes: Changes) -> Callable[[Connection], None]:
+        """Return what stores changes; it can be repeated."""
         rows = [
             {"app": app, "kind": kind, "one": to_text(one), "value": to_text(kept.value), "passing": int(kept.passing)}
             for (kind, one), kept in changes.items()
@@ -359,8 +371,7 @@ class Ledger(LedgerReader):
                 where = (_S.app == app, _S.kind == kind, _S.one == to_text(one))
                 connection.execute(delete(models.state).where(*where))
 
-        if changes:
-            self._writer.run(save)
+        return save
 
     def prune_state(self, before: int) -> int:
         """Forget what is passing and was last changed before a time; return how many there were."""

@@ -54,17 +54,19 @@ _TRY = text(
 
 
 class _Call:
-    """Rows or a job that a thread waits for."""
+    """Rows, with what is to be written along with them, or a job that a thread waits for."""
 
-    __slots__ = ("call", "done", "error", "ids", "job", "result", "rows", "uncertain", "withdrawn")
+    __slots__ = ("along", "call", "done", "error", "ids", "job", "result", "rows", "uncertain", "withdrawn")
 
     def __init__(
         self,
         new: Sequence[NewRow] = (),
         call: NewCall | None = None,
         job: Callable[[Connection], Any] | None = None,
+        along: Callable[[Connection], None] | None = None,
     ) -> None:
         self.rows = new
+        self.along = along
         self.call = call
         self.job = job
         self.ids = [0] * len(new)
@@ -123,9 +125,14 @@ class Writer:
         """The highest id that was given; to be read in a job."""
         return self._next_id - 1
 
-    def accept(self, new: Sequence[NewRow], call: NewCall | None = None) -> list[int]:
-        """Return the ids of new deliveries once they and their call are on disk; all of them are, or none."""
-        return cast("list[int]", self._wait_for(_Call(new, call)))
+    def accept(
+        self,
+        new: Sequence[NewRow],
+        call: NewCall | None = None,
+        along: Callable[[Connection], None] | None = None,
+    ) -> list[int]:
+        """Return the ids of new deliveries once they, their call and what is written along are on disk: all, or nothing."""
+        return cast("list[int]", self._wait_for(_Call(new, call, along=along)))
 
     def run(self, job: Callable[[Connection], T]) -> T:
         """Return what a job returns, once everything before it and what it wrote are on disk."""
@@ -393,6 +400,9 @@ class Writer:
                     tell(connection, self.holder, ACCEPTED, sorted(filter(self.elsewhere, {row[1] for row in new})))
                 if keyed := [(*each.call, each.result[0], each.result[-1]) for each in calls if each.call]:
                     rows.write_calls(connection, keyed)
+                for each in calls:
+                    if each.along is not None:
+                        each.along(connection)
             self._database.check(writing=True)
             with self._work:
                 if any(isinstance(item, _Call) and item.withdrawn for item in group):
