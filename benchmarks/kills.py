@@ -20,15 +20,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
 import requests
 from im_callback.provider_mock.delivery.ledger import LedgerReader
 
+from benchmarks.answering import answering
 from tests.programs import missing
 from tests.provider_mock_ledger.postgres import Cluster, cluster, programs
 from tests.provider_mock_server.running import COMMAND, Running, environment, running
@@ -82,40 +82,15 @@ class Receiver:
         self.seen: Counter[str] = Counter()
         self.lock = threading.Lock()
 
-    @contextmanager
-    def listening(self) -> Iterator[str]:
-        """Yield the address."""
-        outer = self
+    def listening(self) -> AbstractContextManager[str]:
+        """Return what runs it and yields its address."""
+        return answering(self._taken)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["accid"]
-                with outer.lock:
-                    outer.seen[name] += 1
-                    refused = outer.seen[name] == 1 and int(name.rpartition("-")[2]) % REFUSED == 0
-                self.send_response(503 if refused else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Keep quiet."""
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 256
-
-            def handle_error(self, *_: object) -> None:
-                """A sender that was killed in the middle is the point."""
-
-        with Server(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_address[1]}/"
-            finally:
-                server.shutdown()
-                thread.join()
+    def _taken(self, _: str, body: bytes) -> int:
+        name = json.loads(body)["accid"]
+        with self.lock:
+            self.seen[name] += 1
+            return 503 if self.seen[name] == 1 and int(name.rpartition("-")[2]) % REFUSED == 0 else 200
 
 
 class Load:

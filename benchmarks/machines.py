@@ -16,10 +16,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count, cycle, islice
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +27,7 @@ import orjson
 import requests
 from im_callback.provider_mock.client import MockServer, pages
 
+from benchmarks.answering import answering
 from benchmarks.together import SAMPLE, TYPE
 from tests.programs import missing
 from tests.provider_mock.peers import unused_port
@@ -127,37 +127,14 @@ class Machine:
         run("ip", "link", "set", self.cable, "up")
 
 
-@contextmanager
-def receiving(arrived: list[str]) -> Iterator[str]:
-    """Yield the address of a receiver on this machine that keeps which events arrived."""
+def receiving(arrived: list[str]) -> AbstractContextManager[str]:
+    """Return a receiver on this machine that keeps which events arrived, and yields its address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def taken(_: str, body: bytes) -> int:
+        arrived.append(orjson.loads(body).get("accid", ""))
+        return 200
 
-        def do_POST(self) -> None:
-            event = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            arrived.append(event.get("accid", ""))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 512
-
-        def handle_error(self, *_: object) -> None:
-            """A sender that was cut off is the point."""
-
-    with Server((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://{HOST}:{server.server_address[1]}/callback"
-        finally:
-            server.shutdown()
-            thread.join()
+    return answering(taken, host=HOST)
 
 
 @contextmanager

@@ -17,9 +17,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ import requests
 from im_callback.provider_mock.delivery.ledger import LedgerReader, models
 from sqlalchemy import func, select
 
+from benchmarks.answering import answering
 from tests.provider_mock_server.running import Running, running
 
 if TYPE_CHECKING:
@@ -65,50 +65,10 @@ class Receiver:
         self._lock = threading.Lock()
         self._random = random.Random(seed)
 
-    @contextmanager
-    def listening(self) -> Iterator[str]:
-        """Yield the address; the path names the application."""
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                app = self.path.partition("?")[0].strip("/")
-                status = outer.taken(app)
-                wanted = int(self.headers["Content-Length"])
-                if len(self.rfile.read(wanted)) < wanted:
-                    self.close_connection = True
-                    return
-                if not status:
-                    # Until the sender has had enough.
-                    self.rfile.read(1)
-                    self.close_connection = True
-                    return
-                answer = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                """Keep quiet."""
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 1024
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """A sender that breaks off is the point."""
-
-        with Server(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_address[1]}"
-            finally:
-                server.shutdown()
-                thread.join()
+    def listening(self) -> AbstractContextManager[str]:
+        """Return what runs it and yields its address; the path names the application."""
+        content = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
+        return answering(lambda path, _: self.taken(path.partition("?")[0].strip("/")), content=content)
 
     def taken(self, app: str) -> int:
         """Count a request; return the status to answer, 0 for none."""

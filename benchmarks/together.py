@@ -21,10 +21,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from im_callback.provider_mock.client import MockServer, pages
 from im_callback.provider_mock.delivery.ledger import Ledger, NewDelivery
 
 from benchmarks import receiver
+from benchmarks.answering import answering
 from tests.programs import missing
 from tests.provider_mock_ledger.postgres import cluster, programs
 from tests.provider_mock_server.running import Running, running
@@ -76,38 +76,13 @@ class Arrivals:
         self.arrived: list[tuple[str, str]] = []
         """App and event, in turn."""
 
-    @contextmanager
-    def listening(self) -> Iterator[str]:
-        """Yield the address below which apps have one each."""
-        arrived = self.arrived
+    def listening(self) -> AbstractContextManager[str]:
+        """Return what receives and yields the address below which apps have one each."""
+        return answering(self._taken)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                arrived.append((self.path.strip("/"), event["accid"]))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Keep quiet."""
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 512
-
-            def handle_error(self, *_: object) -> None:
-                """A sender that was killed in the middle is the point."""
-
-        with Server(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_address[1]}"
-            finally:
-                server.shutdown()
-                thread.join()
+    def _taken(self, path: str, body: bytes) -> int:
+        self.arrived.append((path.strip("/"), json.loads(body)["accid"]))
+        return 200
 
 
 class Group:
