@@ -1,4 +1,4 @@
-"""A receiver of the benchmarks that answers each request as it is told."""
+"""What the benchmarks have at both ends: a receiver that answers as it is told, and clients that go on meanwhile."""
 
 from __future__ import annotations
 
@@ -52,4 +52,19 @@ def answering(answer: Callable[[str, bytes], int], *, host: str = "127.0.0.1", c
             yield f"http://{host}:{server.server_address[1]}"
         finally:
             server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def meanwhile(*clients: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run each of these in a thread of its own; in the end the event that they are given is set, and they are waited for."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=client, args=(stop,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
             thread.join()

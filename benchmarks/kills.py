@@ -22,13 +22,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import requests
 from im_callback.provider_mock.delivery.ledger import LedgerReader
 
-from benchmarks.answering import answering
+from benchmarks.answering import answering, meanwhile
 from tests.programs import missing
 from tests.provider_mock_ledger.postgres import Cluster, cluster, programs
 from tests.provider_mock_server.running import COMMAND, Running, environment, running
@@ -104,22 +105,9 @@ class Load:
         self._numbers = count(1)
         self._lock = threading.Lock()
 
-    @contextmanager
-    def on(self, url: str, seed: int) -> Iterator[None]:
-        """Post to a server meanwhile."""
-        stop = threading.Event()
-        threads = [
-            threading.Thread(target=self._post, args=(url, random.Random(f"{seed} {number}"), stop))
-            for number in range(CLIENTS)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+    def on(self, url: str, seed: int) -> AbstractContextManager[None]:
+        """Return what posts to a server meanwhile."""
+        return meanwhile(*(partial(self._post, url, random.Random(f"{seed} {number}")) for number in range(CLIENTS)))
 
     def _post(self, url: str, rng: random.Random, stop: threading.Event) -> None:
         with requests.Session() as session:

@@ -27,7 +27,7 @@ import orjson
 import requests
 from im_callback.provider_mock.client import MockServer, pages
 
-from benchmarks.answering import answering
+from benchmarks.answering import answering, meanwhile
 from benchmarks.together import SAMPLE, TYPE
 from tests.programs import missing
 from tests.provider_mock.peers import unused_port
@@ -137,12 +137,10 @@ def receiving(arrived: list[str]) -> AbstractContextManager[str]:
     return answering(taken, host=HOST)
 
 
-@contextmanager
-def posting(machines: list[Machine], accepted: set[str]) -> Iterator[None]:
-    """Post events to both servers meanwhile."""
-    stop = threading.Event()
+def posting(machines: list[Machine], accepted: set[str]) -> AbstractContextManager[None]:
+    """Return what posts events to both servers meanwhile."""
 
-    def post(app: str) -> None:
+    def post(app: str, stop: threading.Event) -> None:
         for number in count():
             event = {"type": TYPE, "payload": {**SAMPLE, "accid": f"{app}-{number}"}}
             # One machine after the other: what may have been accepted already is not doubled, by its key.
@@ -158,15 +156,7 @@ def posting(machines: list[Machine], accepted: set[str]) -> Iterator[None]:
             if stop.wait(0.01):
                 return
 
-    threads = [threading.Thread(target=post, args=(app,)) for app in APPS]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    return meanwhile(*(partial(post, app) for app in APPS))
 
 
 def shares(machine: Machine) -> list[int]:

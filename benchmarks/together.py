@@ -34,7 +34,7 @@ from im_callback.provider_mock.client import MockServer, pages
 from im_callback.provider_mock.delivery.ledger import Ledger, NewDelivery
 
 from benchmarks import receiver
-from benchmarks.answering import answering
+from benchmarks.answering import answering, meanwhile
 from tests.programs import missing
 from tests.provider_mock_ledger.postgres import cluster, programs
 from tests.provider_mock_server.running import Running, running
@@ -131,19 +131,9 @@ class Load:
         """By app the events, with their deliveries."""
         self.errors: list[str] = []
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Post meanwhile."""
-        stop = threading.Event()
-        threads = [threading.Thread(target=self._post, args=(app, stop)) for app in self.accepted]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+    def running(self) -> AbstractContextManager[None]:
+        """Return what posts meanwhile."""
+        return meanwhile(*(partial(self._post, app) for app in self.accepted))
 
     def _post(self, app: str, stop: threading.Event) -> None:
         rng = random.Random(f"{self._seed} {app}")
