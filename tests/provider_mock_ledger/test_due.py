@@ -264,16 +264,16 @@ class TestRecord:
         """Are cut where one can see it."""
         (delivery_id,) = ledger.accept([new()])
         ledger.record(
-            [done(delivery_id, request="你" * 9000, body=b"b" * 70_000, answer="a" * 1001, detail="d" * 2001)]
+            [done(delivery_id, request="你" * 9000, body=b"b" * 70_000, answer="a" * 16_001, detail="d" * 2001)]
         )
         ledger.flush()
         (attempt,) = ledger.attempts(delivery_id)
-        assert (8000, 65_536, 1000, 2000) == tuple(
+        assert (8000, 65_536, 16_000, 2000) == tuple(
             len(text or "") for text in (attempt.request, attempt.body, attempt.answer, attempt.detail)
         )
         assert attempt.request.endswith("你… [cut: 9000 characters]")
         assert (attempt.body or b"").endswith(b"b\n[cut: 70000 bytes were sent]")
-        assert attempt.answer.endswith("a… [cut: 1001 characters]")
+        assert attempt.answer.endswith("a… [cut: 16001 characters]")
 
     def test_the_stamp_of_the_first_attempt(self, ledger: Ledger) -> None:
         """Comes back with every retry until the delivery is sent anew."""

@@ -61,17 +61,8 @@ STATEMENT_SECONDS = 9.0
 """After which PostgreSQL ends a statement by itself; a little before we give it up."""
 LOCK_SECONDS = 5.0
 """How long PostgreSQL waits for what another session has locked."""
-_SESSION = {
-    "statement_timeout": f"{STATEMENT_SECONDS:g}s",
-    "lock_timeout": f"{LOCK_SECONDS:g}s",
-    # A machine that was cut off ends no connection: what it has locked is to be free again soon.
-    "idle_in_transaction_session_timeout": f"{LOCK_SECONDS:g}s",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "10s",
-}
-"""What each session asks of PostgreSQL."""
+IDLE_SECONDS = 5.0
+"""After which PostgreSQL ends a transaction that nobody goes on with."""
 _STEPS = 100_000
 """Of SQLite's machine, about a millisecond's: how often it is asked whether time is up."""
 _SQLITE_FULL, _SQLITE_LOCKED = "database or disk is full", "database is locked"
@@ -406,8 +397,18 @@ def _bound_sqlite(connection: Any, _: Any) -> None:
 
 
 def _bound_postgresql(connection: Any, _: Any) -> None:
+    session = {
+        "statement_timeout": f"{STATEMENT_SECONDS:g}s",
+        "lock_timeout": f"{LOCK_SECONDS:g}s",
+        # A machine that was cut off ends no connection: what it has locked is to be free again soon.
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS:g}s",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "10s",
+    }
     with _cursor(connection) as cursor:
-        cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in _SESSION.items()))
+        cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in session.items()))
 
 
 def _connect_postgresql(_: Any, __: Any, arguments: Any, options: Any) -> Any:
