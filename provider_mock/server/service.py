@@ -368,6 +368,7 @@ class Service:
             # What other processes write is not noticed here.
             int(time.monotonic()) if self._delivering.shared() else 0,
             tuple((one.id, one.status, one.accepted) for one in self.runs.list()),
+            tuple((one.id, one.status, one.phases) for one in self.scenarios.list()),
             tuple((name, self.apps.entry(name).faults) for name in self.apps.names()),
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from im_callback.provider_mock.server.scenarios import Phase
 from im_callback.provider_mock.server.service import Service
 from playwright.sync_api import Browser, Page
 
@@ -19,6 +20,7 @@ from tests.report.hostile import ATTACK, WIDE, ZALGO
 
 __all__ = ["browser"]
 
+SCENARIOS = {"bad-day": (Phase("a flood", 3600.0, 5.0), Phase(f"an outage {ATTACK}", 60.0, 1.0, ("refuse",)))}
 SHOP = {"provider": "commsease", "endpoint": "http://receiver.example/cb"}
 
 
@@ -67,7 +69,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve with a token, for a receiver that verifies."""
-    with served(tmp_path_factory.mktemp("console"), token=TOKEN, script=verifying) as found:
+    with served(tmp_path_factory.mktemp("console"), token=TOKEN, script=verifying, scenarios=SCENARIOS) as found:
         assert 201 == found.ask("PUT", "/apps/shop", SHOP).status_code
         yield found
 
@@ -75,7 +77,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="module")
 def attacked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve with a token, for a receiver that attacks."""
-    with served(tmp_path_factory.mktemp("attacked"), token=TOKEN, script=hostile()) as found:
+    with served(tmp_path_factory.mktemp("attacked"), token=TOKEN, script=hostile(), scenarios=SCENARIOS) as found:
         assert 201 == found.ask("PUT", "/apps/shop", SHOP).status_code
         yield found
 

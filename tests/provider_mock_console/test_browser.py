@@ -231,6 +231,22 @@ class TestApp:
         page.wait_for_url("**/console/runs")
         expect(page.locator(".run").first).to_contain_text("stopped")
 
+    def test_scenario(self, console: Console) -> None:
+        """One of the configuration file is played, seen to go on, and stopped; what goes on is refused."""
+        assert 201 == console.served.ask("PUT", "/apps/played", SHOP).status_code
+        page = console.open("/console/apps/played")
+        page.get_by_role("combobox", name="Scenario").select_option("bad-day")
+        page.get_by_role("button", name="Play it").click()
+        scenario = page.locator("[id^=scenario-]").first
+        expect(scenario.locator("progress")).to_have_attribute("max", "3660")
+        expect(scenario.locator("li").nth(0)).to_contain_text("a flood: 60 min, 5.0 a second (now)")
+        expect(scenario.locator("li").nth(1)).to_contain_text("refuse")
+        page.get_by_role("button", name="Play it").click()
+        expect(page.get_by_role("alert")).to_contain_text("a scenario of played runs")
+        page.get_by_role("button", name="Stop scenario").click()
+        page.wait_for_url("**/console/runs")
+        expect(page.locator("[id^=scenario-]").first).to_contain_text("stopped")
+
     def test_backlog(self, console: Console) -> None:
         """What is parked is shown, and sent by hand."""
         served = console.served
@@ -270,15 +286,19 @@ class TestEverywhere:
     def test_axe(self, scheme: str, console: Console) -> None:
         """Axe finds nothing on any page, in the light and in the dark, with everything open; all fit each width."""
         (one,) = delivered(console.served, "commsease.conversation", state="dropped", faults=["tamper-body"])
+        name = f"seen-{scheme}"
+        assert 201 == console.served.ask("PUT", f"/apps/{name}", SHOP).status_code
+        scenario = console.served.ask("POST", f"/apps/{name}/scenarios", {"scenario": "bad-day"}).json()["id"]
         page = console.page
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         paths = ("/", "/?q=nothing-like-it", f"/console/deliveries/{one}", SEND, "/console/apps", "/console/apps/shop")
-        for path in (*paths, "/console/runs", "/console/login"):
+        for path in (*paths, f"/console/apps/{name}", "/console/runs", "/console/login"):
             console.open(path)
             page.evaluate(OPEN_ALL)
             found = Axe().run(page)
             assert 0 == found.violations_count, f"{path}: {found.generate_report()}"
             assert all(fits(page, width) for width in WIDTHS), path
+        assert console.served.service.scenarios.stop(scenario)
 
     def test_without_script(self, browser: Browser, server: Served) -> None:
         """Links and forms do all of it where the browser runs no script."""
@@ -311,9 +331,10 @@ class TestEverywhere:
         assert 202 == answer.status_code, answer.text
         (one,) = answer.json()["deliveries"]
         attacked.settled([one], "dropped")
+        assert 202 == attacked.ask("POST", "/apps/shop/scenarios", {"scenario": "bad-day"}).status_code
         console = entered(attacked)
         paths = ("/", f"/?q={ATTACK[:20]}", f"/console/deliveries/{one}", f"{SEND}&like={one}", "/console/apps/shop")
-        for path in (*paths, "/?app=%22%3E%3Cscript%3Ewindow.owned%3D1%3C/script%3E&state=x"):
+        for path in (*paths, "/console/runs", "/?app=%22%3E%3Cscript%3Ewindow.owned%3D1%3C/script%3E&state=x"):
             page = console.open(path)
             page.evaluate(OPEN_ALL)
             assert page.evaluate("window.owned") is None

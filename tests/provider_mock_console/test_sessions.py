@@ -25,6 +25,8 @@ DONE = {
     "/console/apps/shop/release": "send",
     "/console/apps/shop/resume": "send",
     "/console/apps/shop/traffic": "send",
+    "/console/apps/shop/scenario": "send",
+    "/console/scenarios/1/stop": "send",
     "/console/runs/1/stop": "send",
     "/console/apps/shop/faults": "manage",
 }

@@ -44,6 +44,8 @@ ROUTES: tuple[tuple[str, str, str, Scope], ...] = (
     ("/console/apps/<name>/release", "release", "POST", "send"),
     ("/console/apps/<name>/resume", "resume", "POST", "send"),
     ("/console/apps/<name>/traffic", "start_run", "POST", "send"),
+    ("/console/apps/<name>/scenario", "start_scenario", "POST", "send"),
+    ("/console/scenarios/<int:scenario_id>/stop", "stop_scenario", "POST", "send"),
     ("/console/runs", "runs", "GET", "read"),
     ("/console/runs/<int:run_id>/stop", "stop_run", "POST", "send"),
     (WATCHED, "changes", "GET", "read"),
@@ -274,6 +276,8 @@ class Pages:
             picture=self._attempts_picture(name),
             acks=Markup(bars(times, deadline * 1000, "acks", "How long acknowledgements took")) if times else "",  # noqa: S704 - Escaped there.
             runs=runs,
+            scenarios=[one for one in self._scenarios() if one.view.app == name],
+            named=list(self._service.scenarios.named),
             problems=problems,
         )
         return Response(page, status)
@@ -324,9 +328,24 @@ class Pages:
 
     # Runs
 
+    def start_scenario(self, name: str) -> Any:
+        """Start a scenario of the configuration file."""
+        chosen = request.form.get("scenario", "")
+        return self._changed(name, lambda: self._service.scenarios.start(name, name=chosen))
+
+    def stop_scenario(self, scenario_id: int) -> Any:
+        """Stop a scenario."""
+        self._service.scenarios.stop(scenario_id)
+        return redirect(url_for("console.runs"), 303)
+
     def runs(self) -> str:
-        """Show the traffic runs."""
-        return render_template("runs.html", runs=self._service.runs.list(), apps=self._service.apps.list())
+        """Show the scenarios and the traffic runs."""
+        return render_template(
+            "runs.html",
+            runs=self._service.runs.list(),
+            scenarios=self._scenarios(),
+            apps=self._service.apps.list(),
+        )
 
     def stop_run(self, run_id: int) -> Any:
         """Stop a traffic run."""
@@ -339,6 +358,10 @@ class Pages:
         return Response(self._changes.stream(stopping), content_type="text/event-stream; charset=utf-8")
 
     # Parts of pages
+
+    def _scenarios(self) -> list[told.Scenario]:
+        now = self._service.clock().now
+        return [told.scenario(one, now) for one in self._service.scenarios.list()]
 
     def _counts(self) -> dict[str, dict[str, int]]:
         try:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from math import isfinite
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from im_callback.provider_mock.contract import MASK
 from im_callback.provider_mock.delivery.engine import NOT_JUDGED, NOT_SENT
@@ -20,6 +20,7 @@ from im_callback.provider_mock.drawing.timeline import Outcome, Shown, Step, Tim
 from im_callback.provider_mock.server import recent
 from im_callback.provider_mock.server.exchange import Sent
 from im_callback.provider_mock.server.models import AttemptView
+from im_callback.provider_mock.server.scenarios import ScenarioView
 from im_callback.provider_mock.visible import visible
 from im_callback.schemas import jsontext
 
@@ -128,6 +129,23 @@ def bars(times: Sequence[tuple[float, int]], deadline: float) -> list[Bar]:
     while len(found) > 6 and not found[-1].count and found[-2].up_to >= deadline * 1000:
         del found[-1]
     return found
+
+
+class Scenario(NamedTuple):
+    """A scenario, and how many of its seconds are over, by the server's clock."""
+
+    view: ScenarioView
+    passed: int
+    seconds: int
+
+
+def scenario(view: ScenarioView, now: int) -> Scenario:
+    """Return how far a scenario is at a time of the server's clock."""
+    passed = 0.0
+    for one in view.phases:
+        if one.began_at is not None:
+            passed += min(one.phase.seconds, ((one.ended_at or now) - one.began_at) / 1000)
+    return Scenario(view, int(passed), max(1, round(sum(one.phase.seconds for one in view.phases))))
 
 
 def columns(found: Sequence[recent.Column]) -> list[Column]:
