@@ -28,7 +28,7 @@ PACKAGES: Final = {
     "node": "nodejs",
     "npm": "npm",
     "openssl": "openssl",
-    "php": "php-cli php-mysql",
+    "php": "php-cli php-mysql php-pgsql",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "redis-server": "redis-server",
