@@ -74,7 +74,7 @@ class Delivering:
     def start(self) -> None:
         """Begin, with the apps that are there; raises LedgerError."""
         if self.sharing is not None:
-            self._ledger.tell_accepted(self.sharing.elsewhere)
+            self._ledger.tell_accepted(self.elsewhere)
             try:
                 self.sharing.start()
                 if self.sharing.alone():
@@ -120,7 +120,7 @@ class Delivering:
         with self._lock:
             new = app.name not in self.ready
             self.ready[app.name] = app
-            if self._has(app.name):
+            if not self.elsewhere(app.name):
                 self._engine.put(app, self._failing.get(app.name, FINE) if new else FINE)
                 self._engine.wake()
         if new and self.sharing is not None:
@@ -146,7 +146,7 @@ class Delivering:
         """Return how each app is doing, those that another process delivers for as far as that is known."""
         with self._lock:
             lanes = dict(self._engine.lanes())
-            others = [name for name in self.ready if not self._has(name)]
+            others = [name for name in self.ready if self.elsewhere(name)]
         if self.sharing is not None:
             off = self.sharing.switched_off()
             for name in others:
@@ -157,7 +157,7 @@ class Delivering:
 
     def elsewhere(self, app: str) -> bool:
         """Return whether another process delivers for an app, or none now."""
-        return self.sharing is not None and self.sharing.elsewhere(app)
+        return self.sharing is not None and not self.sharing.holds(app)
 
     def processes(self) -> list[tuple[Process, list[str]]]:
         """Return the processes that deliver from the ledger, each with the apps that it delivers for now."""
@@ -194,7 +194,7 @@ class Delivering:
             yield
         finally:
             with self._lock:
-                if name in self.ready and self._has(name):
+                if name in self.ready and not self.elsewhere(name):
                     self._engine.put(self.ready[name])
                     self._engine.wake()
 
@@ -205,12 +205,21 @@ class Delivering:
         with self._lock:
             self._engine.wake()
 
-    def changed(self, names: Sequence[str]) -> None:
-        """Read anew what waits for apps, and count what is parked; wherever they are delivered."""
-        for name in names:
-            self._changed(name)
+    def sent_again(self, names: Sequence[str]) -> None:
+        """Look for what was made due of apps, and count what is parked; wherever they are delivered."""
+        with self._lock:
+            for name in names:
+                self._engine.recount(name)
+            self._engine.wake()
         if others := [name for name in names if self.elsewhere(name)]:
             self._ledger.tell(CHANGED, *others)
+
+    def reread(self, name: str) -> None:
+        """Read anew what waits for an app, wherever it is delivered."""
+        with self._lock:
+            self._engine.reread(name)
+        if self.elsewhere(name):
+            self._ledger.tell(CHANGED, name)
 
     def save(self) -> None:
         """Store how receivers fail, as far as that is another than it was; LedgerError."""
@@ -239,7 +248,7 @@ class Delivering:
             self._moved_at = steady()
         self._ledger.tell(CLOCK)
 
-    def _follow(self, beat: Beat) -> None:
+    def beaten(self, beat: Beat) -> None:
         """Let the clock go as that of the other processes does, unless it is being moved here."""
         if beat.clock is None or not self._moving.acquire(blocking=False):
             return
@@ -306,10 +315,6 @@ class Delivering:
             self._changed(name)
         self._on_told("", "")
 
-    def beaten(self, beat: Beat) -> None:
-        """Let the clock follow."""
-        self._follow(beat)
-
     def _changed(self, name: str) -> None:
         with self._lock:
             self._engine.recount(name)
@@ -318,13 +323,10 @@ class Delivering:
 
     # The engine
 
-    def _has(self, name: str) -> bool:
-        return self.sharing is None or self.sharing.holds(name)
-
     def _new_engine(self) -> Engine:
         engine = Engine(self._ledger, self._clock, on_attempt=self._on_attempt, on_failing=self._fails)
         for app in self.ready.values():
-            if self._has(app.name):
+            if not self.elsewhere(app.name):
                 engine.put(app, self._failing.get(app.name, FINE))
         engine.send_until(self._until)
         return engine

@@ -139,8 +139,10 @@ class Registry:
         """Return the apps of a provider that can be delivered and have this key, by name."""
         found = self._of_key(provider, app_key)
         if not found and self._shared:
-            # Another process may have put it a moment ago.
-            self.hear("", "")
+            # Another process may have put it a moment ago; those that are known here are not made anew for it.
+            for stored in self._ledger.apps():
+                if stored.name not in self._entries:
+                    self._reload(stored.name)
             found = self._of_key(provider, app_key)
         return found
 

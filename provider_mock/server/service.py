@@ -258,7 +258,7 @@ class Service:
     def redeliver(self, which: Sequence[int] | Query) -> int:
         """Make deliveries due now, whatever their state; return how many there were of these ids or this query."""
         count = self._ledger.redeliver(which)
-        self._delivering.changed(self.apps.names())
+        self._delivering.sent_again(self.apps.names())
         return count
 
     def backlog(self, app: str, *, cursor: tuple[int, int] | None = None, limit: int = 100) -> list[DeliveryRecord]:
@@ -276,7 +276,7 @@ class Service:
         """
         self.apps.entry(app)
         count = self._ledger.release(app, limit)
-        self._delivering.changed([app])
+        self._delivering.sent_again([app])
         return count
 
     def reset(self, name: str) -> int:
@@ -325,7 +325,7 @@ class Service:
         except (ValueError, LookupError) as error:
             raise Invalid(unusable(error)) from None
         finally:
-            self._delivering.changed([name])
+            self._delivering.reread(name)
         return view, changed
 
     def resume(self, name: str) -> AppView:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -91,10 +91,6 @@ class Sharing:
         """Return whether this process delivers for an app."""
         return app in self._held
 
-    def elsewhere(self, app: str) -> bool:
-        """Return whether another process, or none now, delivers for an app."""
-        return app not in self._held
-
     def holder(self, app: str) -> str | None:
         """Return the name of the process that delivers for an app; None: no one does now."""
         if self._beat is None or (holder := self._beat.holders.get(app)) is None:
@@ -164,11 +160,11 @@ class Sharing:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._try(self._step)
+            self._try()
 
-    def _try(self, step: Callable[[], None]) -> None:
+    def _try(self) -> None:
         try:
-            step()
+            self._step()
         except Exception as error:  # noqa: BLE001 - whatever it is, the leases have to be renewed again
             if self._trouble is None:
                 log.warning("the leases are not renewed: %s", reason(error), extra={"event": "leases-failed"})
