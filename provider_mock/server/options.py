@@ -141,6 +141,10 @@ _REFERENCE: dict[str, Any] = {
     "answered": False,
 }
 """What options have in common that say where a secret is."""
+_SECRET: dict[str, Any] = {"limits": {"minLength": 1}, "secret": True, "stored": False, "answered": False}
+_LITERAL = _SECRET | {"api": {"maxLength": 1000}}
+_IN_FILE = _SECRET | {"only": "file"}
+"""What those have in common that hold a secret itself, and those that only the file can have."""
 
 
 class SecretKeys(TypedDict, total=False):
@@ -277,11 +281,7 @@ class AppSettings:
             "The secret itself; it is kept in a file and never answered. `none`: nothing is signed, where "
             "the provider can be set so. With neither this nor secret_ref an app keeps its secret, and a new one "
             "takes the provider's test secret.",
-            {"minLength": 1},
-            api={"maxLength": 1000},
-            secret=True,
-            stored=False,
-            answered=False,
+            **_LITERAL,
         ),
     ] = None
     secret_ref: Annotated[
@@ -417,11 +417,7 @@ class AppSettings:
         str | None,
         Option(
             "give the secret of the server API as text",
-            limits={"minLength": 1},
-            only="file",
-            secret=True,
-            stored=False,
-            answered=False,
+            **_IN_FILE,
         ),
     ] = None
     api_secret_ref: Annotated[
@@ -449,11 +445,7 @@ class AppSettings:
             "give the previous secret as text",
             "The secret before this one; it is kept in a file and never answered. With `overlap_until` and another secret than "
             "before it is left out: the one before is kept.",
-            {"minLength": 1},
-            api={"maxLength": 1000},
-            secret=True,
-            stored=False,
-            answered=False,
+            **_LITERAL,
         ),
     ] = None
     previous_secret_ref: Annotated[
@@ -469,11 +461,7 @@ class AppSettings:
         str | None,
         Option(
             "give the previous secret of the server API as text",
-            limits={"minLength": 1},
-            only="file",
-            secret=True,
-            stored=False,
-            answered=False,
+            **_IN_FILE,
         ),
     ] = None
     previous_api_secret_ref: Annotated[
