@@ -365,7 +365,7 @@ class Player:
 
     def _client(self) -> RawClient:
         if self._raw is None:
-            self._raw = RawClient(self.run.courier.client)
+            self._raw = self.run.courier.disturbing()
         return self._raw
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from im_callback.provider_mock.contract import NoReply, Reply
 from im_callback.provider_mock.delivery.clock import utc_millis
 from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
 from im_callback.provider_mock.delivery.sockets.together import send_together
 from im_callback.provider_mock.history import Attempt, History, Shot
 
@@ -97,6 +98,10 @@ class Courier:
         for attempt in sorted(attempts, key=lambda attempt: attempt.reply.seconds):
             self.history.append(attempt)
         return attempts
+
+    def disturbing(self) -> RawClient:
+        """Return a client, to be closed, for requests whose transport is disturbed; what they come to is not noted."""
+        return RawClient(self.client)
 
     def _send(self, shots: Sequence[Shot], noticed: Callable[[Attempt], None]) -> list[Attempt]:
         sent_at = self.clock()

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Barrier
 from urllib.parse import urlsplit
 
 from im_callback.conformance.run import Run
 from im_callback.provider_mock import contract
-from im_callback.provider_mock.contract import Reply
+from im_callback.provider_mock.contract import NoReply, Reply
 from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.plan import NO_TRANSPORT, Transport
+from im_callback.provider_mock.delivery.sockets.raw_client import RawClient
 from im_callback.provider_mock.history import Attempt, Shot
 
 from tests.receivers.good import Answer, Good, Request
@@ -44,11 +46,35 @@ def handed(receiver: Good, request: contract.Request) -> Reply:
     return Reply(answer.status, told, answer.body.encode(), time.monotonic() - started)
 
 
+class Disturbing(RawClient):
+    """Hands over what is disturbed: whole, and the answer is lost, or cut off, and then nothing arrives."""
+
+    def __init__(self, receiver: Good) -> None:
+        self.receiver = receiver
+
+    def submit(
+        self, request: contract.Request, transport: Transport = NO_TRANSPORT, connection: str | None = None
+    ) -> Future[Reply | NoReply]:
+        """Hand the request over before returning."""
+        seconds = handed(self.receiver, request).seconds if transport.body_limit is None else 0.0
+        future: Future[Reply | NoReply] = Future()
+        future.set_result(NoReply("unreachable", "closed before the answer was read", seconds))
+        return future
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Direct(Courier):
     """A courier that needs no connection."""
 
     receiver: Good | None = None
+
+    def disturbing(self) -> RawClient:
+        """Return what needs no connection either."""
+        assert self.receiver is not None
+        return Disturbing(self.receiver)
 
     def _send(self, shots: Sequence[Shot], noticed: Callable[[Attempt], None]) -> list[Attempt]:
         attempts = []
