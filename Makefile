@@ -8,13 +8,19 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 # Everything comes in the versions that were tried, and unchanged: requirements/ is written by `tox run -e lock`.
 LOCKED = --quiet --require-hashes --requirement
 
-.PHONY: demo test examples docs schemas-bundle clean
+.PHONY: demo test test-long examples docs schemas-bundle clean
 
 demo: $(VENV)/demo
 	@$(VENV)/bin/provider-mock demo
 
+TEST = $(VENV)/bin/python -m pytest -n auto --dist worksteal -rfEs --no-fold-skipped
+
 test: $(VENV)/test
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal -rfEs --no-fold-skipped $(ARGS)
+	$(TEST) -m "not long" $(ARGS)
+
+# The whole gate against every receiver of the tests, what is killed under load, browsers, SDKs.
+test-long: $(VENV)/test
+	$(TEST) -m long $(ARGS)
 
 # The receivers in examples/, built and run through the whole gate, and the CI templates, by their own commands; what they are
 # built with comes from package registries.

@@ -19,6 +19,8 @@ from tests.around.receiver import FAULTS
 from tests.around.running import AROUND, command, quick, surrounded
 from tests.feeds import well_told
 
+pytestmark = pytest.mark.long
+
 KILL, STOP, RESTART, SECOND = "acked-survives-kill", "acked-survives-stop", "after-restart", "across-receivers"
 HANGS, FAILS = "within-deadline-while-downstream-hangs", "failure-is-not-acked"
 TOLD = "fails-as-told"

@@ -25,6 +25,8 @@ from tests.plugin.processes import MODULE, SECONDS, Ended, environment, pytest_i
 from tests.programs import needed
 from tests.provider_mock_ledger.postgres import Cluster, programs
 
+pytestmark = pytest.mark.long
+
 SCHEMA = json.loads(files("im_callback.conformance.report").joinpath("result.schema.json").read_text(encoding="utf-8"))
 TELLING = set(AROUND) - {"fails-as-told"}
 SOME = ["--receiver-check=*.preflight.*", *(f"--receiver-check=*.{slug}" for slug in TELLING)]

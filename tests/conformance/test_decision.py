@@ -24,6 +24,8 @@ from tests.receivers.good import Answer, Good
 from tests.receivers.serving import serve
 from tests.receivers.tencent_feeds import KeepsQuestions
 
+pytestmark = pytest.mark.long
+
 NAMES = ("commsease", "rongcloud", "tencent")
 FAMILY = {"answer-decides", "decides-in-time", "same-question-same-answer", "refusal-is-no-decision"}
 NEEDS_RECORDS = {

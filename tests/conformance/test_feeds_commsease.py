@@ -23,6 +23,8 @@ from tests.receivers.commsease_feeds import GOOD, FeedGood
 from tests.receivers.direct import hand_over
 from tests.receivers.serving import serve
 
+pytestmark = pytest.mark.long
+
 COMMSEASE = providers.load("commsease")
 REPEATS = {f"deduplication.{name}" for name in ("same-request-again", "retry-signed-afresh", "retry-reformatted")}
 REPEATS |= {

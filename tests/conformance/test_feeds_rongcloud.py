@@ -21,6 +21,8 @@ from tests.receivers.direct import hand_over
 from tests.receivers.rongcloud_feeds import GOOD, SERVICES, Feed, KeepsRemovals, NewestOnly
 from tests.receivers.serving import serve
 
+pytestmark = pytest.mark.long
+
 SEED = 20
 SIZES = (1, 2, 120)
 NOT_TO_BE_JUDGED = {"payloads.optional-present", "payloads.content", "payloads.type-drift", "ordering.no-order"}

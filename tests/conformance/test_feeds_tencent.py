@@ -22,6 +22,8 @@ from tests.receivers.direct import hand_over
 from tests.receivers.serving import serve
 from tests.receivers.tencent_feeds import Broken, KeepsQuestions, Webhooks
 
+pytestmark = pytest.mark.long
+
 TENCENT = providers.load("tencent")
 SEED = 20
 NOTHING_KEPT = {"before", "live-before"}

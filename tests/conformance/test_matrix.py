@@ -36,6 +36,8 @@ from tests.receivers.mutants import (
 )
 from tests.receivers.serving import serve
 
+pytestmark = pytest.mark.long
+
 SEED = 20
 SIZES = (1, 2, 120)
 """How long the arrays are that mutants get, so that the proof is quick; good receivers get the real ones."""

@@ -38,6 +38,8 @@ from im_callback.schemas import Catalogue, EventType
 from tests.conformance.little_server import Answer, serving
 from tests.conformance.test_run import a_run
 
+pytestmark = pytest.mark.long
+
 Encoding = Literal["object", "array", "form"]
 MADE: list[tuple[Encoding, Place]] = [
     ("object", "header"),

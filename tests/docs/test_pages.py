@@ -17,6 +17,8 @@ from tests.docs import typed
 from tests.docs.typed import Block, Ports, blocks
 from tests.programs import needed
 
+pytestmark = pytest.mark.long
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

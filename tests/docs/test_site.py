@@ -13,6 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 from playwright.sync_api import Error as PlaywrightError
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 WIDTHS = (390, 800, 1440)
 MOST = 3

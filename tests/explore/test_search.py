@@ -18,6 +18,8 @@ from tests.explore.faulty import Faulty, MarksFirst, Restarting, Survives
 from tests.receivers.good import Behind, Good, StateOnly
 from tests.receivers.honest import KeepsRemovals, NoOrder, PerDevice, Present
 
+pytestmark = pytest.mark.long
+
 C, R, T = "commsease", "rongcloud", "tencent"
 TOGETHER = 12
 FAULTS = [

@@ -15,6 +15,8 @@ from im_callback.provider_mock.contract import Request
 from tests.conformance.little_server import Answer, serving, unused_url
 from tests.plugin.processes import Ended, options_for, pytest_in
 
+pytestmark = pytest.mark.long
+
 CHECKS = ["--receiver-check=*.preflight.*", "--receiver-check=*.rejects-wrong-*", "--receiver-check=*.acks-probe"]
 REACHABLE = "--receiver-check=*.reachable"
 

@@ -15,6 +15,8 @@ from im_callback.provider_mock.delivery.clock import utc_millis
 from tests.conformance.little_server import Answer, serving
 from tests.plugin.processes import options_for, pytest_in
 
+pytestmark = pytest.mark.long
+
 OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
 FIRST = "--receiver-check=*.preflight.*"
 PROBE = "--receiver-check=*.acks-probe"

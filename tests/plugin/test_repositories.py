@@ -8,6 +8,8 @@ import pytest
 
 from tests.plugin.processes import Ended, options_for, pytest_in
 
+pytestmark = pytest.mark.long
+
 CHECKS = ["--receiver-check=*.preflight.*", "--receiver-check=*.rejects-wrong-*", "--receiver-check=*.acks-probe"]
 HOSTILE = {
     "file patterns": "testpaths = spec\npython_files = spec_*.py\npython_functions = it_*\npython_classes = Describe",

@@ -16,6 +16,8 @@ from im_callback.provider_mock import providers
 from tests.conformance.little_server import serving
 from tests.plugin.processes import Ended, options_for, pytest_in
 
+pytestmark = pytest.mark.long
+
 NAMES = ("commsease", "rongcloud", "tencent")
 SCHEMA = json.loads(files("im_callback.conformance.report").joinpath("result.schema.json").read_text(encoding="utf-8"))
 WRONG = {

@@ -19,6 +19,8 @@ from tests.conformance.quick import FAR, quick
 from tests.plugin_provider.receivers import GOOD, MUTANTS, Hooks
 from tests.receivers.serving import serve
 
+pytestmark = pytest.mark.long
+
 SEED = 20
 EFFECTS = {
     "preflight.effects-answer",

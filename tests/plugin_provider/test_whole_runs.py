@@ -18,6 +18,8 @@ from tests.plugin_provider.receivers import History, Hooks, LetsTheLastWin, Look
 from tests.plugin_provider.test_checks import IDS
 from tests.receivers.serving import serve
 
+pytestmark = pytest.mark.long
+
 PAGE = 50
 
 

@@ -17,6 +17,8 @@ from tests.provider_mock_console.conftest import SHOP, Console
 from tests.provider_mock_server.served import TOKEN, Served
 from tests.report.hostile import ATTACK
 
+pytestmark = pytest.mark.long
+
 WIDTHS = (390, 1440)
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 SEND = "/console/send?app=shop&type=commsease.conversation"

@@ -33,6 +33,8 @@ from tests.provider_mock_ledger.postgres import Cluster, cluster, programs
 from tests.provider_mock_ledger.values import NOW, done, new
 from tests.provider_mock_server.waiting import until
 
+pytestmark = pytest.mark.long
+
 Open = Callable[..., Ledger]
 LONG = 60.0
 """Seconds that nothing here takes, unless it has no bound of its own."""

@@ -12,6 +12,8 @@ import pytest
 from benchmarks import kills
 from tests.programs import needed
 
+pytestmark = pytest.mark.long
+
 ROUNDS = int(os.environ.get("SERVER_KILL_ROUNDS", "3"))
 """How often; more of them for a soak run. Every fourth is killed while it starts."""
 

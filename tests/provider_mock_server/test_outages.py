@@ -20,6 +20,8 @@ from tests.provider_mock_ledger.postgres import Cluster, cluster, programs
 from tests.provider_mock_server.running import Running, running
 from tests.provider_mock_server.waiting import until
 
+pytestmark = pytest.mark.long
+
 CONFIG = """
 [apps.shop]
 provider = "commsease"

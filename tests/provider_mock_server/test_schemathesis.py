@@ -18,6 +18,8 @@ from im_callback.provider_mock.server import verifying
 from tests.provider_mock.peers import OK
 from tests.provider_mock_server.served import TOKEN, served
 
+pytestmark = pytest.mark.long
+
 TOOL = Path(sys.prefix) / "schemathesis"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "6")
 CONFIG = """

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import pytest
 import requests
 from im_callback.provider_mock.client import MockServer
 
@@ -18,6 +19,8 @@ from tests.provider_mock.peers import OK, peer
 from tests.provider_mock_ledger.postgres import Cluster
 from tests.provider_mock_server.running import Running, running
 from tests.provider_mock_server.waiting import until
+
+pytestmark = pytest.mark.long
 
 ROUNDS = int(os.environ.get("SERVER_KILL_ROUNDS", "2"))
 """How often; more of them for a soak run."""

@@ -8,6 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.report.conftest import Written
 
+pytestmark = pytest.mark.long
+
 SAME = "commsease.deduplication.same-request-again"
 WIDTHS = (390, 800, 1440)
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"

@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from im_callback.provider_mock.server.options import AppSettings
 
 from tests.programs import needed
 from tests.provider_mock_server.served import Served, served
 from tests.provider_mock_server.waiting import until
 from tests.sdks.receivers import REPLACED, OfRongCloud, OfTencent, Receiver
+
+pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
 TOOL = Path(sys.prefix) / "sdks"
