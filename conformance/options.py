@@ -29,7 +29,7 @@ from im_callback.provider_mock import providers
 from im_callback.provider_mock.addresses import BadAddress, sendable
 from im_callback.provider_mock.contract import DOCUMENTED, BadCredentials, Credentials, Feed, Provider, UnknownFeed
 from im_callback.provider_mock.headers import TOKEN, refused
-from im_callback.schemas.nearest import choice, nearest
+from im_callback.schemas.nearest import choice, nearest, question
 
 T = TypeVar("T")
 FARTHEST = 1_000_000
@@ -204,7 +204,12 @@ def _meant(glob: str, ids: Collection[str]) -> str:
         if not any(fnmatchcase(one, part) for one in there):
             parts[place] = next(iter(nearest(part, there)), part)
     meant = ".".join(parts)
-    return f"did you mean {meant!r}? " if any(fnmatchcase(one, meant) for one in ids) else ""
+    if any(fnmatchcase(one, meant) for one in ids):
+        return f"did you mean {meant!r}? "
+    families = {f"{one.rpartition('.')[0]}.*" for one in ids}
+    # As reports name them, without the provider; or a whole family.
+    asked = question(glob, ids) or question(f"{glob}.*", families)
+    return f"{asked} " if asked else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def speed_given(text: str) -> float | None:
 
 
 @click.command()
-@click.argument("file", type=typed.Body())
+@click.argument("file", type=typed.Body("recording"))
 @click.option("--to", "url", required=True, type=typed.endpoint, metavar="URL", help="Where to post it.")
 @click.option(
     "--provider",

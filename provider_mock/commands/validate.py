@@ -49,7 +49,7 @@ class OwnUsageStatus(click.Command):
 @typed.FILE_ARGUMENT
 @click.option(
     "--recording",
-    type=typed.Body(),
+    type=typed.Body("recording"),
     metavar="FILE",
     help="What provider-mock record has written, or a HAR file, in place of a body.",
 )

@@ -622,6 +622,25 @@ class TestChosenChecks:
             one.id(provider) for one in options.chosen_checks(made, provider, provider.feeds)
         ]
 
+    @pytest.mark.parametrize(
+        ("typed", "meant"),
+        [
+            ("signature.rejects-tampered-body", "'commsease.signature.rejects-tampered-body'"),
+            ("rejects-tamperd-body", "'commsease.signature.rejects-tampered-body'"),
+            ("commsease.signature", "'commsease.signature.*'"),
+            ("signatures", "'commsease.signature.*'"),
+            ("*.signatures.*", "'*.signature.*'"),
+        ],
+    )
+    def test_meant(self, typed: str, meant: str, config: Callable[..., Given]) -> None:
+        """What reports call a check, or a family, is not taken for an id, but understood."""
+        provider = providers.load("commsease")
+        with pytest.raises(options.BadOption) as error:
+            options.chosen_checks(config(f"--receiver-check={typed}"), provider, provider.feeds[:1])
+        assert f"--receiver-check={typed} matches no check of commsease (data-sync); did you mean {meant}? list" in str(
+            error.value
+        )
+
     def test_list(self, config: Callable[..., Given], capsys: pytest.CaptureFixture[str]) -> None:
         """The list has id, level, title and source of each check, of all providers or of one."""
         options.list_checks(config())

@@ -18,6 +18,8 @@ MISTAKES = [
     ("zzz", "command 'zzz'", "there are backlog, "),
     ("record", "--listen is missing", "give --listen PORT"),
     ("replay", "FILE is missing", "give it"),
+    ("replay no-file --to http://127.0.0.1:9/", "no-file", "give a recording, or pipe one in"),
+    ("validate commsease --recording no-file", "no-file", "give a recording, or pipe one in"),
     ("--verzion", "--verzion", "did you mean '--version'?"),
     ("events comsease", "'comsease'", "did you mean 'commsease'? there are commsease, rongcloud, tencent"),
     ("events zzz", "'zzz'", "choose one of: commsease, rongcloud, tencent"),

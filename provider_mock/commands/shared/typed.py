@@ -66,10 +66,11 @@ def event_type_named(name: str) -> EventType:
 
 
 class Body(click.File):
-    """A file that holds a request body; `-` is standard input."""
+    """A file that holds a request body, or what else is named; `-` is standard input."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "file with a request body") -> None:
         super().__init__("rb")
+        self._what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the open file; the error says where a body can come from."""
@@ -78,7 +79,7 @@ class Body(click.File):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            raise _unreadable(value, error.__context__ or error) from None
+            raise _unreadable(value, error.__context__ or error, self._what) from None
 
 
 def read_body(file: IO[bytes]) -> bytes:
@@ -101,12 +102,12 @@ def recorded(file: IO[bytes]) -> list[Exchange]:
     except Unreadable as error:
         raise Wrong(f"the recording cannot be used: {error}") from None
     except OSError as error:
-        raise _unreadable("the recording", error) from None
+        raise _unreadable("the recording", error, "recording") from None
 
 
-def _unreadable(name: str, error: BaseException) -> Wrong:
+def _unreadable(name: str, error: BaseException, what: str = "file with a request body") -> Wrong:
     why = getattr(error, "strerror", None) or error
-    return Wrong(f"{name} cannot be read ({why}); give a file with a request body, or pipe one in")
+    return Wrong(f"{name} cannot be read ({why}); give a {what}, or pipe one in")
 
 
 def number(name: str, unit: str, most: float = math.inf, *, zero: bool = False) -> Callable[[str], float]:
