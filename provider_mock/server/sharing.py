@@ -112,7 +112,7 @@ class Sharing:
 
     def alone(self) -> bool:
         """Return whether no other process was seen."""
-        return self._beat is None or sum(one.alive for one in self._beat.processes) < 2
+        return len(_alive(self._beat)) < 2
 
     @property
     def alive(self) -> bool:
@@ -191,6 +191,7 @@ class Sharing:
         self._until, self._trouble = beat.until, None
         self._deliverer.send_until(beat.until)
         mine, ready = set(beat.held), set(self._deliverer.ready)
+        gone = _alive(self._beat) - _alive(beat)
         with self._changed:
             self._beat = beat
             lost = self._held - mine
@@ -203,6 +204,9 @@ class Sharing:
         for app in sorted(gained):
             self._deliverer.gained(app, beat.held[app])
         self._deliverer.beaten(beat)
+        if gone:
+            # One that died may have changed something and told nobody.
+            self._deliverer.away()
         if not self._draining and (given := surplus(self.process, sorted(self._held.difference(self._kept)), beat)):
             self._leases.hand_over(given)
             self._next = 0.0
@@ -217,6 +221,10 @@ class Sharing:
         self, held: Mapping[str, Failing], free: Mapping[str, int | None], processes: Sequence[Process]
     ) -> list[str]:
         return chosen(len(held), free, processes, self._deliverer.ready)
+
+
+def _alive(beat: Beat | None) -> set[str]:
+    return set() if beat is None else {one.id for one in beat.processes if one.alive}
 
 
 def chosen(

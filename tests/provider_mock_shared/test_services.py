@@ -157,6 +157,16 @@ class TestKnown:
         with pytest.raises(NotFound):
             one.apps.entry("shop")
 
+    def test_not_told(self, two: Two, receiver: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What one changed that is gone before it told of it."""
+        one, other = two.both()
+        one.apps.put("shop", settings(receiver))
+        assert "shop" == other.apps.entry("shop").name
+        monkeypatch.setattr(one.apps, "_tell", lambda *_: None)
+        one.apps.put("shop", settings(receiver, concurrency=3))
+        one.close()
+        assert until(lambda: 3 == other.apps.get("shop").settings.concurrency)
+
     def test_faults(self, two: Two, receiver: Peer) -> None:
         """Of an app of the API and of one of the configuration file; a third that comes later knows them, too."""
         configured = {"file": settings(receiver)}
