@@ -11,7 +11,7 @@ LOCKED = --quiet --require-hashes --requirement
 .PHONY: demo test test-long examples docs schemas-bundle clean
 
 demo: $(VENV)/demo
-	@$(VENV)/bin/provider-mock demo
+	@$(VENV)/bin/python -m im_callback.provider_mock.commands.demo
 
 TEST = $(VENV)/bin/python -m pytest -n auto --dist worksteal -rfEs --no-fold-skipped
 
