@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_python() -> None:
 def test_sql() -> None:
     """SQL runs where it is as standard as it gets."""
     for _, one in snippets("sql"):
-        sqlite3.connect(":memory:").executescript(one.code.replace("?", "1"))
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.executescript(one.code.replace("?", "1"))
 
 
 def test_node() -> None:
