@@ -33,7 +33,7 @@ class Lost(Exception):
 class Good:
     """Stores under a unique key, and acknowledges then; without its store it says 503."""
 
-    patience = 0.25
+    patience = 1.0
     """Seconds for which it waits for its store."""
 
     def __init__(self, options: argparse.Namespace) -> None:

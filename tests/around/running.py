@@ -21,7 +21,7 @@ from tests.around.store import Store, storing
 from tests.feeds import changed
 
 PROGRAM = Path(__file__).with_name("receiver.py")
-DEADLINE = 0.8
+DEADLINE = 2.5
 """Seconds that the provider of these tests waits for an answer."""
 AROUND = {one.slug: one for one in all_checks() if one.option}
 
