@@ -9,6 +9,9 @@ from typing import Any
 
 from im_callback.conformance.verdict import Result, Verdict
 from im_callback.provider_mock.contract import Feed, Provider
+from im_callback.provider_mock.delivery.courier import Courier
+from im_callback.provider_mock.delivery.sockets.client import Client
+from im_callback.provider_mock.history import Attempt, Shot
 
 
 def changed(provider: Provider, **attributes: Any) -> Provider:
@@ -22,6 +25,12 @@ def changed(provider: Provider, **attributes: Any) -> Provider:
 def first(provider: Provider) -> Feed:
     """Return the feed that arrives if nobody says which."""
     return provider.feeds[0]
+
+
+def few_at_once(shots: Sequence[Shot], seconds: float) -> list[Attempt]:
+    """Send them, and no more together than a busy machine answers within so many seconds."""
+    courier = Courier(Client(seconds))
+    return [attempt for place in range(0, len(shots), 8) for attempt in courier.send(shots[place : place + 8])]
 
 
 WRONG_NUMBER = re.compile(

@@ -25,8 +25,6 @@ from im_callback.provider_mock.contract import (
     Stamp,
     Tried,
 )
-from im_callback.provider_mock.delivery.courier import Courier
-from im_callback.provider_mock.delivery.sockets.client import Client
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.traffic.generate import Generator
 from im_callback.provider_mock.traffic.variants import variant_payload
@@ -35,6 +33,7 @@ from im_callback.provider_mock.wire import combined
 from im_callback.schemas import EventType
 
 from tests.cases import in_each
+from tests.feeds import few_at_once
 from tests.provider_mock.commsease_reader import Reader, listening, understand
 
 NOW = 1_767_225_600_000
@@ -66,7 +65,7 @@ def shot(url: str, event_type: EventType, payload: Any, *wires: str) -> Shot:
 
 def send(shots: list[Shot]) -> list[Attempt]:
     """Return what became of the requests."""
-    return Courier(Client(5.0)).send(shots)
+    return few_at_once(shots, 5.0)
 
 
 def lowered(request: Request) -> Mapping[str, str]:

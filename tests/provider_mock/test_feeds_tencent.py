@@ -27,8 +27,6 @@ from im_callback.provider_mock.contract import (
     Written,
     query_pairs,
 )
-from im_callback.provider_mock.delivery.courier import Courier
-from im_callback.provider_mock.delivery.sockets.client import Client
 from im_callback.provider_mock.history import Attempt, Shot
 from im_callback.provider_mock.traffic.generate import Generator
 from im_callback.provider_mock.traffic.variants import variant_payload
@@ -38,6 +36,7 @@ from im_callback.schemas import EventType, resolve
 from im_callback.schemas import replace as changed
 
 from tests.cases import in_each
+from tests.feeds import few_at_once
 from tests.provider_mock.plain_tencent import APP, TOKEN, Webhooks, listening
 
 TENCENT = providers.load("tencent")
@@ -79,7 +78,7 @@ def shot(feed: Feed, event: Event, url: str, wire: Wire = DOCUMENTED, credential
 
 def sent(feed: Feed, shots: list[Shot]) -> list[Attempt]:
     """Return what came of the shots."""
-    return Courier(Client(feed.deadline)).send(shots)
+    return few_at_once(shots, feed.deadline)
 
 
 def reply(body: object, status: int = 200, seconds: float = 0.1) -> Reply:
