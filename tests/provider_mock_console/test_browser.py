@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
 from im_callback.provider_mock.cli import main
 from im_callback.provider_mock.recording.exchange import from_line
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.provider_mock_console.conftest import SHOP, Console
 from tests.provider_mock_server.served import TOKEN, Served
@@ -169,8 +169,30 @@ class TestList:
         page.wait_for_url(f"**/?q={other}&state=dropped")
         page.go_back()
         page.wait_for_url("**/?state=dropped")
+        expect(page.get_by_role("searchbox")).to_have_value("")
         expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("dropped")
         page.go_back()
+        expect(page.locator(f"#d-{one}")).to_be_visible()
+
+    def test_back_twice(self, console: Console) -> None:
+        """Whoever goes back again before the first answer is there sees the second page, and it stays."""
+        (one,) = delivered(console.served, "commsease.heartbeat")
+        page = console.open()
+        page.get_by_role("combobox", name="State", exact=True).select_option("dropped")
+        page.wait_for_url("**/?state=dropped")
+        page.get_by_role("searchbox").fill("nothing")
+        page.wait_for_url("**/?q=nothing&state=dropped")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/?state=dropped", hold)
+        with page.expect_request("**/?state=dropped"):
+            page.evaluate("history.back()")
+        with page.expect_event("requestfailed", lambda request: request.url.endswith("/?state=dropped")):
+            page.evaluate("history.back()")
+        assert 1 == len(held)
         expect(page.locator(f"#d-{one}")).to_be_visible()
         expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("")
 

@@ -89,6 +89,12 @@ document.addEventListener("htmx:afterSwap", () => {
   ready();
   mark();
 });
+// Whoever goes back twice wants the second page, whichever is answered first.
+let restoring = null;
+document.addEventListener("htmx:historyCacheMiss", (event) => {
+  restoring?.abort();
+  restoring = event.detail.xhr;
+});
 document.addEventListener("htmx:historyRestore", () => {
   ready();
   mark();
