@@ -173,6 +173,7 @@ class TestList:
         expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("dropped")
         page.go_back()
         expect(page.locator(f"#d-{one}")).to_be_visible()
+        expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("")
 
     def test_back_twice(self, console: Console) -> None:
         """Whoever goes back again before the first answer is there sees the second page, and it stays."""

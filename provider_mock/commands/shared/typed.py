@@ -65,10 +65,13 @@ def event_type_named(name: str) -> EventType:
         raise fail(error) from None
 
 
+_BODY = "file with a request body"
+
+
 class Body(click.File):
     """A file that holds a request body, or what else is named; `-` is standard input."""
 
-    def __init__(self, what: str = "file with a request body") -> None:
+    def __init__(self, what: str = _BODY) -> None:
         super().__init__("rb")
         self._what = what
 
@@ -87,7 +90,7 @@ def read_body(file: IO[bytes]) -> bytes:
     try:
         return file.read()
     except OSError as error:
-        raise _unreadable(file.name, error) from None
+        raise _unreadable(file.name, error, _BODY) from None
 
 
 def recorded(file: IO[bytes]) -> list[Exchange]:
@@ -105,7 +108,7 @@ def recorded(file: IO[bytes]) -> list[Exchange]:
         raise _unreadable("the recording", error, "recording") from None
 
 
-def _unreadable(name: str, error: BaseException, what: str = "file with a request body") -> Wrong:
+def _unreadable(name: str, error: BaseException, what: str) -> Wrong:
     why = getattr(error, "strerror", None) or error
     return Wrong(f"{name} cannot be read ({why}); give a {what}, or pipe one in")
 
